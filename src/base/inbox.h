@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * How one thread tells another: a queue of notes that the receiving thread takes all at once.
+ * The note lives inside the sender's object, so sending allocates nothing and cannot fail;
+ * bounds are held where the objects are admitted. `wake` is called after the first note of a
+ * quiet box, outside the lock. */
+#pragma once
+
+#include "base/base.h"
+
+#include <pthread.h>
+
+typedef struct Note Note;
+struct Note {
+        Note *next;
+        void (*read)(Note *note); /* runs on the receiving thread, which owns the note then */
+};
+
+typedef struct Inbox {
+        pthread_mutex_t lock;
+        pthread_cond_t filled; /* for receivers that sleep in inbox_wait() */
+        Note *first, **last;
+        void (*wake)(void *arg);
+        void *arg;
+} Inbox;
+
+void inbox_init(Inbox *b, void (*wake)(void *arg), void *arg); /* wake may be NULL */
+void inbox_done(Inbox *b);
+/* Any thread. */
+void inbox_send(Inbox *b, Note *n);
+/* The receiver: takes all notes, oldest first, linked by ->next; NULL when there are none. */
+Note *inbox_take(Inbox *b);
+/* The same, but sleeps until there is a note or `timeout_ms` passed (< 0: no limit). */
+Note *inbox_wait(Inbox *b, int64_t timeout_ms);
+/* Takes all and reads each; returns how many. */
+size_t inbox_read(Inbox *b);

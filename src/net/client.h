@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Outgoing HTTP, one client per loop: libcurl multi on libuv behind the one outbound gate.
+ * Redirects are never followed, environment proxies ignored, http and https only, HTTP/1.1,
+ * certificates checked, connections kept alive and pooled. Every request ends in exactly one
+ * call of `done`, on the loop's thread and never inside client_start. */
+#pragma once
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "http/head.h"
+#include "net/address.h"
+
+#include <uv.h>
+
+typedef struct Client Client;
+
+typedef enum ClientEnd {
+        CLIENT_ANSWERED,   /* a whole answer, whatever its status */
+        CLIENT_GATE,       /* the address may not be dialled */
+        CLIENT_NAME,       /* the host name did not resolve */
+        CLIENT_CONNECT,    /* refused, unreachable, or no connection in time */
+        CLIENT_TLS,        /* handshake or certificate */
+        CLIENT_TIMEOUT,    /* connected, but no whole answer in time: outcome unknown */
+        CLIENT_BROKEN,     /* cut off after the request may have been sent: outcome unknown */
+        CLIENT_BAD_ANSWER, /* not HTTP, contradictory framing, too many headers */
+        CLIENT_TOO_BIG,    /* the answer exceeds its maximum */
+        CLIENT_CANCELLED,
+        CLIENT_FAULT, /* our own: no memory, bad URL */
+} ClientEnd;
+
+const char *client_end_name(ClientEnd end); /* "timeout": a stable word for logs and attempts */
+
+typedef struct ClientAnswer {
+        ClientEnd end;
+        int status; /* 0 unless a status line arrived */
+        HttpHeader *headers;
+        size_t n_headers;
+        Span body;
+        char address[64]; /* dialled, such as "127.0.0.1:8443"; empty when none was */
+        int64_t total_us, name_us, connect_us, tls_us, first_byte_us;
+        char why[256]; /* a sentence when end is not CLIENT_ANSWERED */
+} ClientAnswer;
+
+typedef struct ClientCall ClientCall;
+struct ClientCall {
+        /* In; all must stay until done. */
+        const char *method;
+        const char *url; /* has passed url_parse */
+        const HttpHeader *headers;
+        size_t n_headers;
+        Span body;          /* .p NULL for none */
+        int64_t connect_ms; /* 0: 5 s */
+        int64_t timeout_ms; /* the whole call; 0: 15 s */
+        size_t answer_max;  /* bytes of body; 0: 8 MiB */
+        const NetworkList *allow;
+        void (*done)(ClientCall *call, const ClientAnswer *answer); /* answer lent for the call */
+        void *arg;
+        /* The client's own. */
+        void *handle;
+};
+
+typedef struct ClientLimits {
+        size_t connections_max; /* open at once, all hosts; 0: 256 */
+        size_t per_host_max;    /* 0: 64 */
+} ClientLimits;
+
+MUST_CHECK int client_new(uv_loop_t *loop, const ClientLimits *limits, Client **ret, Err *e);
+/* Calls still running end as CLIENT_CANCELLED first. Closing needs a few more turns of the loop;
+ * `closed` may be NULL. */
+void client_close(Client *c, void (*closed)(void *arg), void *arg);
+/* 0, or a fault: then `done` will not be called. */
+MUST_CHECK int client_start(Client *c, ClientCall *call, Err *e);
+/* Ends a started call as CLIENT_CANCELLED, calling done before it returns. */
+void client_cancel(Client *c, ClientCall *call);
+/* The value of an answer's header (any case), .p NULL when absent. */
+Span client_answer_get(const ClientAnswer *a, const char *name);

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Signature and credential schemes, made and checked: one table row each. Pure: the clock comes
+ * in, nothing goes out. Every refusal is by reason, so that a person can mend it; none of them
+ * tells anything about the secret. */
+#pragma once
+
+#include "base/buf.h"
+#include "base/secret.h"
+
+enum {
+        SIGN_SECRETS_MAX = 4,    /* live secrets of one source, newest first */
+        SIGN_SIGNATURES_MAX = 8, /* looked at in one header; more are refused */
+        SIGN_WINDOW_DEFAULT_MS = 5 * 60 * 1000,
+};
+
+typedef enum SignEncoding { SIGN_HEX, SIGN_BASE64 } SignEncoding;
+typedef enum SignHash { SIGN_SHA1, SIGN_SHA256, SIGN_SHA512 } SignHash;
+
+/* One source's verification, filled from its `verify:` options; secrets are as configured. */
+typedef struct SignRule {
+        const struct SignScheme *scheme;
+        Secret secrets[SIGN_SECRETS_MAX];
+        size_t n_secrets;
+        int64_t window_ms;
+        /* scheme hmac: */
+        const char *header; /* lower case, such as "x-hub-signature-256" */
+        const char *prefix; /* before the signature, such as "sha256="; "" for none */
+        SignEncoding encoding;
+        SignHash hash;
+        /* scheme basic: the user name; scheme bearer needs none */
+        const char *user;
+} SignRule;
+
+/* What a scheme may look at. `get` finds a request header by lower-case name (NULL .p when
+ * absent) and tells in *count how often it occurs. */
+typedef struct SignInput {
+        Span (*get)(const void *arg, const char *name, size_t *count);
+        const void *arg;
+        Span body;
+        int64_t now_ms;
+} SignInput;
+
+typedef enum SignVerdict {
+        SIGN_OK,
+        SIGN_MISSING,   /* no signature or credentials */
+        SIGN_MALFORMED, /* not readable, or given twice */
+        SIGN_STALE,     /* outside the window, either way */
+        SIGN_WRONG,
+} SignVerdict;
+
+typedef struct SignScheme {
+        const char *name; /* as written after `scheme:` */
+        const char *help;
+        bool needs_secret;
+        /* Is the rule whole? 0 or -EINVAL with the sentence (secret too short, header missing...);
+         * also decodes secrets into their key form where the scheme has one. */
+        int (*prepare)(SignRule *rule, Err *e);
+        SignVerdict (*check)(const SignRule *rule, const SignInput *in, const char **why);
+        /* The delivery's key, where the scheme's headers carry one; .p NULL otherwise. */
+        Span (*message_id)(const SignInput *in);
+} SignScheme;
+
+extern const SignScheme *const sign_schemes[]; /* ended by NULL */
+const SignScheme *sign_scheme_find(Span name);
+
+/* Standard Webhooks v1 of `id.timestamp.body`: appends "v1,<base64>". `key` is the decoded key. */
+MUST_CHECK int sign_standard_make(const Secret *key, Span id, int64_t timestamp_s, Span body,
+                                  Buf *out);
+/* Decodes "whsec_" + base64 (the prefix may be missing): 24 to 64 bytes. */
+MUST_CHECK int sign_standard_key(Span text, Secret *ret, Err *e);
