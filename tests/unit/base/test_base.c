@@ -9,9 +9,7 @@
 #include "base/random.h"
 #include "base/secret.h"
 #include "base/table.h"
-
-#include <cmocka.h>
-#include <setjmp.h>
+#include "unit.h"
 
 static void a_buffer_keeps_its_maximum(void **state) {
         AUTO(buf_done)
