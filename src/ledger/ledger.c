@@ -150,9 +150,10 @@ static void collect(Ledger *l, Batch *b) {
         b->n = b->bytes = 0;
         while (l->first && b->n < LEDGER_BATCH_MAX) {
                 LedgerRequest *r = CONTAINER_OF(l->first, LedgerRequest, note);
+                if (r->ask != ASK_WRITE)
+                        break;
                 size_t bytes = bytes_of(r);
-
-                if (r->ask != ASK_WRITE || (b->n > 0 && b->bytes + bytes > LEDGER_BATCH_MAX_BYTES))
+                if (b->n > 0 && b->bytes + bytes > LEDGER_BATCH_MAX_BYTES)
                         break;
                 (void)pop(l);
                 b->bytes += bytes;
