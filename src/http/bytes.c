@@ -18,29 +18,29 @@ const unsigned char http_bytes[256] = {
         ['!'] = T | F | P | Q,
         ['"'] = F,
         ['#'] = T | F,
-        ['$'... '\''] = T | F | P | Q,
-        ['('... ')'] = F | P | Q,
-        ['*'... '+'] = T | F | P | Q,
+        ['$' ... '\''] = T | F | P | Q,
+        ['(' ... ')'] = F | P | Q,
+        ['*' ... '+'] = T | F | P | Q,
         [','] = F | P | Q,
-        ['-'... '.'] = T | F | P | Q | L | U,
+        ['-' ... '.'] = T | F | P | Q | L | U,
         ['/'] = F | P | Q,
-        ['0'... '9'] = T | F | P | Q | L | X | U,
-        [':'... ';'] = F | P | Q,
+        ['0' ... '9'] = T | F | P | Q | L | X | U,
+        [':' ... ';'] = F | P | Q,
         ['<'] = F,
         ['='] = F | P | Q,
         ['>'] = F,
         ['?'] = F | Q,
         ['@'] = F | P | Q,
-        ['A'... 'F'] = T | F | P | Q | L | X | U,
-        ['G'... 'Z'] = T | F | P | Q | L | U,
+        ['A' ... 'F'] = T | F | P | Q | L | X | U,
+        ['G' ... 'Z'] = T | F | P | Q | L | U,
         ['['] = F | P | Q,
         ['\\'] = F,
         [']'] = F | P | Q,
         ['^'] = T | F | Q,
         ['_'] = T | F | P | Q | L | U,
         ['`'] = T | F | Q,
-        ['a'... 'f'] = T | F | P | Q | L | X | U,
-        ['g'... 'z'] = T | F | P | Q | L | U,
+        ['a' ... 'f'] = T | F | P | Q | L | X | U,
+        ['g' ... 'z'] = T | F | P | Q | L | U,
         ['{'] = F | Q,
         ['|'] = T | F | P | Q,
         ['}'] = F | Q,
@@ -62,8 +62,8 @@ size_t http_field_run(Span s, size_t from) {
                         /* The top bit of each byte below blank, and of each that is DEL. Borrows
                          * run upwards only, so the lowest mark is never a false one. */
                         uint64_t deleted = word ^ ones * 0x7f;
-                        uint64_t marks = ((word - ones * 0x20) & ~word) |
-                                         ((deleted - ones) & ~deleted);
+                        uint64_t marks =
+                                ((word - ones * 0x20) & ~word) | ((deleted - ones) & ~deleted);
                         marks &= ones * 0x80;
                         if (marks) {
                                 i += (size_t)__builtin_ctzll(marks) / 8;

@@ -35,7 +35,7 @@ typedef struct HttpHead {
         Span target;      /* as sent, or the path and query of an absolute-form target */
         Span path, query; /* of the target, still encoded; query without '?', .p NULL when none */
         Span host;        /* with its port; .p is NULL where HTTP/1.0 names none */
-        int minor; /* HTTP/1.<minor>: 0 or 1 */
+        int minor;        /* HTTP/1.<minor>: 0 or 1 */
         bool keep_alive;
         bool expects_continue; /* Expect: 100-continue, and a body to wait with */
         HttpFraming framing;

@@ -36,8 +36,8 @@ bool http_authority_parse(Span text, Span *ret_host, unsigned *ret_port) {
         uint64_t port = 0;
 
         if (is_v6) {
-                for (n = 1; n < text.n && (http_is(text.p[n], HTTP_HEX) || text.p[n] == ':' ||
-                                           text.p[n] == '.');)
+                for (n = 1; n < text.n &&
+                            (http_is(text.p[n], HTTP_HEX) || text.p[n] == ':' || text.p[n] == '.');)
                         n++;
                 if (n < 3 || n == text.n || text.p[n] != ']')
                         return false;
@@ -60,7 +60,7 @@ static size_t dot_at(Span s, size_t i) {
         if (i < s.n && s.p[i] == '.')
                 return 1;
         return s.n - i >= 3 && s.p[i] == '%' && s.p[i + 1] == '2' && (s.p[i + 2] | 0x20) == 'e' ? 3
-                                                                                               : 0;
+                                                                                                : 0;
 }
 
 /* The offset of the first segment that is a step (one or two dots), or path.n: a client resolves

@@ -44,9 +44,8 @@ bool http_media_parse(Span value, HttpMedia *ret) {
 bool http_media_is_json(const HttpMedia *m) {
         const Span suffix = SPAN("+json");
         Span charset = http_media_parameter(m, "charset");
-        bool is_suffixed =
-                m->subtype.n > suffix.n &&
-                span_eq_nocase(span_from(m->subtype, m->subtype.n - suffix.n), suffix);
+        bool is_suffixed = m->subtype.n > suffix.n &&
+                           span_eq_nocase(span_from(m->subtype, m->subtype.n - suffix.n), suffix);
 
         return (is_suffixed || http_media_is(m, "application/json")) &&
                (!charset.p || span_eq_nocase(charset, SPAN("utf-8")) ||

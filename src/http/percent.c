@@ -36,8 +36,8 @@ int url_decode(Buf *out, Span s) {
                 r = buf_add(out, plain);
                 i += plain.n;
                 if (r == 0 && i < s.n) {
-                        r = buf_add_char(out, (char)(http_hex(s.p[i + 1]) << 4 |
-                                                     http_hex(s.p[i + 2])));
+                        r = buf_add_char(out,
+                                         (char)(http_hex(s.p[i + 1]) << 4 | http_hex(s.p[i + 2])));
                         i += 3;
                 }
         }

@@ -57,14 +57,16 @@ static int name_check(Span host, Err *e) {
                 label = span_from(host, i);
                 label.n = span_find(label, '.');
                 if (label.n == 0 || label.n > LABEL_MAX_BYTES)
-                        return FAIL(e, -EINVAL, "a part of the URL's host is empty or over %d bytes",
+                        return FAIL(e, -EINVAL,
+                                    "a part of the URL's host is empty or over %d bytes",
                                     LABEL_MAX_BYTES);
                 if (label.p[0] == '-' || label.p[label.n - 1] == '-')
                         return FAIL(e, -EINVAL, "a part of the URL's host begins or ends with '-'");
         }
         if (label_is_number(label))
-                return FAIL(e, -EINVAL, "the URL's host looks like a number but is no plain "
-                                        "address of four decimal parts");
+                return FAIL(e, -EINVAL,
+                            "the URL's host looks like a number but is no plain "
+                            "address of four decimal parts");
         return 0;
 }
 
@@ -120,8 +122,9 @@ static int port_read(Span *rest, Url *ret, Err *e) {
                 n++;
         if (n < 2 || n > 6 || rest->p[1] == '0' ||
             !span_to_u64((Span){rest->p + 1, n - 1}, UINT16_MAX, &port))
-                return FAIL(e, -EINVAL, "the URL's port is not a number from 1 to 65535, or the "
-                                        "URL has a user name");
+                return FAIL(e, -EINVAL,
+                            "the URL's port is not a number from 1 to 65535, or the "
+                            "URL has a user name");
         ret->port = (uint16_t)port;
         *rest = span_from(*rest, n);
         return 0;
@@ -146,8 +149,9 @@ static int path_read(Span rest, Url *ret, Err *e) {
         ret->path = (Span){rest.p, mark};
         ret->query = mark < rest.n ? span_from(rest, mark + 1) : (Span){NULL, 0};
         if (mark && rest.p[0] != '/')
-                return FAIL(e, -EINVAL, rest.p[0] == '#' ? "a URL to call has no fragment"
-                            : rest.p[0] == '@'           ? "a URL to call has no user name"
+                return FAIL(e, -EINVAL,
+                            rest.p[0] == '#'   ? "a URL to call has no fragment"
+                            : rest.p[0] == '@' ? "a URL to call has no user name"
                                                : "a byte that no host may have in the URL's host");
         if (span_find(rest, '#') < rest.n)
                 return FAIL(e, -EINVAL, "a URL to call has no fragment");
@@ -156,8 +160,9 @@ static int path_read(Span rest, Url *ret, Err *e) {
         if (http_run(ret->query, 0, HTTP_QUERY) < ret->query.n)
                 return FAIL(e, -EINVAL, "the URL's query has a byte that must be percent-encoded");
         if (http_percent_fault(rest) < rest.n)
-                return FAIL(e, -EINVAL, "the URL has a percent sign without two digits after it, "
-                                        "or an encoded NUL");
+                return FAIL(e, -EINVAL,
+                            "the URL has a percent sign without two digits after it, "
+                            "or an encoded NUL");
         if (has_step(ret->path))
                 return FAIL(e, -EINVAL, "the URL's path has a segment of dots");
         return 0;

@@ -173,8 +173,9 @@ static const char *after_step(Checker *c, const char *p, bool *ret_done) {
                 if (*p == ',')
                         return in_object(c) ? key_step(c, p + 1) : p + 1;
                 if (*p != (in_object(c) ? '}' : ']'))
-                        return refuse(c, p, in_object(c) ? "neither a comma nor a closing brace"
-                                                         : "neither a comma nor a closing bracket");
+                        return refuse(c, p,
+                                      in_object(c) ? "neither a comma nor a closing brace"
+                                                   : "neither a comma nor a closing bracket");
                 c->depth--;
                 p++;
         }

@@ -3,21 +3,22 @@
 
 #include "json/scan.h"
 
-enum { DOUBLE_DIGITS = 15, EXPONENT_MAX_DIGITS = 15 };
+enum { DOUBLE_DIGITS = 15 }; /* what every double gives back as it was given */
 
-/* The value of the exponent after its letter; false when it is too long to count. */
+#define EXPONENT_MAX INT64_C(1000000000000000)
+
+/* The value of the exponent after its letter; false when it is beyond what is counted. */
 static bool exponent_read(Span s, int64_t *ret) {
-        bool is_negative = s.n && s.p[0] == '-';
-        uint64_t v = 0;
+        bool is_negative = s.n && s.p[0] == '-', is_counted;
+        uint64_t v = EXPONENT_MAX;
 
         if (s.n && (s.p[0] == '-' || s.p[0] == '+'))
                 s = span_from(s, 1);
         while (s.n > 1 && s.p[0] == '0')
                 s = span_from(s, 1);
-        if (s.n > EXPONENT_MAX_DIGITS || !span_to_u64(s, INT64_MAX, &v))
-                return false;
+        is_counted = span_to_u64(s, EXPONENT_MAX, &v);
         *ret = is_negative ? -(int64_t)v : (int64_t)v;
-        return true;
+        return is_counted;
 }
 
 JsonNumber json_number(Span text) {
@@ -99,8 +100,6 @@ bool json_number_is_unsafe(Span text) {
         d = json_number(text);
         if (d.n == 0)
                 return false;
-        if (d.is_endless)
-                return !memchr(text.p, '-', text.n) || text.p[span_find(text, 'e') + 1] != '-';
         if (magnitude_compare(d, json_number(most)) > 0)
                 return true;
         bool is_integer = d.scale >= (int64_t)d.n, is_plain = true;

@@ -8,7 +8,7 @@
 /* 0.d1 d2 d3... times ten to the `scale`, d1 not 0; `n` is 0 for zero. */
 typedef struct JsonNumber {
         bool is_negative;
-        bool is_endless; /* the exponent has so many digits that `scale` cannot hold it */
+        bool is_endless; /* the exponent is beyond +-10^15, and `scale` stops there */
         Span digits;     /* from d1 on, as written: maybe with the point among them */
         size_t n;        /* how many digits up to the last that is not 0 */
         int64_t scale;
