@@ -55,8 +55,8 @@ typedef struct HttpRefusal {
  * line before the request line is skipped (RFC 9112 2.2). */
 MUST_CHECK int http_head_parse(Span in, HttpHead *ret, HttpRefusal *refusal);
 /* The same for a caller whose input grew: `seen` is how many bytes the last call, which returned
- * 0, was given (0 at first). The verdict is the same at the latest when the head is complete, and
- * the work stays small for a peer that sends one byte at a time. */
+ * 0, was given (0 at first). The verdict is the same, and the work stays small for a peer that
+ * sends one byte at a time. */
 MUST_CHECK int http_head_parse_more(Span in, size_t seen, HttpHead *ret, HttpRefusal *refusal);
 
 /* The value of the one header of that name (any case); .p is NULL when absent. */
