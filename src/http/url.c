@@ -120,7 +120,7 @@ static int port_read(Span *rest, Url *ret, Err *e) {
                 return 0;
         while (n < rest->n && http_digit(rest->p[n]))
                 n++;
-        if (n < 2 || n > 6 || rest->p[1] == '0' ||
+        if (n < 2 || n > 6 || rest->p[1] == '0' || (n < rest->n && !memchr("/?#", rest->p[n], 3)) ||
             !span_to_u64((Span){rest->p + 1, n - 1}, UINT16_MAX, &port))
                 return FAIL(e, -EINVAL,
                             "the URL's port is not a number from 1 to 65535, or the "
