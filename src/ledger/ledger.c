@@ -366,6 +366,7 @@ int ledger_open(const LedgerOptions *o, Ledger **ret, Err *e) {
         sigfillset(&all);
         pthread_sigmask(SIG_SETMASK, &all, &before);
         must(pthread_create(&l->thread, NULL, run, l) == 0);
+        (void)pthread_setname_np(l->thread, "ledger");
         pthread_sigmask(SIG_SETMASK, &before, NULL);
         *ret = l;
         return 0;

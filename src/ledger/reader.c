@@ -62,6 +62,7 @@ int reader_start(const StoreOps *ops, Store *writer, Reader **ret, Err *e) {
         sigfillset(&all);
         pthread_sigmask(SIG_SETMASK, &all, &before);
         must(pthread_create(&r->thread, NULL, run, r) == 0);
+        (void)pthread_setname_np(r->thread, "ledger-reader");
         pthread_sigmask(SIG_SETMASK, &before, NULL);
         *ret = r;
         return 0;

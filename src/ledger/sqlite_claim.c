@@ -77,7 +77,7 @@ static int find_free(Sqlite *s, const ClaimAsk *ask, Found *found, Claim *ret, i
         ClaimCursor *c = &s->cursors[ask->shard];
         sqlite3_stmt *st = NULL;
         size_t looked = 0;
-        int r = sqlite_get(s, SQL_CLAIM_LISTED, &st, e);
+        int r = sqlite_get(s, SQL_CLAIM_QUEUED, &st, e);
 
         if (r < 0)
                 return r;
@@ -164,7 +164,13 @@ static int hold(Sqlite *s, Job *j, const Found *f, int64_t now_ms, Err *e) {
         }
         bind_int(st, 1, j->id);
         bind_int(st, 2, j->attempts);
-        bind_int(st, 3, s->holder);
+        r = sqlite_run(s, st, e, "hold a job");
+        if (r == 0)
+                r = sqlite_get(s, SQL_ASIDE_HOLD, &st, e);
+        if (r < 0)
+                return r;
+        bind_int(st, 1, j->id);
+        bind_int(st, 2, s->holder);
         return sqlite_run(s, st, e, "hold a job");
 }
 

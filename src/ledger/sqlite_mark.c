@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * What a restart must know without reading every row: which jobs were in memory, how many events
- * there are, the greatest id. No index holds fresh jobs, so every MARK_EVERY_JOBS recorded jobs
- * a mark is set, inside a batch's transaction: the jobs before the last mark that are still queued
- * are put on the list (few are: they would have been in memory since), and meta `low_water` says
- * that nobody need look for unlisted ones below. A start looks through at most two such spans and
- * lists what it finds; whatever is listed and held by another start of the process is free. */
+ * there are, the greatest id. Fresh jobs are in no index, so every MARK_EVERY_JOBS recorded jobs a
+ * mark is set, inside a batch's transaction: the jobs before the last mark that are still queued
+ * are put aside (few are: they have been in memory since), and meta `low_water` says that below it
+ * every queued job is aside. A start looks through at most two such spans and puts aside what it
+ * finds; whatever is held by another start of the process is free. */
 #include "ledger/store_sqlite.h"
 
-static int list_running(Sqlite *s, int64_t after, int64_t to, Err *e) {
+static int put_running(Sqlite *s, int64_t after, int64_t to, int64_t holder, Err *e) {
         sqlite3_stmt *st = NULL;
         int r = sqlite_get(s, SQL_LIST_RUNNING, &st, e);
 
@@ -16,7 +16,8 @@ static int list_running(Sqlite *s, int64_t after, int64_t to, Err *e) {
                 return r;
         bind_int(st, 1, after);
         bind_int(st, 2, to);
-        return sqlite_run(s, st, e, "list the jobs in memory");
+        bind_int(st, 3, holder);
+        return sqlite_run(s, st, e, "put aside the jobs in memory");
 }
 
 static int number(Sqlite *s, const char *sql, int64_t arg, int64_t *ret, Err *e) {
@@ -44,7 +45,7 @@ int sqlite_mark_totals(Sqlite *s, Err *e) {
 }
 
 int sqlite_mark(Sqlite *s, Err *e) {
-        int r = list_running(s, s->low_water, s->mark_next, e);
+        int r = put_running(s, s->low_water, s->mark_next, s->holder, e);
 
         if (r < 0)
                 return r;
@@ -84,7 +85,7 @@ int sqlite_mark_open(Sqlite *s, Err *e) {
         if (r == 0)
                 r = number(s, "SELECT count(*) FROM events WHERE id > ?1", events_to, &later, e);
         if (r == 0)
-                r = list_running(s, s->low_water, INT64_MAX, e);
+                r = put_running(s, s->low_water, INT64_MAX, starts, e);
         if (r < 0)
                 return r;
         s->last_id = last_event > s->last_id ? last_event : s->last_id;

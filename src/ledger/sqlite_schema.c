@@ -15,15 +15,16 @@
  *                    e.last_job AND j.event = e.id WHERE e.id = ...
  * jobs           state: 0 queued, 1 waiting for due_ms, 2 blocked, 3 done, 4 dead.
  *                lane: 64 bits, 0 none; jobs of one lane run in the order of their ids.
- *                holder: under state queued, the process that has the job in memory, as the
- *                number of its start (meta `starts`); 0: nobody, any claim may take it.
- *                listed: 1 for queued jobs that the index jobs_listed knows. Fresh jobs are not
- *                listed: they go from queued to done without touching any index. All queued jobs
- *                with an id up to meta `low_water` are listed, so a restart looks for the others
- *                in a short end of the table (sqlite_mark.c).
+ *                No index: each would cost a fresh job 2 us, which goes from queued to done
+ *                without ever being looked for.
+ * aside          The few jobs that are looked for, once more, with the indexes for it: waiting,
+ *                blocked and dead ones, and queued ones that were spilled, claimed, replayed, or
+ *                are in memory for long (sqlite_mark.c). holder: under state queued, the process
+ *                that has the job in memory, as the number of its start (meta `starts`); 0:
+ *                nobody. A queued job that is not aside belongs to the process that runs.
  * attempts       One row per run. code "unknown": the process ended while it may have run.
- *                Keyed by job and number without a rowid: measured 0.9 us, where appending by
- *                rowid costs 0.6 and then wants an index.
+ *                Keyed by job and number without a rowid: measured no slower than appending by
+ *                rowid (1.9 us), and found without an index.
  * answers        What the source heard, for repeats of its delivery; the first answer stays.
  * keys           A log of delivery keys, appended: `hash` (128 bits) of source and key, `body` 64
  *                bits of a hash of the body, both under meta `secret`. No index: filters in memory
@@ -34,7 +35,6 @@
  *                events (how many there were when events_to was the greatest id), clean (1 after
  *                an orderly close), keys_per_generation.
  *
- * Indexes are partial: they hold the few jobs that wait, and cost nothing for those that do not.
  * auto_vacuum is off: it would keep a pointer map and write it with every new page. Pages that
  * trim empties are used again; to give them back to the disk, stop Grapnel and run VACUUM. */
 #include "ledger/store_sqlite.h"
@@ -54,13 +54,15 @@ static const char schema[] =
         " body BLOB NOT NULL);"
         "CREATE TABLE jobs(id INTEGER PRIMARY KEY, event INTEGER NOT NULL,"
         " target INTEGER NOT NULL, state INTEGER NOT NULL, attempts INTEGER NOT NULL,"
-        " due_ms INTEGER NOT NULL, lane INTEGER NOT NULL, shard INTEGER NOT NULL,"
-        " holder INTEGER NOT NULL, listed INTEGER NOT NULL);"
-        "CREATE INDEX jobs_due ON jobs(due_ms, id, shard) WHERE state = 1;"
-        "CREATE INDEX jobs_lane ON jobs(lane, id, state, shard) WHERE lane <> 0 AND"
+        " due_ms INTEGER NOT NULL, lane INTEGER NOT NULL, shard INTEGER NOT NULL);"
+        "CREATE TABLE aside(job INTEGER PRIMARY KEY, event INTEGER NOT NULL,"
+        " state INTEGER NOT NULL, due_ms INTEGER NOT NULL, lane INTEGER NOT NULL,"
+        " shard INTEGER NOT NULL, holder INTEGER NOT NULL);"
+        "CREATE INDEX aside_due ON aside(due_ms, job, shard) WHERE state = 1;"
+        "CREATE INDEX aside_lane ON aside(lane, job, state, shard) WHERE lane <> 0 AND"
         " (state IN (1, 2) OR (state = 0 AND holder = 0));"
-        "CREATE INDEX jobs_listed ON jobs(id, holder, shard) WHERE listed = 1;"
-        "CREATE INDEX jobs_by_state ON jobs(state, event) WHERE state IN (1, 2, 4);"
+        "CREATE INDEX aside_queued ON aside(job, holder, shard) WHERE state = 0;"
+        "CREATE INDEX aside_by_state ON aside(state, event) WHERE state IN (1, 2, 4);"
         "CREATE TABLE attempts(job INTEGER NOT NULL, number INTEGER NOT NULL,"
         " started_ms INTEGER NOT NULL, took_us INTEGER NOT NULL, status INTEGER NOT NULL,"
         " code TEXT NOT NULL, message TEXT NOT NULL, detail TEXT NOT NULL,"

@@ -10,7 +10,7 @@
 #define LISTING_COLUMNS                                                                            \
         "e.id, e.received_ms, e.time_ms, n.name, e.type, e.subject, e.content_type, e.trace, "     \
         "e.key, x'', e.first_job, e.last_job"
-/* Word for word as in the index jobs_lane: so SQLite sees that it serves. */
+/* Word for word as in the index aside_lane: so SQLite sees that it serves. */
 #define IN_LANE "lane = ?1 AND lane <> 0 AND (state IN (1, 2) OR (state = 0 AND holder = 0))"
 
 static const char *const texts[SQL_STATEMENTS] = {
@@ -20,10 +20,13 @@ static const char *const texts[SQL_STATEMENTS] = {
         [SQL_EVENT_ADD] = "INSERT INTO events(id, received_ms, time_ms, source, first_job,"
                           " last_job, type, subject, content_type, trace, key, body)"
                           " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
-        [SQL_JOB_ADD] = "INSERT INTO jobs(id, event, target, state, attempts, due_ms, lane, shard,"
-                        " holder, listed) VALUES(?1, ?2, ?3, ?4, 0, 0, ?5, ?6, ?7, ?8)",
-        [SQL_JOB_SETTLE] = "UPDATE jobs SET state = ?2, attempts = ?3, due_ms = ?4, holder = ?5,"
-                           " listed = ?6 WHERE id = ?1",
+        [SQL_JOB_ADD] = "INSERT INTO jobs(id, event, target, state, attempts, due_ms, lane, shard)"
+                        " VALUES(?1, ?2, ?3, ?4, 0, 0, ?5, ?6)",
+        [SQL_JOB_SETTLE] = "UPDATE jobs SET state = ?2, attempts = ?3, due_ms = ?4 WHERE id = ?1",
+        [SQL_ASIDE_PUT] = "INSERT OR REPLACE INTO aside(job, event, state, due_ms, lane, shard,"
+                          " holder) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        [SQL_ASIDE_HAS] = "SELECT 1 FROM aside WHERE job BETWEEN ?1 AND ?2 LIMIT 1",
+        [SQL_ASIDE_DROP] = "DELETE FROM aside WHERE job = ?1",
         [SQL_ATTEMPT_ADD] = "INSERT OR REPLACE INTO attempts(job, number, started_ms, took_us,"
                             " status, code, message, detail) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7,"
                             " ?8)",
@@ -32,16 +35,20 @@ static const char *const texts[SQL_STATEMENTS] = {
                            " (SELECT 1 FROM events WHERE id = ?1)",
         [SQL_ANSWER_GET] = "SELECT status, content_type, body FROM answers WHERE event = ?1",
         [SQL_LANE_BUSY] =
-                "SELECT 1 FROM jobs INDEXED BY jobs_lane WHERE " IN_LANE " AND id < ?2 LIMIT 1",
-        [SQL_LANE_FIRST] = "SELECT id, state, shard FROM jobs INDEXED BY jobs_lane WHERE " IN_LANE
-                           " ORDER BY id LIMIT 1",
+                "SELECT 1 FROM aside INDEXED BY aside_lane WHERE " IN_LANE " AND job < ?2 LIMIT 1",
+        [SQL_LANE_FIRST] =
+                "SELECT job, state, shard FROM aside INDEXED BY aside_lane WHERE " IN_LANE
+                " ORDER BY job LIMIT 1",
         [SQL_JOB_WAKE] = "UPDATE jobs SET state = 1, due_ms = ?2 WHERE id = ?1",
+        [SQL_ASIDE_WAKE] = "UPDATE aside SET state = 1, due_ms = ?2 WHERE job = ?1",
         [SQL_NAME_GET] = "SELECT id FROM names WHERE name = ?1",
         [SQL_NAME_ADD] = "INSERT INTO names(name) VALUES(?1)",
         [SQL_META_GET] = "SELECT value FROM meta WHERE name = ?1",
         [SQL_META_SET] = "INSERT OR REPLACE INTO meta(name, value) VALUES(?1, ?2)",
-        [SQL_LIST_RUNNING] = "UPDATE jobs SET listed = 1"
-                             " WHERE id > ?1 AND id <= ?2 AND +state = 0 AND +listed = 0",
+        [SQL_LIST_RUNNING] =
+                "INSERT OR IGNORE INTO aside(job, event, state, due_ms, lane, shard, holder)"
+                " SELECT id, event, 0, due_ms, lane, shard, ?3 FROM jobs"
+                " WHERE id > ?1 AND id <= ?2 AND state = 0",
         [SQL_KEY_ADD] = "INSERT INTO keys(id, hash, event, body, received_ms)"
                         " VALUES(?1, ?2, ?3, ?4, ?5)",
         [SQL_KEY_BLOCK] = "SELECT hash, event, body, received_ms FROM keys"
@@ -53,22 +60,23 @@ static const char *const texts[SQL_STATEMENTS] = {
         [SQL_GENERATION_GET] = "SELECT newest_ms, keys, filter FROM key_filters"
                                " WHERE generation = ?1",
         [SQL_GENERATION_DROP] = "DELETE FROM key_filters WHERE generation < ?1",
-        [SQL_CLAIM_DUE] = "SELECT id, shard, due_ms FROM jobs INDEXED BY jobs_due"
-                          " WHERE state = 1 AND due_ms >= ?1 ORDER BY due_ms, id",
-        [SQL_CLAIM_LISTED] = "SELECT id, shard, holder FROM jobs INDEXED BY jobs_listed"
-                             " WHERE listed = 1 AND id > ?1 ORDER BY id",
+        [SQL_CLAIM_DUE] = "SELECT job, shard, due_ms FROM aside INDEXED BY aside_due"
+                          " WHERE state = 1 AND due_ms >= ?1 ORDER BY due_ms, job",
+        [SQL_CLAIM_QUEUED] = "SELECT job, shard, holder FROM aside INDEXED BY aside_queued"
+                             " WHERE state = 0 AND job > ?1 ORDER BY job",
         [SQL_CLAIM_LOAD] = "SELECT j.attempts, j.lane, t.name, " EVENT_COLUMNS
                            " FROM jobs j CROSS JOIN events e ON e.id = j.event"
                            " CROSS JOIN names n ON n.id = e.source"
                            " CROSS JOIN names t ON t.id = j.target WHERE j.id = ?1",
-        [SQL_CLAIM_HOLD] = "UPDATE jobs SET state = 0, attempts = ?2, holder = ?3, listed = 1"
-                           " WHERE id = ?1",
+        [SQL_CLAIM_HOLD] = "UPDATE jobs SET state = 0, attempts = ?2 WHERE id = ?1",
+        [SQL_ASIDE_HOLD] = "UPDATE aside SET state = 0, holder = ?2 WHERE job = ?1",
         [SQL_TRIM_SCAN] = "SELECT id, received_ms, first_job, last_job, length(body) FROM events"
                           " WHERE id > ?1 ORDER BY id",
         [SQL_TRIM_OPEN] = "SELECT 1 FROM jobs WHERE id BETWEEN ?1 AND ?2 AND event = ?3"
-                          " AND +state < 3 LIMIT 1",
+                          " AND state < 3 LIMIT 1",
         [SQL_TRIM_ATTEMPTS] = "DELETE FROM attempts WHERE job IN (SELECT id FROM jobs"
                               " WHERE id BETWEEN ?1 AND ?2 AND event = ?3)",
+        [SQL_TRIM_ASIDE] = "DELETE FROM aside WHERE job BETWEEN ?1 AND ?2 AND event = ?3",
         [SQL_TRIM_JOBS] = "DELETE FROM jobs WHERE id BETWEEN ?1 AND ?2 AND event = ?3",
         [SQL_TRIM_ANSWER] = "DELETE FROM answers WHERE event = ?1",
         [SQL_TRIM_EVENT] = "DELETE FROM events WHERE id = ?1",
@@ -86,10 +94,10 @@ static const char *const texts[SQL_STATEMENTS] = {
         [SQL_PAGE_WALK] = "SELECT " LISTING_COLUMNS " FROM events e"
                           " CROSS JOIN names n ON n.id = e.source WHERE e.id < ?1"
                           " ORDER BY e.id DESC",
-        [SQL_PAGE_BY_STATE] = "SELECT DISTINCT event FROM jobs INDEXED BY jobs_by_state"
+        [SQL_PAGE_BY_STATE] = "SELECT DISTINCT event FROM aside INDEXED BY aside_by_state"
                               " WHERE state IN (1, 2, 4) AND state = ?2 AND event < ?1"
                               " ORDER BY event DESC",
-        [SQL_COUNT_STATE] = "SELECT count(*) FROM jobs INDEXED BY jobs_by_state"
+        [SQL_COUNT_STATE] = "SELECT count(*) FROM aside INDEXED BY aside_by_state"
                             " WHERE state IN (1, 2, 4) AND state = ?1",
         [SQL_OLDEST] = "SELECT received_ms FROM events ORDER BY id LIMIT 1",
 };

@@ -71,7 +71,11 @@ static int drop(Sqlite *s, const Old *old, Err *e) {
         int r = 0;
 
         if (old->first_job) {
-                r = run_with(s, SQL_TRIM_ATTEMPTS, old, true, e);
+                r = sqlite_aside_has(s, old->first_job, old->last_job, e);
+                if (r > 0)
+                        r = run_with(s, SQL_TRIM_ASIDE, old, true, e);
+                if (r == 0)
+                        r = run_with(s, SQL_TRIM_ATTEMPTS, old, true, e);
                 if (r == 0)
                         r = run_with(s, SQL_TRIM_JOBS, old, true, e);
         }

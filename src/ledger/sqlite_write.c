@@ -59,22 +59,6 @@ static int add_event(Sqlite *s, const Write *w, Err *e) {
         return sqlite_run(s, st, e, "write an event");
 }
 
-/* 1 when an earlier job of the lane waits, is blocked, or lies in the store with nobody holding
- * it. */
-static int lane_busy(Sqlite *s, const Job *j, Err *e) {
-        sqlite3_stmt *st = NULL;
-        int r = sqlite_get(s, SQL_LANE_BUSY, &st, e);
-
-        if (r < 0)
-                return r;
-        bind_int(st, 1, (int64_t)j->lane);
-        bind_int(st, 2, j->id);
-        r = sqlite_row(s, st, e, "look at a lane");
-        if (r > 0)
-                sqlite3_reset(st);
-        return r;
-}
-
 static int add_job(Sqlite *s, Job *j, Err *e) {
         sqlite3_stmt *st = NULL;
         int64_t target = 0;
@@ -83,26 +67,25 @@ static int add_job(Sqlite *s, Job *j, Err *e) {
         if (r == 0)
                 r = sqlite_get(s, SQL_JOB_ADD, &st, e);
         if (r == 0 && j->lane)
-                r = lane_busy(s, j, e);
+                r = sqlite_lane_busy(s, j, e);
         if (r < 0)
                 return r;
         j->state = r ? JOB_BLOCKED : JOB_QUEUED;
-        bool is_free = j->state == JOB_QUEUED && j->spilled;
-        /* A late id, made before others that are long recorded, is not looked for by its place. */
-        bool is_listed = is_free || (j->state == JOB_QUEUED && j->id <= s->low_water);
         bind_int(st, 1, j->id);
         bind_int(st, 2, j->event->id);
         bind_int(st, 3, target);
         bind_int(st, 4, j->state);
         bind_int(st, 5, (int64_t)j->lane);
         bind_int(st, 6, j->shard);
-        bind_int(st, 7, is_free || j->state != JOB_QUEUED ? 0 : s->holder);
-        bind_int(st, 8, is_listed);
         s->last_id = j->id > s->last_id ? j->id : s->last_id;
         s->jobs_since_mark++;
-        if (is_free)
-                sqlite_claim_free(s, j->shard, j->id);
-        return sqlite_run(s, st, e, "write a job");
+        r = sqlite_run(s, st, e, "write a job");
+        /* A late id, made before others that are long recorded, is not looked for by its place. */
+        bool is_late = j->id <= s->low_water;
+        if (r < 0 || !(j->state == JOB_BLOCKED || j->spilled || is_late))
+                return r;
+        bool is_held = j->state == JOB_QUEUED && !j->spilled;
+        return sqlite_aside_put(s, j, j->state, is_held ? s->holder : 0, e);
 }
 
 static int record(Sqlite *s, Write *w, Err *e) {
@@ -144,40 +127,18 @@ int sqlite_attempt_add(Sqlite *s, int64_t job, const Attempt *a, Err *e) {
         return sqlite_run(s, st, e, "write an attempt");
 }
 
-/* The lane's first job is woken when it is blocked; when it waits, or is free, it is the one that
- * the others are behind. */
 static int wake_lane(Sqlite *s, Write *w, Err *e) {
         const Attempt *a = w->settle.attempt;
-        int64_t due_ms = a ? a->started_ms + a->took_us / 1000 : 0, id;
-        sqlite3_stmt *st = NULL;
-        int r = sqlite_get(s, SQL_LANE_FIRST, &st, e);
+        int64_t now_ms = a ? a->started_ms + a->took_us / 1000 : 0;
+        int r = sqlite_lane_wake(s, w->settle.job->lane, now_ms, e);
 
-        if (r < 0)
-                return r;
-        bind_int(st, 1, (int64_t)w->settle.job->lane);
-        r = sqlite_row(s, st, e, "look at a lane");
-        if (r <= 0)
-                return r;
-        id = sqlite3_column_int64(st, 0);
-        bool is_blocked = sqlite3_column_int(st, 1) == JOB_BLOCKED;
-        unsigned shard = (unsigned)sqlite3_column_int(st, 2);
-        sqlite3_reset(st);
-        if (!is_blocked)
-                return 0;
-        r = sqlite_get(s, SQL_JOB_WAKE, &st, e);
-        if (r < 0)
-                return r;
-        bind_int(st, 1, id);
-        bind_int(st, 2, due_ms);
-        sqlite_claim_waiting(s, shard, due_ms);
-        w->settle.woke = true;
-        return sqlite_run(s, st, e, "wake a lane");
+        w->settle.woke = r > 0;
+        return r < 0 ? r : 0;
 }
 
 static int settle(Sqlite *s, Write *w, Err *e) {
         const Job *j = w->settle.job;
         JobState state = j->state == JOB_RUNNING ? JOB_QUEUED : j->state;
-        bool is_queued = state == JOB_QUEUED;
         sqlite3_stmt *st = NULL;
         int r = sqlite_get(s, SQL_JOB_SETTLE, &st, e);
 
@@ -188,17 +149,14 @@ static int settle(Sqlite *s, Write *w, Err *e) {
         bind_int(st, 2, state);
         bind_int(st, 3, j->attempts);
         bind_int(st, 4, j->due_ms);
-        bind_int(st, 5, is_queued && !j->spilled ? s->holder : 0);
-        bind_int(st, 6, is_queued);
         r = sqlite_run(s, st, e, "settle a job");
         /* An unknown job leaves no attempt behind that nothing would ever trim. */
         if (r < 0 || sqlite3_changes(s->db) == 0)
                 return r;
-        if (state == JOB_WAITING)
-                sqlite_claim_waiting(s, j->shard, j->due_ms);
-        if (is_queued && j->spilled)
-                sqlite_claim_free(s, j->shard, j->id);
-        if (w->settle.attempt)
+        bool is_held = state == JOB_QUEUED && !j->spilled;
+        r = state == JOB_DONE ? sqlite_aside_drop(s, j->id, e)
+                              : sqlite_aside_put(s, j, state, is_held ? s->holder : 0, e);
+        if (r == 0 && w->settle.attempt)
                 r = sqlite_attempt_add(s, j->id, w->settle.attempt, e);
         if (r == 0 && j->lane && (state == JOB_DONE || state == JOB_DEAD))
                 r = wake_lane(s, w, e);

@@ -33,12 +33,16 @@ typedef enum StatementName {
         SQL_EVENT_ADD,
         SQL_JOB_ADD,
         SQL_JOB_SETTLE,
+        SQL_ASIDE_PUT,
+        SQL_ASIDE_HAS,
+        SQL_ASIDE_DROP,
         SQL_ATTEMPT_ADD,
         SQL_ANSWER_ADD,
         SQL_ANSWER_GET,
         SQL_LANE_BUSY,
         SQL_LANE_FIRST,
         SQL_JOB_WAKE,
+        SQL_ASIDE_WAKE,
         SQL_NAME_GET,
         SQL_NAME_ADD,
         SQL_META_GET,
@@ -52,12 +56,14 @@ typedef enum StatementName {
         SQL_GENERATION_GET,
         SQL_GENERATION_DROP,
         SQL_CLAIM_DUE,
-        SQL_CLAIM_LISTED,
+        SQL_CLAIM_QUEUED,
         SQL_CLAIM_LOAD,
         SQL_CLAIM_HOLD,
+        SQL_ASIDE_HOLD,
         SQL_TRIM_SCAN,
         SQL_TRIM_OPEN,
         SQL_TRIM_ATTEMPTS,
+        SQL_TRIM_ASIDE,
         SQL_TRIM_JOBS,
         SQL_TRIM_ANSWER,
         SQL_TRIM_EVENT,
@@ -77,7 +83,7 @@ typedef enum StatementName {
 /* What claims learned, so that a scan is not repeated: see sqlite_claim.c. */
 typedef struct ClaimCursor {
         int64_t due_from;           /* no waiting job of this shard is due before */
-        int64_t free_from, free_to; /* no free listed job of this shard in (from, to] */
+        int64_t free_from, free_to; /* no free queued job of this shard in (from, to] */
 } ClaimCursor;
 
 typedef struct KeyGeneration {
@@ -120,7 +126,7 @@ typedef struct Sqlite {
         KeyLog keys;
         unsigned shards;
         ClaimCursor cursors[SHARDS_MAX];
-        int64_t low_water; /* unlisted queued jobs have greater ids */
+        int64_t low_water; /* queued jobs that are not aside have greater ids */
         int64_t low_water_committed;
         int64_t mark_next; /* the greatest job id at the last mark: the next low_water */
         int64_t last_id;   /* ever */
@@ -164,6 +170,17 @@ bool hook_skips_commit(void);
 
 /* sqlite_schema.c */
 MUST_CHECK int sqlite_schema_open(Sqlite *s, Err *e);
+
+/* sqlite_aside.c: the jobs that are looked for. */
+MUST_CHECK int sqlite_aside_put(Sqlite *s, const Job *j, JobState state, int64_t holder, Err *e);
+MUST_CHECK int sqlite_aside_drop(Sqlite *s, int64_t job, Err *e);
+/* 1 when a job with an id in [first, last] is aside. */
+MUST_CHECK int sqlite_aside_has(Sqlite *s, int64_t first, int64_t last, Err *e);
+/* 1 when an earlier job of the lane waits, is blocked, or lies in the store with nobody holding
+ * it. */
+MUST_CHECK int sqlite_lane_busy(Sqlite *s, const Job *j, Err *e);
+/* Wakes the lane's oldest job if it is blocked: 1 when it was. */
+MUST_CHECK int sqlite_lane_wake(Sqlite *s, uint64_t lane, int64_t due_ms, Err *e);
 
 /* sqlite_names.c: sources and targets as small numbers. Writers add what is new. */
 MUST_CHECK int sqlite_name_number(Sqlite *s, Span name, int64_t *ret, Err *e);

@@ -496,7 +496,7 @@ static void statements_use_their_indexes(void **state) {
                         const char *line = (const char *)sqlite3_column_text(plan, 3);
 
                         assert_null(strstr(line, "TEMP B-TREE"));
-                        assert_non_null(strstr(line, "INDEX jobs_"));
+                        assert_non_null(strstr(line, "INDEX aside_"));
                 }
                 sqlite3_finalize(plan);
         }
