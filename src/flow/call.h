@@ -22,7 +22,7 @@ typedef struct Call {
         Run *run;
         const Target *target;
         const char *method;
-        const char *url; /* whole, in the run's arena */
+        const char *url;          /* whole, in the run's arena */
         const char *content_type; /* of the body, NULL for none */
         Span body;
         const HttpHeader *more; /* further headers of the step */
@@ -32,8 +32,8 @@ typedef struct Call {
         /* The call's own. */
         CallPhase phase;
         bool permit, second_try;
-        Link link;         /* in the connection's queue */
-        HeapNode due;      /* for the rate */
+        Link link;    /* in the connection's queue */
+        HeapNode due; /* for the rate */
         TokenWait *token;
         Span token_used;
         ClientCall client;

@@ -54,7 +54,7 @@ struct Run {
         Span when_value;
         const Program *when_program;
 
-        Buf story; /* JSON array of the calls made: the attempt's detail */
+        Buf story;                  /* JSON array of the calls made: the attempt's detail */
         unsigned writes, unchanged; /* PATCHes and the like sent; left out as nothing differed */
         Span told_target;           /* of the last write */
         Span told_fields;           /* what was written, for the message */
