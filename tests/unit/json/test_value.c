@@ -91,7 +91,8 @@ static void what_has_no_text_leaves_none(void **state) {
                                              "\"a\\uDC00\"",
                                              "\"a\\uD800\\n\"",
                                              "\"a\\uD800\\u0041\"",
-                                             "\"a\\uDC00\\uD800\""};
+                                             "\"a\\uDC00\\uD800\"",
+                                             "\"a\\uDC00\\uDC00\""};
         AUTO(buf_done)
         Buf out = BUF(100), few = BUF(3);
 
