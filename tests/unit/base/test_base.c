@@ -33,7 +33,7 @@ static void text_becomes_json(void **state) {
         assert_true(span_eq(
                 buf_span(&b),
                 SPAN("\"a\\\"\\\\\\n\\u0001\xc3\xa4\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd"
-                     "\x7f\"")));
+                     "\\u007f\"")));
 }
 
 static void an_error_keeps_its_first_sentence(void **state) {
@@ -56,7 +56,7 @@ static void an_arena_ends_everything_at_once(void **state) {
 
         (void)state;
         assert_int_equal(arena_defer(a, note_down, &ended), 0);
-        for (int i = 0; i < 90; i++)
+        for (int i = 0; i < 80; i++)
                 assert_non_null(arena_alloc(a, 100));
         assert_null(arena_alloc(a, 5000));
         assert_string_equal(arena_text(a, SPAN("kept")), "kept");

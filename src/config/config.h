@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * One checked, immutable snapshot of the configuration file, counted by reference: work in flight
+ * ends on the snapshot it began with. jq expressions are kept as text with their places; src/flow
+ * compiles them. */
+#pragma once
+
+#include "base/secret.h"
+#include "config/option.h"
+#include "sign/sign.h"
+
+enum { CONFIG_FILE_MAX_BYTES = 4 * 1024 * 1024, CONFIG_NAME_MAX_BYTES = 64 };
+
+typedef struct ListenConfig {
+        const char *host; /* numeric address */
+        uint16_t port;
+} ListenConfig;
+
+typedef enum AuthKind { AUTH_NONE, AUTH_BEARER, AUTH_BASIC, AUTH_HEADER, AUTH_OAUTH2 } AuthKind;
+
+typedef struct OAuth2Config {
+        const char *token_url, *client_id, *scope, *audience;
+        Secret client_secret;
+        int auth_style; /* 0: basic (default), 1: post */
+} OAuth2Config;
+
+typedef struct ConnectionConfig {
+        const char *name;
+        Place place;
+        const char *url; /* base, without a final slash */
+        AuthKind auth;
+        Secret bearer;    /* AUTH_BEARER */
+        const char *user; /* AUTH_BASIC */
+        Secret password;
+        const char *header; /* AUTH_HEADER: its name ... */
+        Secret header_value;
+        OAuth2Config oauth2;
+        int64_t concurrency; /* 0: the default of the program, 64 */
+        Rate rate;           /* count 0: none */
+        int64_t timeout_ms, connect_timeout_ms, answer_max_bytes;
+        /* Plain headers sent with each call. */
+        struct ConnectionHeader {
+                const char *name, *value;
+        } * headers;
+        size_t n_headers;
+        size_t index; /* in Config.connections */
+} ConnectionConfig;
+
+typedef enum UnmatchedRule { UNMATCHED_ACCEPT, UNMATCHED_REFUSE } UnmatchedRule;
+
+typedef struct SourceConfig {
+        const char *name;
+        Place place;
+        SignRule verify;
+        const char *reply; /* name of the dialect; checked by src/flow */
+        Place reply_place;
+        int64_t deadline_ms;
+        int64_t body_max_bytes;
+        Expr once;   /* delivery key where the scheme's headers carry none */
+        Expr prefer; /* gives {"async":bool,"wait":seconds,"return":"minimal"|"representation"} */
+        Expr type;   /* of the event; default: eventType, else type, where the body has one */
+        Expr time;   /* default: timestamp, else time */
+        UnmatchedRule unmatched;
+        size_t index;
+} SourceConfig;
+
+/* One condition of `match`: the value at a path is one of these. */
+typedef struct MatchRule {
+        Expr path;    /* ".entityType": a plain path */
+        Node *values; /* scalar or list of scalars */
+} MatchRule;
+
+typedef enum ReplyMode { REPLY_ACCEPTED, REPLY_WAIT } ReplyMode;
+
+typedef struct FlowConfig {
+        const char *name;
+        Place place;
+        const char **on; /* names of sources; checked */
+        size_t n_on;
+        MatchRule *match;
+        size_t n_match;
+        Expr subject;
+        bool ordered; /* order: subject (the default when subject is given) or none */
+        ReplyMode reply;
+        int64_t wait_ms; /* under REPLY_WAIT: 0 is to the source's deadline */
+        bool retry_given;
+        int64_t retry_base_ms,
+                retry_cap_ms; /* retry: {tries, base, max}; 0: the default schedule */
+        int64_t retry_tries;  /* -1: the default schedule */
+        /* Each step is a map of one entry, name -> map: read by src/flow. */
+        const Node **steps;
+        size_t n_steps;
+        size_t index;
+} FlowConfig;
+
+typedef struct Config {
+        _Atomic unsigned refs;
+        Arena *arena;
+        const char *file;
+        Span source; /* the file's text, for carets; secrets are not in it */
+
+        ListenConfig listen, admin;
+        const char *public_url; /* where sources reach `listen`: for event URLs; NULL: relative */
+        const char *ledger;     /* "sqlite:grapnel.db" */
+        int64_t keep_ms, keep_bytes, once_ms;
+        const char **allow; /* outbound.allow: networks, as written; checked by src/flow */
+        Place *allow_place;
+        size_t n_allow;
+        Secret admin_token; /* bearer of the admin listener; required unless admin is loopback */
+        int64_t threads;    /* 0: one per core */
+        int64_t connections_max, head_timeout_ms, idle_timeout_ms, body_timeout_ms;
+        int log_level;
+
+        ConnectionConfig *connections;
+        size_t n_connections;
+        SourceConfig *sources;
+        size_t n_sources;
+        FlowConfig *flows;
+        size_t n_flows;
+} Config;
+
+/* Reads and checks. NULL when there is any error; `problems` then says them all (and may hold
+ * warnings otherwise). ${NAME} comes from the environment given (entries "NAME=value", ended by
+ * NULL), ${file:/path} from a file, its final newline cut. */
+Config *config_load(const char *path, char *const *environment, Problems *problems);
+Config *config_parse(Span text, const char *name, char *const *environment, Problems *problems);
+Config *config_ref(Config *c);
+Config *config_unref(Config *c); /* any thread */
+
+const ConnectionConfig *config_connection(const Config *c, Span name);
+const SourceConfig *config_source(const Config *c, Span name);

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The engine of one loop: which job runs now, what becomes of it afterwards. It sees no socket,
+ * SQL, jq or clock: it is told the time and given ports. One job machine serves flows and
+ * endpoints.
+ *
+ * How a job moves. `engine_add` takes a job that was just recorded; its lane (if it has one) is
+ * free, so it runs, or an earlier job of the lane is in memory, so it stands behind it. A run ends
+ * by `engine_ended` with a verdict: done; dead; or retry, and then the job is settled as waiting
+ * and leaves memory: it comes back by a claim when it is due. While the head of a lane waits in the
+ * ledger, the lane's other jobs in memory are settled as blocked and leave too; the store wakes
+ * them one by one when the head ends. Until those settles are confirmed the lane stays *parked*
+ * here, so that a job whose recording crossed them on its way is parked as well and never
+ * overtakes.
+ *
+ * Who may run is decided by turns among the targets (engine/queue.h), so that a slow target does
+ * not take every place. A record, its settles and its claims travel in one order: what the engine
+ * hears comes in the order in which the ledger did it (lane.c says where that matters).
+ *
+ * When memory is full (jobs_max), new jobs stay in the ledger: the caller asks `engine_full`
+ * before it records and records the job as spilled; the engine then claims them, in the order of
+ * their ids, as room appears, and takes no fresh job of its own until it has caught up. */
+#pragma once
+
+#include "engine/retry.h"
+#include "ledger/job.h"
+
+typedef struct Engine Engine;
+
+typedef enum JobVerdict {
+        JOB_RETRY = 0, /* zero is the safe one */
+        JOB_SUCCEEDED,
+        JOB_FAILED, /* final: a retry would not help, or nobody wants one */
+} JobVerdict;
+
+typedef struct JobResult {
+        JobVerdict verdict;
+        int64_t wait_hint_ms; /* Retry-After of the target; -1 none */
+        Attempt attempt; /* spans must stay until the settle is confirmed: copied by the port */
+} JobResult;
+
+/* What the engine asks of the outside. All are called from within engine_* and may call back
+ * engine_* only later (never before they return). */
+typedef struct EnginePorts {
+        void *self;
+        /* Begin a run; ends by exactly one engine_ended. */
+        void (*run)(void *self, Job *job);
+        /* Write the job's state (and the attempt, when not NULL) in a coming batch; ends by exactly
+         * one engine_settled with the same job. The port copies what it needs of `attempt`. After
+         * an engine_settled with a fault the engine calls again with NULL: the port still has its
+         * copy and writes that. Settles are written in the order of these calls. */
+        void (*settle)(void *self, Job *job, const Attempt *attempt);
+        /* Ask the ledger for at most `max` jobs; `queued`: also spilled and recovered ones, with
+         * ids above `after_id`, and of both together those with the lowest ids. Ends by exactly
+         * one engine_claimed. */
+        void (*claim)(void *self, size_t max, bool queued, int64_t after_id);
+        /* The retry rule of the job's target; NULL: the target is gone from the configuration (the
+         * job is settled dead with code "no-target"). */
+        const RetryRule *(*rule)(void *self, const Job *job);
+        /* The job has left memory for good in this process, or for now: the port frees it. */
+        void (*gone)(void *self, Job *job);
+} EnginePorts;
+
+typedef struct EngineLimits {
+        size_t jobs_max;    /* in memory, all states, beside records on their way; 0: 10,000 */
+        size_t running_max; /* at once; 0: 1,000 */
+} EngineLimits;
+
+Engine *engine_new(const EngineLimits *limits, const EnginePorts *ports, uint64_t seed);
+/* Jobs in memory are handed back by `gone` without a settle: they stay queued in the ledger. */
+Engine *engine_free(Engine *e);
+
+/* After a start, and whenever jobs may lie unclaimed in the ledger: recovery. */
+void engine_recover(Engine *e, int64_t now_ms);
+/* A job that is none of this engine's waits in the ledger until then (it was replayed). */
+void engine_due(Engine *e, int64_t due_ms);
+/* Is there no room, or a backlog that must go first? Then record without engine_add: call
+ * engine_spilled once the record is committed. */
+bool engine_full(const Engine *e);
+/* A recorded job, state queued or blocked (a blocked one leaves memory again by `gone`). */
+void engine_add(Engine *e, Job *job, int64_t now_ms);
+void engine_spilled(Engine *e, int64_t job_id, int64_t now_ms);
+void engine_ended(Engine *e, Job *job, const JobResult *result, int64_t now_ms);
+/* `fault` < 0: the settle was not written and will be tried again by the engine. `woke`: a blocked
+ * job became due. */
+void engine_settled(Engine *e, Job *job, int fault, bool woke, int64_t now_ms);
+/* The claimed jobs become the engine's. `more`: the ledger holds more of what was asked;
+ * `next_due_ms`: of the waiting jobs left, INT64_MAX for none. */
+void engine_claimed(Engine *e, Job *const *jobs, size_t n, bool more, int64_t next_due_ms,
+                    int fault, int64_t now_ms);
+/* Does what is due: starts, claims, settles to be tried again, a bounded number of each. To be
+ * called at the end of every turn in which another engine_* was called; the others only take note.
+ * Returns when it wants to be called next (wall clock; `now_ms`: at once, there is more),
+ * INT64_MAX for not before something happens. */
+int64_t engine_step(Engine *e, int64_t now_ms);
+/* No new runs begin; those that run may end. */
+void engine_drain(Engine *e);
+
+typedef struct EngineGauges {
+        size_t in_memory, running, ready, parked_lanes, unsettled;
+} EngineGauges;
+EngineGauges engine_gauges(const Engine *e);

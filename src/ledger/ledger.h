@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The ledger thread and its batches. Loops send requests and hear back, in the order in which the
+ * batches committed, through their own inbox; whatever arrives while one commit is on its way to
+ * the disk shares the next. A second thread answers reading questions from a read-only handle.
+ *
+ * Requests are embedded in their senders' objects and belong to the ledger until `done` is called
+ * on the sender's thread (by inbox_read of `home`). What is sent before ledger_close is answered.
+ *
+ * When a commit or its fsync fails the outcome is unknown (promise 3): no request of that batch is
+ * answered, and `broken` is called once, on the ledger thread; the program must end and recover.
+ * A full disk is not that: the records of the batch end with -ENOSPC, its settles are kept and
+ * tried again until they fit. */
+#pragma once
+
+#include "base/inbox.h"
+#include "ledger/store.h"
+#include "ledger/view.h"
+
+enum {
+        LEDGER_BATCH_MAX = 512, /* writes in one transaction */
+        LEDGER_BATCH_MAX_BYTES = 16 * 1024 * 1024,
+        LEDGER_PENDING_MAX = 16384, /* records waiting; more are refused: 503 */
+        LEDGER_PENDING_MAX_BYTES = 32 * 1024 * 1024,
+};
+
+typedef struct Ledger Ledger;
+typedef struct LedgerRequest LedgerRequest;
+
+typedef enum LedgerAsk { ASK_WRITE, ASK_CLAIM, ASK_EVENT, ASK_EVENTS, ASK_STATS } LedgerAsk;
+
+struct LedgerRequest {
+        Note note;
+        LedgerAsk ask;
+        Inbox *home;
+        void (*done)(LedgerRequest *r);
+        void *arg;
+        int result; /* out: 0 or a fault */
+        Err error;  /* out */
+        union {
+                Write write;
+                struct {
+                        ClaimAsk ask;
+                        Claim ret; /* out; the caller frees */
+                } claim;
+                struct {
+                        int64_t id;
+                        EventView *ret; /* out: NULL when unknown; the caller frees */
+                } event;
+                struct {
+                        EventQuery query; /* spans must stay */
+                        EventPage *ret;
+                } events;
+                LedgerStats stats; /* out */
+        };
+};
+
+typedef struct LedgerOptions {
+        Span url; /* "sqlite:grapnel.db", "memory:" */
+        StoreOptions store;
+        TrimRule keep; /* before_ms is an age here: events older than now - before_ms go */
+        void (*broken)(void *arg, const Err *why);
+        void *arg;
+} LedgerOptions;
+
+MUST_CHECK int ledger_open(const LedgerOptions *o, Ledger **ret, Err *e);
+/* Answers all that was sent, checkpoints, closes. */
+void ledger_close(Ledger *l);
+
+/* Any thread. Records are refused with -EAGAIN when too much is waiting (nothing was sent, done
+ * will not be called): the sender answers 503. Everything else is always taken. */
+MUST_CHECK int ledger_send(Ledger *l, LedgerRequest *r);
+int64_t ledger_last_id(const Ledger *l); /* as it was at opening */
+void ledger_secret(const Ledger *l, const char *purpose, unsigned char ret[32]);
+
+typedef struct LedgerGauges {
+        uint64_t batches, writes, waiting, waiting_bytes;
+        uint64_t commit_us_total, commit_us_max;
+} LedgerGauges;
+LedgerGauges ledger_gauges(const Ledger *l); /* any thread */

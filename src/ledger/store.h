@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A place that remembers events, jobs and attempts: the contract that every store keeps and that
+ * one test (tests/unit/ledger/test_contract.c) holds each of them to. Calls block and are made by
+ * one thread per handle. Nobody outside this folder calls a store: they send requests to the
+ * ledger thread (ledger/ledger.h).
+ *
+ * A store may be shared by several nodes (PostgreSQL) or belong to one process (SQLite). So jobs
+ * in state queued have an owner, the node that claimed or recorded them, and a lease; a node's
+ * jobs are free again when its lease has run out, or at once when the same node starts anew. */
+#pragma once
+
+#include "ledger/event.h"
+#include "ledger/job.h"
+
+typedef struct Store Store;
+struct EventView;
+struct EventQuery;
+struct EventPage;
+struct LedgerStats;
+
+/* What one write does; a batch of writes is one transaction: all or nothing. */
+typedef enum WriteKind { WRITE_RECORD, WRITE_SETTLE, WRITE_ANSWER } WriteKind;
+
+typedef enum RecordResult {
+        RECORD_NEW,
+        RECORD_REPEAT,   /* the key is known and the body is the same: *known tells of the first */
+        RECORD_CONFLICT, /* the key is known with another body */
+} RecordResult;
+
+/* The answer that a source heard for an event, kept for repeats of its delivery. */
+typedef struct Answer {
+        int status;
+        Span content_type;
+        Span body;
+} Answer;
+
+typedef struct Write {
+        WriteKind kind;
+        union {
+                struct {
+                        Event *event; /* its id is set */
+                        Job **jobs;   /* of this event, states queued; ids set */
+                        size_t n_jobs;
+                        /* Out. RECORD_NEW: jobs whose lane has an earlier unfinished job in the
+                         * store in state waiting or blocked are stored as blocked, and their
+                         * state says so. */
+                        RecordResult result;
+                        int64_t known_event; /* of a repeat or conflict */
+                        bool has_answer;     /* of a repeat; memory from malloc, the caller's: */
+                        int answer_status;
+                        char *answer_type, *answer_body;
+                        size_t answer_body_n;
+                } record;
+                struct {
+                        /* The job's new state, attempts and due_ms as in *job. */
+                        Job *job;
+                        const Attempt *attempt; /* NULL: none to add (parked, handed back) */
+                        /* A job that ends (done, dead) or waits frees or holds its lane: when it
+                         * ends, the oldest blocked job of its lane becomes waiting, due now. */
+                        bool woke; /* out: that happened */
+                } settle;
+                struct {
+                        int64_t event;
+                        Answer answer;
+                } answer;
+        };
+} Write;
+
+typedef struct StoreOptions {
+        const char *path; /* of the file, or the connection string */
+        const char *node; /* this node's name; stable across restarts */
+        int64_t lease_ms; /* ignored by single-process stores */
+        int64_t once_ms;  /* how long delivery keys are remembered at least */
+} StoreOptions;
+
+typedef struct ClaimAsk {
+        int64_t now_ms;
+        unsigned shard, shards; /* jobs with job.shard % shards == shard */
+        size_t max;
+        int64_t after_id; /* queued jobs with a greater id only: 0 from the start */
+        bool queued;      /* also jobs in state queued that nobody holds (spilled, recovered) */
+} ClaimAsk;
+
+typedef struct Claim {
+        Job **jobs; /* events loaded; in the order of id; the caller frees all */
+        size_t n;
+        bool more;           /* max was reached */
+        int64_t next_due_ms; /* of the waiting jobs left for this shard; INT64_MAX for none */
+} Claim;
+
+typedef struct TrimRule {
+        int64_t before_ms; /* finished events received earlier go; 0: no limit by age */
+        int64_t bytes_max; /* oldest finished events go while the store is larger; 0: none */
+        size_t max;        /* events per call: a bounded slice */
+} TrimRule;
+
+typedef struct StoreOps {
+        const char *scheme; /* "sqlite", "memory"; as in `ledger: sqlite:grapnel.db` */
+        /* Opens or makes the store and takes this node's jobs back (they become free). -EBUSY
+         * when another process holds it; -ENOTSUP for a newer schema. */
+        int (*open)(const StoreOptions *o, Store **ret, Err *e);
+        /* All writes in one durable transaction. A fault means: nothing is known of the outcome
+         * (promise 3) unless it is -ENOSPC, which means that nothing was written. */
+        int (*write)(Store *s, Write *const *writes, size_t n, Err *e);
+        int (*claim)(Store *s, const ClaimAsk *ask, Claim *ret, Err *e);
+        int (*trim)(Store *s, const TrimRule *rule, size_t *ret_trimmed, Err *e);
+        /* The greatest id ever stored: id makers go on above it. */
+        int64_t (*last_id)(Store *s);
+        /* Housekeeping that the writer does between batches: checkpoint, sealing of key
+         * segments, lease renewal. Bounded work; returns ms until it wants to be called again. */
+        int (*upkeep)(Store *s, int64_t now_ms, int64_t *ret_next_ms, Err *e);
+        /* A random value made once per store, for keyed hashes: `n` bytes of it, same ever after.
+         */
+        void (*secret)(Store *s, const char *purpose, unsigned char ret[32]);
+        void (*close)(Store *s);
+
+        /* Readers: a separate, read-only handle, used by the reader thread alone. */
+        int (*open_reader)(Store *writer, Store **ret, Err *e);
+        int (*find_event)(Store *reader, int64_t id, struct EventView **ret, Err *e);
+        int (*list_events)(Store *reader, const struct EventQuery *q, struct EventPage **ret,
+                           Err *e);
+        int (*stats)(Store *reader, struct LedgerStats *ret, Err *e);
+} StoreOps;
+
+extern const StoreOps *const stores[]; /* ended by NULL */
+const StoreOps *store_find(Span scheme);
