@@ -226,7 +226,7 @@ class Outbox:
     def send(self, user_id, later=False, timestamp=None):
         """Tells that a user was updated; waits for the answer and returns the record of both."""
         if not self._urls[later]:
-            raise Refusal(409, "no webhook is configured")
+            raise Refusal(409, "there is no address that delivers later")
         message = webhook.user_updated(
             self._urls[later], self._key, user_id, timestamp or now_text(milliseconds=False)
         )
@@ -440,7 +440,7 @@ def problem_of(invalid):
 def main():
     """Reads the command line and serves until told to stop."""
     parser = argument_parser(__doc__, "identity.db")
-    parser.add_argument("--webhook", metavar="URL", help="call this after Save")
+    parser.add_argument("--webhook", metavar="URL", required=True, help="call this after Save")
     parser.add_argument(
         "--webhook-later", metavar="URL", help="call this after 'Save, deliver later'"
     )

@@ -344,8 +344,6 @@ class Handler(http.server.BaseHTTPRequestHandler):
     """Reads requests off one connection and writes the App's answers."""
 
     protocol_version = "HTTP/1.1"
-    server_version = "example"
-    sys_version = ""
     timeout = IDLE_TIMEOUT_S
     disable_nagle_algorithm = True
     wbufsize = -1  # head and body leave in one write
@@ -402,6 +400,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
         proceed = super().handle_expect_100()
         self.wfile.flush()
         return proceed
+
+    def version_string(self):
+        """The Server header names the service, not the library."""
+        return self.server.app.title.lower().replace(" ", "-")
 
     def log_message(self, format, *args):
         """Quiet: the request log holds what happened."""

@@ -164,7 +164,7 @@ def judge(status, body, fields):
             message = f"{message} {detail}".strip()
     if problem.get("retryable"):
         message += " You can try again in a while: press Save."
-    return Verdict("error", message, beside)
+    return Verdict("error", f"Saved here, but not everywhere. {message}".strip(), beside)
 
 
 def _problem(body):
