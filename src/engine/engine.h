@@ -13,6 +13,10 @@
  * here, so that a job whose recording crossed them on its way is parked as well and never
  * overtakes.
  *
+ * Who may run is decided by turns among the targets (engine/queue.h), so that a slow target does
+ * not take every place. A record, its settles and its claims travel in one order: what the engine
+ * hears comes in the order in which the ledger did it (lane.c says where that matters).
+ *
  * When memory is full (jobs_max), new jobs stay in the ledger: the caller asks `engine_full`
  * before it records and records the job as spilled; the engine then claims them, in the order of
  * their ids, as room appears, and takes no fresh job of its own until it has caught up. */
@@ -42,10 +46,13 @@ typedef struct EnginePorts {
         /* Begin a run; ends by exactly one engine_ended. */
         void (*run)(void *self, Job *job);
         /* Write the job's state (and the attempt, when not NULL) in a coming batch; ends by exactly
-         * one engine_settled with the same job. The port copies what it needs of `attempt`. */
+         * one engine_settled with the same job. The port copies what it needs of `attempt`. After
+         * an engine_settled with a fault the engine calls again with NULL: the port still has its
+         * copy and writes that. Settles are written in the order of these calls. */
         void (*settle)(void *self, Job *job, const Attempt *attempt);
         /* Ask the ledger for at most `max` jobs; `queued`: also spilled and recovered ones, with
-         * ids above `after_id`. Ends by exactly one engine_claimed. */
+         * ids above `after_id`, and of both together those with the lowest ids. Ends by exactly
+         * one engine_claimed. */
         void (*claim)(void *self, size_t max, bool queued, int64_t after_id);
         /* The retry rule of the job's target; NULL: the target is gone from the configuration (the
          * job is settled dead with code "no-target"). */
@@ -55,7 +62,7 @@ typedef struct EnginePorts {
 } EnginePorts;
 
 typedef struct EngineLimits {
-        size_t jobs_max;    /* in memory, all states; 0: 10,000 */
+        size_t jobs_max;    /* in memory, all states, beside records on their way; 0: 10,000 */
         size_t running_max; /* at once; 0: 1,000 */
 } EngineLimits;
 
@@ -65,6 +72,8 @@ Engine *engine_free(Engine *e);
 
 /* After a start, and whenever jobs may lie unclaimed in the ledger: recovery. */
 void engine_recover(Engine *e, int64_t now_ms);
+/* A job that is none of this engine's waits in the ledger until then (it was replayed). */
+void engine_due(Engine *e, int64_t due_ms);
 /* Is there no room, or a backlog that must go first? Then record without engine_add: call
  * engine_spilled once the record is committed. */
 bool engine_full(const Engine *e);
@@ -79,7 +88,10 @@ void engine_settled(Engine *e, Job *job, int fault, bool woke, int64_t now_ms);
  * `next_due_ms`: of the waiting jobs left, INT64_MAX for none. */
 void engine_claimed(Engine *e, Job *const *jobs, size_t n, bool more, int64_t next_due_ms,
                     int fault, int64_t now_ms);
-/* Does what is due. Returns when it wants to be called next (wall clock), INT64_MAX for never. */
+/* Does what is due: starts, claims, settles to be tried again, a bounded number of each. To be
+ * called at the end of every turn in which another engine_* was called; the others only take note.
+ * Returns when it wants to be called next (wall clock; `now_ms`: at once, there is more),
+ * INT64_MAX for not before something happens. */
 int64_t engine_step(Engine *e, int64_t now_ms);
 /* No new runs begin; those that run may end. */
 void engine_drain(Engine *e);

@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What may cross on the way between an engine and the ledger, and why no job overtakes.
+ *
+ * The ground: a lane belongs to one loop; that loop sends the records and settles of the lane,
+ * and the replies come back in the order in which the ledger did the work (ledger.h). The ledger
+ * blocks a new job whose lane has a waiting or blocked one; it does not look at queued ones,
+ * since those are here, where they stand in line. A claimed queued job (spilled, recovered)
+ * whose lane has an *earlier* waiting or blocked job must be blocked by the claim as well: only
+ * the ledger can know that one.
+ *
+ * The head holds the lane until its end is confirmed, not until its run is over. So the next one
+ * cannot be written down as done while the one before it is not, whatever fails in between.
+ *
+ *  1. The head fails; its waiting is on its way. Jobs recorded before that commit are queued in
+ *     the ledger. Their replies come before the head's, so they find the head here and stand.
+ *     What is recorded after it is blocked by the ledger.
+ *  2. The head's waiting is confirmed. All that stand are parked: settled as blocked. From now
+ *     on only claims bring queued jobs of the lane.
+ *  3. The head may be due at once and be claimed by a claim that was already on its way, before
+ *     the parkings are committed. It stands until the last of them is confirmed: its end must
+ *     find them blocked in the ledger, or nobody would wake them.
+ *  4. A job recorded between that claim and the parkings is queued again (nothing was waiting or
+ *     blocked then), though a parked one stands before it. Its reply comes before theirs is
+ *     confirmed: it finds the lane parking and is parked too.
+ *  5. A parking is refused (full disk): it is tried again and the lane stays parked meanwhile.
+ *  6. The head ends and wakes a blocked one, which the ledger then gives as due. Until it is
+ *     claimed it waits, so new ones are blocked: nothing stands here that could overtake.
+ *  7. A spilled job lies between the head and a fresh one in memory. The fresh one may be head of
+ *     the lane, but the engine holds it back until the backlog is claimed up to its id; the
+ *     spilled one then displaces it. */
+#include "engine/lane.h"
+
+#include "engine/state.h"
+
+typedef struct Lane {
+        Job *head;      /* ready, running, or its end is not confirmed */
+        List standing;  /* in the order of their ids */
+        size_t parking; /* settles as blocked that are not confirmed */
+} Lane;
+
+void lanes_init(Lanes *l, size_t max) {
+        l->table = table_new(max);
+        l->n_parked = 0;
+}
+
+typedef struct Giving {
+        void (*give)(void *arg, Job *job);
+        void *arg;
+} Giving;
+
+static void give_lane(void *arg, Span key, void *value) {
+        const Giving *g = arg;
+        Lane *lane = value;
+        Link *at;
+
+        (void)key;
+        while ((at = list_pop(&lane->standing)))
+                g->give(g->arg, CONTAINER_OF(at, Job, link));
+        free(lane);
+}
+
+void lanes_done(Lanes *l, void (*give)(void *arg, Job *job), void *arg) {
+        Giving g = {give, arg};
+
+        table_each(l->table, give_lane, &g);
+        l->table = table_free(l->table);
+}
+
+static Lane *lane_of(const Lanes *l, const Job *job) {
+        return table_get(l->table, key_u64(&job->lane));
+}
+
+static Lane *lane_make(Lanes *l, const Job *job) {
+        Lane *lane = must_alloc(sizeof *lane);
+
+        list_init(&lane->standing);
+        must(table_put(l->table, key_u64(&job->lane), lane) == 0);
+        return lane;
+}
+
+static void stand(Lane *lane, Job *job) {
+        Link *after = lane->standing.head.prev;
+
+        /* Nearly always the last: ids grow. */
+        while (after != &lane->standing.head && CONTAINER_OF(after, Job, link)->id > job->id)
+                after = after->prev;
+        job->link.prev = after;
+        job->link.next = after->next;
+        after->next->prev = &job->link;
+        after->next = &job->link;
+        lane->standing.n++;
+}
+
+static void count_parking(Lanes *l, Lane *lane) {
+        if (lane->parking++ == 0)
+                l->n_parked++;
+}
+
+LanePlace lane_add(Lanes *l, Job *job, bool fresh, void (*displaced)(void *arg, Job *head),
+                   void *arg) {
+        Lane *lane = lane_of(l, job);
+
+        must(job->lane && job->state == JOB_QUEUED && !link_on(&job->link));
+        if (!lane)
+                lane = lane_make(l, job);
+        if (lane->parking > 0 && fresh) {
+                count_parking(l, lane);
+                return LANE_PARK;
+        }
+        if (lane->parking > 0 || (lane->head && lane->head->state != JOB_QUEUED) ||
+            (lane->head && lane->head->id < job->id)) {
+                stand(lane, job);
+                return LANE_STAND;
+        }
+        if (lane->head) {
+                displaced(arg, lane->head);
+                stand(lane, lane->head);
+        }
+        lane->head = job;
+        return LANE_HEAD;
+}
+
+/* The next head, if it may have its turn; the lane goes when nobody is left. */
+static Job *lane_turn(Lanes *l, Lane *lane, uint64_t key) {
+        Link *first;
+
+        if (lane->parking > 0)
+                return NULL;
+        first = list_pop(&lane->standing);
+        if (first)
+                return lane->head = CONTAINER_OF(first, Job, link);
+        table_remove(l->table, key_u64(&key));
+        free(lane);
+        return NULL;
+}
+
+Job *lane_ended(Lanes *l, Job *head) {
+        Lane *lane = lane_of(l, head);
+
+        must(lane && lane->head == head && lane->parking == 0);
+        lane->head = NULL;
+        return lane_turn(l, lane, head->lane);
+}
+
+void lane_waits(Lanes *l, Job *head, void (*park)(void *arg, Job *job), void *arg) {
+        Lane *lane = lane_of(l, head);
+        Link *at;
+
+        must(lane && lane->head == head && lane->parking == 0);
+        lane->head = NULL;
+        while ((at = list_pop(&lane->standing))) {
+                count_parking(l, lane);
+                park(arg, CONTAINER_OF(at, Job, link));
+        }
+        if (lane->parking == 0)
+                must(!lane_turn(l, lane, head->lane));
+}
+
+Job *lane_parked(Lanes *l, Job *job) {
+        Lane *lane = lane_of(l, job);
+
+        must(lane && lane->parking > 0 && !lane->head);
+        if (--lane->parking > 0)
+                return NULL;
+        l->n_parked--;
+        return lane_turn(l, lane, job->lane);
+}

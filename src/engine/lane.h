@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Lanes: the order of the jobs of one subject, for those in the memory of one engine. Knows
+ * nothing of runs and settles; answers where a job stands and whose turn it is. */
+#pragma once
+
+#include "base/table.h"
+#include "ledger/job.h"
+
+typedef struct Lanes {
+        Table *table;    /* lane number -> Lane, while it has a job in memory */
+        size_t n_parked; /* lanes with a parking that is not confirmed */
+} Lanes;
+
+typedef enum LanePlace {
+        LANE_HEAD,  /* its turn: make it ready */
+        LANE_STAND, /* it stands in the lane's list until lane_* names it */
+        LANE_PARK,  /* settle it as blocked; ends by lane_parked */
+} LanePlace;
+
+void lanes_init(Lanes *l, size_t max);
+/* Hands back every job that stands, and only those. */
+void lanes_done(Lanes *l, void (*give)(void *arg, Job *job), void *arg);
+
+/* A job comes into memory; `fresh`: just recorded, else claimed. LANE_HEAD may displace a head
+ * that has not begun and has a later id: it stands again, the caller takes it off its lists
+ * before (`displaced` is called for that). */
+LanePlace lane_add(Lanes *l, Job *job, bool fresh, void (*displaced)(void *arg, Job *head),
+                   void *arg);
+/* The head's end (done, dead) is in the ledger. Returns whose turn it is now, or NULL. */
+Job *lane_ended(Lanes *l, Job *head);
+/* That the head waits is in the ledger: calls park for each job that stands, to be settled as
+ * blocked, in order. */
+void lane_waits(Lanes *l, Job *head, void (*park)(void *arg, Job *job), void *arg);
+/* That the job is blocked is in the ledger. Returns whose turn it is now, or NULL. */
+Job *lane_parked(Lanes *l, Job *job);
