@@ -9,7 +9,7 @@ def contacts(rows):
     lines = "".join(
         f'<tr><th scope="row">{escape(contact["name"])}</th>'
         f'<td data-label="E-mail">{escape(contact["email"])}</td>'
-        f'<td data-label="Phone">{escape(contact["phone"]) or "–"}</td>'
+        f'<td class="whole" data-label="Phone">{escape(contact["phone"]) or "–"}</td>'
         f'<td data-label="External id"><code>{escape(contact["external_id"]) or "–"}</code></td>'
         f'<td data-label="Changed">{time_html(contact["updated_at"])}<br>'
         f'<span class="fine">by {escape(contact["updated_by"])}, version '
@@ -49,7 +49,7 @@ def _request(entry):
     summary = (
         f'<span class="status {kind}">{status or "none"}</span> '
         f'<code>{escape(entry["method"])} {escape(entry["path"])}</code> '
-        f'<span class="fine">{time_html(entry["time"])}, {escape(entry["agent"])}</span>'
+        f'<span class="fine">{time_html(entry["time"])} {escape(entry["agent"])}</span>'
     )
     if not entry["body"]:
         return f'<p class="entry">{summary}</p>\n'

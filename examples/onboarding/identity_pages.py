@@ -31,7 +31,7 @@ def users(rows):
         f'<tr><th scope="row"><a href="/users/{segment(user["id"])}">'
         f'{escape(user["firstName"])} {escape(user["lastName"])}</a></th>'
         f'<td data-label="E-mail">{escape(user["email"])}</td>'
-        f'<td data-label="Phone">{escape(user["phone"])}</td>'
+        f'<td class="whole" data-label="Phone">{escape(user["phone"]) or "–"}</td>'
         f'<td data-label="Id"><code>{escape(user["id"])}</code></td>'
         f'<td data-label="Changed">{time_html(user["lastModified"])}</td></tr>\n'
         for user in rows

@@ -142,12 +142,18 @@ class Case:
 
     def calls(self):
         """The requests that the services logged since this was asked last, in order."""
+        # A request is in the log an instant before its answer is.
+        wait_until(self._is_quiet, CALL_MAX_S)
         found = []
         for name in ("identity", "commercial"):
             for entry in self._log(name, self._seen[name]):
                 self._seen[name] = entry["n"]
                 found.append((name, entry))
         return sorted(found, key=lambda pair: pair[1]["time"])
+
+    def _is_quiet(self):
+        entries = [e for name, after in self._seen.items() for e in self._log(name, after)]
+        return all(entry["status"] is not None for entry in entries)
 
     def forget_commercial(self):
         """The commercial service was started anew, and so was its log."""
@@ -180,11 +186,12 @@ class Case:
                 for name, entry in calls
             ]
         )
+        indent = " " * heads[0].index(calls[0][1]["method"])
         lines = []
-        for head, (name, entry) in zip(heads, calls):
+        for head, (_, entry) in zip(heads, calls):
             lines.append(head)
             if entry["body"]:
-                lines.append((" " * 17 + entry["body"], "dim"))
+                lines.append((indent + entry["body"], "dim"))
         self.screen.block("calls", lines)
 
     def show_answer(self, record):
@@ -335,15 +342,7 @@ def stopped(case):
     case.stack.start_commercial()
     case.forget_commercial()
     wait_until(lambda: case.contact_row(AINO).get("email") == email, DELIVERED_MAX_S)
-    # The row is there an instant before its request is marked as answered.
-    seen = []
-
-    def is_answered():
-        seen.extend(case.calls())
-        return bool(seen) and seen[-1][1]["status"] is not None
-
-    wait_until(is_answered, CALL_MAX_S)
-    case.show_calls(seen)
+    case.show_calls(case.calls())
     row = case.contact_row(AINO)
     case.show_row(row)
     case.screen.line()

@@ -141,11 +141,12 @@ class Verdict:
 
 def judge(status, body, fields):
     """Reads an answer: what to say on top, and what beside which of the `fields`."""
+    problem = _problem(body)
     if status == 202:
         return Verdict("accepted", "Saved. The change is accepted and will be delivered.", {})
     if 200 <= status < 300:
-        return Verdict("success", "Saved, and the connected systems are up to date.", {})
-    problem = _problem(body)
+        told = problem.get("message") or "The connected systems are up to date."
+        return Verdict("success", f"Saved. {told}", {})
     beside, others = {}, []
     for error in problem.get("errors") or []:
         name = str(error.get("pointer", "")).removeprefix("/")
@@ -159,6 +160,8 @@ def judge(status, body, fields):
         message = body[0].upper() + body[1:] + "."
     if not message and not beside:
         message = body.strip()[:200] if body.strip() else f"The answer was {status}."
+    if message in beside.values():
+        message = ""  # it stands beside its field
     for detail in others:
         if detail not in message:
             message = f"{message} {detail}".strip()
