@@ -281,7 +281,10 @@ class App:
             return self.api_error(refusal)
         back = '<p><a href="/">Back to the start</a></p>'
         message = f'<p class="banner error">{escape(refusal.message)}</p>'
-        return self.page(http.HTTPStatus(refusal.status).phrase, message + back, refusal.status)
+        phrase = http.HTTPStatus(refusal.status).phrase
+        response = self.page(phrase, message + back, refusal.status)
+        response.headers.update(refusal.headers)
+        return response
 
     def _get_style(self, _request):
         headers = {"Cache-Control": "no-cache", "X-Content-Type-Options": "nosniff"}
