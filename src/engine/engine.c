@@ -108,13 +108,13 @@ static void park(void *arg, Job *job) {
         settle(arg, job, JOB_BLOCKED, NULL, NULL);
 }
 
-static void place(Engine *e, Job *job, bool fresh) {
+static void place(Engine *e, Job *job) {
         e->n_jobs++;
         if (job->lane == 0) {
                 queues_push(&e->queues, job);
                 return;
         }
-        switch (lane_add(&e->lanes, job, fresh)) {
+        switch (lane_add(&e->lanes, job)) {
         case LANE_HEAD:
                 queues_push(&e->queues, job);
                 break;
@@ -132,7 +132,7 @@ void engine_add(Engine *e, Job *job, int64_t now_ms) {
         if (job->state == JOB_BLOCKED)
                 e->ports.gone(e->ports.self, job);
         else
-                place(e, job, true);
+                place(e, job);
 }
 
 void engine_spilled(Engine *e, int64_t job_id, int64_t now_ms) {
@@ -222,7 +222,7 @@ void engine_claimed(Engine *e, Job *const *jobs, size_t n, bool more, int64_t ne
         for (size_t i = 0; i < n; i++) {
                 must(i == 0 || jobs[i]->id > jobs[i - 1]->id);
                 job_move(jobs[i], JOB_QUEUED, NULL, NULL);
-                place(e, jobs[i], false);
+                place(e, jobs[i]);
         }
 }
 

@@ -5,9 +5,9 @@
  * The ground: a lane belongs to one loop; that loop sends the records, settles and claims of the
  * lane, they take effect in that order, and so come the replies. The ledger blocks a new job
  * whose lane has an earlier one that waits, is blocked, or lies there with nobody holding it. It
- * does not look at held ones: those are here, where they stand in line. And a claim does not give
- * a queued job (spilled, recovered) whose lane has an earlier one waiting or blocked, it blocks it
- * too: only the ledger can know that one.
+ * does not look at held ones: those are here, where they stand in line. And a claim, going by
+ * ids, does not give a job whose lane has an earlier one waiting or blocked: it blocks that job
+ * too. Only the ledger can know them.
  *
  * The head holds the lane until its end is confirmed, not only until its run is over. So the next
  * one is never written down as done while the one before it is not, whatever fails in between.
@@ -20,15 +20,19 @@
  *  3. The head may be due at once and be claimed by a claim that was already on its way, before
  *     the parkings are committed. It stands until the last of them is confirmed: its end must
  *     find them blocked in the ledger, or nobody would wake them.
- *  4. A job recorded between that claim and the parkings is queued again (nothing was waiting or
- *     blocked then), though a parked one stands before it. Its reply comes before theirs are
- *     confirmed: it finds the lane parking and is parked too.
+ *  4. A job recorded (or another one claimed) between that claim and the parkings is queued,
+ *     since nothing was waiting or blocked in that moment, though a parked one stands before it.
+ *     Its reply comes before theirs are confirmed: it finds the lane parking and, being later
+ *     than the parked, is parked too.
  *  5. A parking is refused (full disk): it is tried again and the lane stays parked meanwhile.
  *  6. The head ends and wakes a blocked one, which then waits in the ledger, due at once. Until
  *     it is claimed, new ones are blocked: nothing stands here that could overtake.
  *  7. A spilled job of the lane lies in the ledger while the head runs here: new ones are blocked
  *     behind it, and the head's end wakes none of them before it. Does the head fail instead,
  *     then the spilled one is behind a waiting one, and the claim blocks it.
+ *     Is the spilled one claimed and stands here when the head ends, then that end wakes one
+ *     which is behind it. When it is claimed it stands, too, or the claim finds that its lane
+ *     waits again, and blocks it.
  *  8. The process dies between the commit of the head's waiting and those of the parkings. What
  *     was standing is recovered as queued: the claim blocks it. */
 #include "engine/lane.h"
@@ -36,9 +40,10 @@
 #include "engine/state.h"
 
 typedef struct Lane {
-        Job *head;      /* ready, running, or its end is not confirmed */
-        List standing;  /* in the order of their ids */
-        size_t parking; /* settles as blocked that are not confirmed */
+        Job *head;         /* ready, running, or its end is not confirmed */
+        List standing;     /* in the order of their ids */
+        size_t parking;    /* settles as blocked that are not confirmed ... */
+        int64_t parked_id; /* ... and the first of them: the others are later */
 } Lane;
 
 void lanes_init(Lanes *l, size_t max) {
@@ -94,19 +99,21 @@ static void stand(Lane *lane, Job *job) {
         lane->standing.n++;
 }
 
-static void count_parking(Lanes *l, Lane *lane) {
-        if (lane->parking++ == 0)
+static void count_parking(Lanes *l, Lane *lane, const Job *job) {
+        if (lane->parking++ == 0) {
                 l->n_parked++;
+                lane->parked_id = job->id;
+        }
 }
 
-LanePlace lane_add(Lanes *l, Job *job, bool fresh) {
+LanePlace lane_add(Lanes *l, Job *job) {
         Lane *lane = lane_of(l, job);
 
         must(job->lane && job->state == JOB_QUEUED && !link_on(&job->link));
         if (!lane)
                 lane = lane_make(l, job);
-        if (lane->parking > 0 && fresh) {
-                count_parking(l, lane);
+        if (lane->parking > 0 && job->id > lane->parked_id) {
+                count_parking(l, lane, job);
                 return LANE_PARK;
         }
         if (lane->parking > 0 || lane->head) {
@@ -146,8 +153,10 @@ void lane_waits(Lanes *l, Job *head, void (*park)(void *arg, Job *job), void *ar
         must(lane && lane->head == head && lane->parking == 0);
         lane->head = NULL;
         while ((at = list_pop(&lane->standing))) {
-                count_parking(l, lane);
-                park(arg, CONTAINER_OF(at, Job, link));
+                Job *job = CONTAINER_OF(at, Job, link);
+
+                count_parking(l, lane, job);
+                park(arg, job);
         }
         if (lane->parking == 0)
                 must(!lane_turn(l, lane, head->lane));
