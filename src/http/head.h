@@ -9,6 +9,8 @@
 enum {
         HTTP_HEAD_MAX_BYTES = 32 * 1024,  /* request line and headers together: else 431 */
         HTTP_TARGET_MAX_BYTES = 8 * 1024, /* else 414 */
+        HTTP_METHOD_MAX_BYTES = 32,       /* else 501 */
+        HTTP_NAME_MAX_BYTES = 256,        /* of one header's name: else 431 */
         HTTP_HEADERS_MAX = 100,           /* else 431 */
 };
 
@@ -31,11 +33,11 @@ typedef enum HttpFraming { HTTP_NO_BODY, HTTP_LENGTH, HTTP_CHUNKED } HttpFraming
 typedef struct HttpHead {
         HttpMethod method;
         Span target;      /* as sent, or the path and query of an absolute-form target */
-        Span path, query; /* of the target, still encoded; query without '?' */
-        Span host;
-        int minor; /* HTTP/1.<minor>: 0 or 1 */
+        Span path, query; /* of the target, still encoded; query without '?', .p NULL when none */
+        Span host;        /* with its port; .p is NULL where HTTP/1.0 names none */
+        int minor;        /* HTTP/1.<minor>: 0 or 1 */
         bool keep_alive;
-        bool expects_continue; /* Expect: 100-continue */
+        bool expects_continue; /* Expect: 100-continue, and a body to wait with */
         HttpFraming framing;
         uint64_t length; /* of the body under HTTP_LENGTH */
         HttpHeader headers[HTTP_HEADERS_MAX];
@@ -52,6 +54,10 @@ typedef struct HttpRefusal {
 /* Returns the bytes consumed (> 0), 0 for need more, or -EBADMSG with *refusal set. One empty
  * line before the request line is skipped (RFC 9112 2.2). */
 MUST_CHECK int http_head_parse(Span in, HttpHead *ret, HttpRefusal *refusal);
+/* The same for a caller whose input grew: `seen` is how many bytes the last call, which returned
+ * 0, was given (0 at first). The verdict is the same, and the work stays small for a peer that
+ * sends one byte at a time. */
+MUST_CHECK int http_head_parse_more(Span in, size_t seen, HttpHead *ret, HttpRefusal *refusal);
 
 /* The value of the one header of that name (any case); .p is NULL when absent. */
 Span http_head_get(const HttpHead *h, const char *name);

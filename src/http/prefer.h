@@ -7,6 +7,8 @@
 
 typedef enum PreferReturn { RETURN_UNSAID, RETURN_MINIMAL, RETURN_REPRESENTATION } PreferReturn;
 
+enum { PREFER_WAIT_MAX_MS = 24 * 3600 * 1000 }; /* longer wishes are taken for this one */
+
 typedef struct Prefer {
         bool respond_async;
         int64_t wait_ms; /* -1 when unsaid */

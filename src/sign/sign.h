@@ -17,13 +17,16 @@ enum {
 typedef enum SignEncoding { SIGN_HEX, SIGN_BASE64 } SignEncoding;
 typedef enum SignHash { SIGN_SHA1, SIGN_SHA256, SIGN_SHA512 } SignHash;
 
-/* One source's verification, filled from its `verify:` options; secrets are as configured. */
+/* One source's verification, filled from its `verify:` options; secrets are as configured. The
+ * rule owns its secrets and keys and borrows its texts. Once prepared it is read only and shared
+ * by threads. A rule without a scheme refuses everything. */
 typedef struct SignRule {
         const struct SignScheme *scheme;
         Secret secrets[SIGN_SECRETS_MAX];
         size_t n_secrets;
-        int64_t window_ms;
-        /* scheme hmac: */
+        struct SignKey *keys[SIGN_SECRETS_MAX]; /* made by prepare where the scheme has keys */
+        int64_t window_ms; /* scheme standard; prepare makes the default of 0 */
+        /* scheme hmac; scheme bearer takes them too, for a token in a header of its own: */
         const char *header; /* lower case, such as "x-hub-signature-256" */
         const char *prefix; /* before the signature, such as "sha256="; "" for none */
         SignEncoding encoding;
@@ -62,10 +65,20 @@ typedef struct SignScheme {
 } SignScheme;
 
 extern const SignScheme *const sign_schemes[]; /* ended by NULL */
-const SignScheme *sign_scheme_find(Span name);
+const SignScheme *sign_scheme_find(Span name); /* NULL when unknown */
 
-/* Standard Webhooks v1 of `id.timestamp.body`: appends "v1,<base64>". `key` is the decoded key. */
+/* Checks under the rule's scheme; SIGN_WRONG when it has none. *why is a static sentence for the
+ * sender's operator, "" when all is well. */
+SignVerdict sign_check(const SignRule *rule, const SignInput *in, const char **why);
+/* Wipes the secrets, frees the keys, forgets the rest. */
+void sign_rule_done(SignRule *rule);
+
+/* Standard Webhooks v1 of `id.timestamp.body`: appends "v1,<base64>". `key` is the decoded key.
+ * Prepares the key anew each time: whoever signs often keeps a SignKey (sign/key.h) and calls
+ * sign_standard_make_with. -EINVAL for an id that is empty, long, or holds a dot. */
 MUST_CHECK int sign_standard_make(const Secret *key, Span id, int64_t timestamp_s, Span body,
                                   Buf *out);
+MUST_CHECK int sign_standard_make_with(const struct SignKey *key, Span id, int64_t timestamp_s,
+                                       Span body, Buf *out);
 /* Decodes "whsec_" + base64 (the prefix may be missing): 24 to 64 bytes. */
 MUST_CHECK int sign_standard_key(Span text, Secret *ret, Err *e);

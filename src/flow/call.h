@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * One HTTP call of a run to a connection: waits for a permit of the connection's limit, gets the
+ * credentials, dials, and once, after a 401 under OAuth2, gets a fresh token and dials again. */
+#pragma once
+
+#include "flow/snapshot.h"
+#include "net/client.h"
+
+typedef struct Run Run;
+
+typedef enum CallPhase {
+        CALL_IDLE,
+        CALL_PERMIT, /* waiting for the limit */
+        CALL_TOKEN,
+        CALL_DIALLING,
+} CallPhase;
+
+typedef struct TokenWait TokenWait;
+
+typedef struct Call {
+        Run *run;
+        const Target *target;
+        const char *method;
+        const char *url;          /* whole, in the run's arena */
+        const char *content_type; /* of the body, NULL for none */
+        Span body;
+        const HttpHeader *more; /* further headers of the step */
+        size_t n_more;
+        void (*then)(Run *r, const ClientAnswer *a);
+
+        /* The call's own. */
+        CallPhase phase;
+        bool permit, second_try;
+        Link link;    /* in the connection's queue */
+        HeapNode due; /* for the rate */
+        TokenWait *token;
+        Span token_used;
+        ClientCall client;
+        HttpHeader headers[HTTP_HEADERS_MAX];
+} Call;
+
+/* Starts r->call as filled in above. `then` is called with whatever the answer is: also for a
+ * refused gate, no connection, no token (end CLIENT_FAULT with the sentence). */
+void call_start(Run *r);
+/* Ends it without calling `then`. */
+void call_cancel(Call *c);

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The kinds of steps: one file and one table row each. A kind brings its options, its help, how
+ * it prepares (while the configuration loads) and how it runs. */
+#pragma once
+
+#include "flow/run.h"
+#include "flow/snapshot.h"
+
+struct StepKind {
+        const char *name; /* the key that names the kind: {get: ...} */
+        const char *help;
+        const Option *options; /* all keys of the step but `when` */
+        size_t n_options;
+        size_t size; /* of the options' struct */
+        /* Checks and compiles. 0 or -EINVAL with the problems added. */
+        int (*prepare)(StepBuild *b, void *options);
+        /* Runs; ends, now or later, in exactly one of run_next, run_fail. */
+        void (*run)(Run *r, const Step *s);
+};
+
+extern const StepKind *const step_kinds[]; /* ended by NULL */

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "json/number.h"
+
+#include "json/scan.h"
+
+enum { DOUBLE_DIGITS = 15 }; /* what every double gives back as it was given */
+
+#define EXPONENT_MAX INT64_C(1000000000000000)
+
+/* The value of the exponent after its letter; false when it is beyond what is counted. */
+static bool exponent_read(Span s, int64_t *ret) {
+        bool is_negative = s.n && s.p[0] == '-', is_counted;
+        uint64_t v = EXPONENT_MAX;
+
+        if (s.n && (s.p[0] == '-' || s.p[0] == '+'))
+                s = span_from(s, 1);
+        while (s.n > 1 && s.p[0] == '0')
+                s = span_from(s, 1);
+        is_counted = span_to_u64(s, EXPONENT_MAX, &v);
+        *ret = is_negative ? -(int64_t)v : (int64_t)v;
+        return is_counted;
+}
+
+JsonNumber json_number(Span text) {
+        JsonNumber d = {0};
+        size_t i = 0, first = 0;
+        int64_t whole = 0, seen = 0, exponent = 0;
+        bool has_point = false;
+
+        if (text.n && text.p[0] == '-') {
+                d.is_negative = true;
+                text = span_from(text, 1);
+        }
+        /* `whole` digits stand before the point; `first` is where the first that counts is. */
+        for (; i < text.n && (json_is(text.p[i], JSON_DIGIT) || text.p[i] == '.'); i++) {
+                if (text.p[i] == '.') {
+                        has_point = true;
+                        continue;
+                }
+                whole += !has_point;
+                if (seen || text.p[i] != '0') {
+                        if (seen++ == 0)
+                                first = i;
+                        if (text.p[i] != '0')
+                                d.n = (size_t)seen;
+                }
+        }
+        if (d.n == 0)
+                return d;
+        d.digits = (Span){text.p + first, i - first};
+        /* Of the digits before `first`, those behind the point are zeros that scale down. */
+        d.scale = (int64_t)first < whole ? whole - (int64_t)first : whole + 1 - (int64_t)first;
+        if (i < text.n && !exponent_read(span_from(text, i + 1), &exponent))
+                d.is_endless = true;
+        d.scale += exponent;
+        return d;
+}
+
+/* The next digit of `digits`, past the point where it stands. */
+static char digit_next(Span *digits) {
+        char c = digits->p[0];
+
+        *digits = span_from(*digits, 1);
+        if (digits->n && digits->p[0] == '.')
+                *digits = span_from(*digits, 1);
+        return c;
+}
+
+/* Compares without signs: negative, 0 or positive as a is less, the same or more. */
+static int magnitude_compare(JsonNumber a, JsonNumber b) {
+        if (a.n == 0 || b.n == 0)
+                return (a.n > 0) - (b.n > 0);
+        if (a.scale != b.scale)
+                return a.scale < b.scale ? -1 : 1;
+        for (size_t i = 0; i < a.n && i < b.n; i++) {
+                int difference = digit_next(&a.digits) - digit_next(&b.digits);
+
+                if (difference)
+                        return difference;
+        }
+        return (a.n > b.n) - (a.n < b.n);
+}
+
+bool json_number_equal(Span a, Span b) {
+        if (span_eq(a, b))
+                return true;
+        JsonNumber x = json_number(a), y = json_number(b);
+
+        return !x.is_endless && !y.is_endless && (x.is_negative == y.is_negative || x.n == 0) &&
+               magnitude_compare(x, y) == 0;
+}
+
+bool json_number_is_unsafe(Span text) {
+        const Span most = SPAN("1.7976931348623157e308"), exact = SPAN("9007199254740992");
+        JsonNumber d;
+
+        /* Shorter than 2^53 and without exponent: nearly every number there is. */
+        if (text.n < exact.n && !memchr(text.p, 'e', text.n) && !memchr(text.p, 'E', text.n))
+                return false;
+        d = json_number(text);
+        if (d.n == 0)
+                return false;
+        if (magnitude_compare(d, json_number(most)) > 0)
+                return true;
+        bool is_integer = d.scale >= (int64_t)d.n, is_plain = true;
+        for (size_t i = 0; i < text.n && is_plain; i++)
+                is_plain = text.p[i] == '-' || json_is(text.p[i], JSON_DIGIT);
+        return is_integer && magnitude_compare(d, json_number(exact)) > 0 &&
+               (is_plain || d.n > DOUBLE_DIGITS);
+}

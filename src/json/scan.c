@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "json/scan.h"
+
+#define P JSON_PLAIN
+#define W JSON_BLANK
+#define D JSON_DIGIT
+#define X JSON_HEX
+#define B JSON_BARE
+
+const unsigned char json_bytes[256] = {
+        ['\t'] = W,
+        ['\n'] = W,
+        ['\r'] = W,
+        [' '] = P | W,
+        ['!'] = P,
+        ['#' ... '*'] = P,
+        ['+'] = P | B,
+        [','] = P,
+        ['-' ... '.'] = P | B,
+        ['/'] = P,
+        ['0' ... '9'] = P | D | X | B,
+        [':' ... '@'] = P,
+        ['A' ... 'F'] = P | X | B,
+        ['G' ... 'Z'] = P | B,
+        ['['] = P,
+        [']' ... '`'] = P,
+        ['a' ... 'f'] = P | X | B,
+        ['g' ... 'z'] = P | B,
+        ['{' ... 0x7f] = P,
+};
+
+const char *json_string_end(const char *p, const char *end) {
+        while (p < end) {
+                p = json_plain_run(p, end);
+                if (p == end || *p == '"')
+                        return p;
+                p += *p == '\\' && end - p > 1 ? 2 : 1;
+        }
+        return end;
+}
+
+static const char *container_end(const char *p, const char *end) {
+        size_t depth = 0;
+
+        while (p < end) {
+                char c = *p++;
+
+                if (c == '"') {
+                        p = json_string_end(p, end);
+                        p += p < end;
+                } else if (c == '{' || c == '[') {
+                        depth++;
+                } else if ((c == '}' || c == ']') && --depth == 0) {
+                        return p;
+                }
+        }
+        return end;
+}
+
+const char *json_value_end(const char *p, const char *end) {
+        if (p == end)
+                return end;
+        if (*p == '"') {
+                p = json_string_end(p + 1, end);
+                return p < end ? p + 1 : end;
+        }
+        if (*p == '{' || *p == '[')
+                return container_end(p, end);
+        while (p < end && json_is(*p, JSON_BARE))
+                p++;
+        return p;
+}

@@ -1,0 +1,62 @@
+#!/usr/bin/env python3
+"""Run the unit tests and simulations (meson) and the end-to-end tests (pytest) of one build, show
+what failed, and end in one line: 'N passed, N failed'."""
+import json
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import xml.etree.ElementTree
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+
+
+def run_meson(build: pathlib.Path) -> tuple[int, int]:
+    """Each cmocka program prints a line per test; a program that dies counts as one failure."""
+    done = subprocess.run(["meson", "test", "-C", str(build), "--no-rebuild", "--print-errorlogs"],
+                          cwd=ROOT)
+    passed = failed = 0
+    log = build / "meson-logs" / "testlog.json"
+    for line in log.read_text().splitlines():
+        entry = json.loads(line)
+        output = entry.get("stdout", "") + entry.get("stderr", "")
+        good = len(re.findall(r"^\[       OK \]", output, re.M))
+        bad = len(re.findall(r"^\[  FAILED  \] (?!.*test\(s\))", output, re.M))
+        if entry["result"] == "OK":
+            passed += max(good, 1)
+        else:
+            passed += good
+            failed += max(bad // 2, 1)
+    if done.returncode != 0 and failed == 0:
+        failed = 1
+    return passed, failed
+
+
+def run_pytest(build: pathlib.Path) -> tuple[int, int]:
+    report = build / "pytest.xml"
+    report.unlink(missing_ok=True)
+    env = dict(os.environ, GRAPNEL_BINARY=str((build / "grapnel").resolve()))
+    done = subprocess.run(["/usr/bin/python3", "-m", "pytest", "-q", "-p", "no:cacheprovider",
+                           "--junitxml", str(report), "tests/e2e"], cwd=ROOT, env=env)
+    if not report.exists():
+        return 0, 1
+    suite = xml.etree.ElementTree.parse(report).getroot().find("testsuite").attrib
+    bad = int(suite["failures"]) + int(suite["errors"])
+    if done.returncode != 0 and bad == 0:
+        bad = 1
+    return int(suite["tests"]) - bad - int(suite["skipped"]), bad
+
+
+def main() -> int:
+    build = ROOT / sys.argv[1]
+    passed, failed = run_meson(build)
+    if any((ROOT / "tests" / "e2e").glob("test_*.py")):
+        more, bad = run_pytest(build)
+        passed, failed = passed + more, failed + bad
+    print(f"{passed} passed, {failed} failed")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
