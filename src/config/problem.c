@@ -27,7 +27,8 @@ static const char *file_name(Problems *p, const char *name) {
         return copy ? copy : "";
 }
 
-static void add(Problems *p, Place at, bool is_warning, const char *format, va_list ap) {
+__attribute__((format(printf, 4, 0))) static void add(Problems *p, Place at, bool is_warning,
+                                                      const char *format, va_list ap) {
         char text[PROBLEM_TEXT_MAX_BYTES];
 
         p->errors += !is_warning;

@@ -68,6 +68,10 @@ static void the_manual_holds_what_the_tables_say(void **state) {
                          "with GRAPNEL_WRITE_DOCS=1");
 }
 
+static bool holds(Span text, Span part) {
+        return text.p && text.n && memmem(text.p, text.n, part.p, part.n);
+}
+
 /* Each row: a type, and a help that is a sentence. */
 static void every_option_is_explained(void **state) {
         AUTO(buf_done)
@@ -84,8 +88,8 @@ static void every_option_is_explained(void **state) {
                         continue;
                 rows++;
                 assert_true(line.n > 4 && memcmp(line.p + line.n - 3, ". |", 3) == 0);
-                assert_null(memmem(line.p, line.n, "(null)", 6));
-                assert_null(memmem(line.p, line.n, "| |", 3));
+                assert_false(holds(line, SPAN("(null)")));
+                assert_false(holds(line, SPAN("| |")));
         }
         assert_true(rows >= 50);
 }
@@ -96,6 +100,7 @@ static void every_link_leads_somewhere(void **state) {
         Buf reference = BUF(1 << 20);
         AUTO(buf_done)
         Buf anchors = BUF(1 << 16);
+        size_t n_links = 0;
 
         (void)state;
         assert_int_equal(config_print_reference(&reference), 0);
@@ -112,12 +117,17 @@ static void every_link_leads_somewhere(void **state) {
                                                  0);
                 assert_int_equal(buf_add_char(&anchors, ')'), 0);
         }
-        for (const char *at = reference.p, *end = at + reference.n;
-             (at = memmem(at, (size_t)(end - at), "](#", 3)); at++) {
-                Span link = {at + 1, span_find((Span){at, (size_t)(end - at)}, ')')};
+        Span rest = buf_span(&reference);
+        for (size_t at = 0; at + 3 < rest.n; at++) {
+                Span link = span_from(rest, at + 1);
 
-                assert_non_null(memmem(anchors.p, anchors.n, link.p, link.n));
+                if (!span_starts(span_from(rest, at), SPAN("](#")))
+                        continue;
+                link.n = span_find(link, ')') + 1;
+                n_links++;
+                assert_true(holds(buf_span(&anchors), link));
         }
+        assert_true(n_links >= 10);
 }
 
 int main(int argc, char **argv) {
