@@ -182,7 +182,7 @@ int part_init(Part *p, unsigned index, unsigned n, Ledger *ledger, Snapshot *s, 
         r = runner_new(p->hub, s, &host, &p->runner, e);
         if (r < 0)
                 return r;
-        p->engine = engine_new(NULL, &ports, seed);
+        p->engine = engine_new(&(EngineLimits){0}, &ports, seed);
         inlet_init(p->inlet, &p->loop, ledger, p->engine, inlets, n);
         p->inlet->runner = p->runner;
         must(uv_timer_init(&p->loop.uv, &p->engine_timer) == 0 &&
