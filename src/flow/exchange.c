@@ -90,11 +90,15 @@ static EndMeaning meaning_of(ClientEnd end) {
         }
 }
 
+/* The person hears what it means; what the network said is in the attempt's calls. Where only an
+ * operator can help, the reason goes along. */
 static void fail_without_answer(Run *r, const ClientAnswer *a) {
         EndMeaning m = meaning_of(a->end);
+        bool operators = a->end == CLIENT_GATE || a->end == CLIENT_FAULT;
 
-        run_fail(r, 424, m.code, m.retryable, "%s %s: %s.%s", r->to->target->config->name,
-                 m.sentence, a->why, m.retryable ? " Try again later." : "");
+        run_fail(r, 424, m.code, m.retryable, "%s %s%s%s.%s", r->to->target->config->name,
+                 m.sentence, operators ? ": " : "", operators ? a->why : "",
+                 m.retryable ? " Try again later." : "");
 }
 
 static void refused(Run *r, const ClientAnswer *a) {
