@@ -43,10 +43,8 @@ typedef struct Job {
         /* The engine's while in memory; zero at birth. */
         Link link;
         HeapNode timer;
-        void *waiter; /* who waits for the result, or NULL */
-        void *run;    /* the runner's */
-        bool spilled; /* recorded without a place in memory: lies in the ledger until it is claimed
-                       */
+        void *waiter;   /* who waits for the result, or NULL */
+        void *run;      /* the runner's */
         bool last_word; /* a failure of this run is final: the source was, or will be, told so */
 } Job;
 

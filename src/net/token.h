@@ -32,7 +32,8 @@ TokenSource *token_source_new(Client *c, const TokenConfig *config);
 TokenSource *token_source_free(TokenSource *s);
 /* The token if one is cached and not about to expire; NULL: use token_wait. */
 const Secret *token_cached(TokenSource *s, int64_t now_ms);
-/* Calls w->done later, never at once. -EAGAIN when too many wait. */
+/* Calls w->done when there is a token or a reason why not; at once when a fetch failed a moment
+ * ago or cannot begin. -EAGAIN when too many wait. */
 MUST_CHECK int token_wait(TokenSource *s, TokenWait *w, int64_t now_ms);
 void token_forget(TokenSource *s, TokenWait *w);
 /* The API refused this token with 401: it is dropped, unless it has been replaced already. */
