@@ -38,7 +38,8 @@ static unsigned distance(Span a, Span b) {
 
 const char *nearest_name(Span word, const char *const *names) {
         const char *best = NULL;
-        unsigned best_distance = word.n < 3 ? 2 : word.n < 6 ? 3 : 4;
+        /* One slip in a short word, two in a middling one, three in a long one. */
+        unsigned best_distance = word.n < 5 ? 2 : word.n < 9 ? 3 : 4;
 
         if (word.n == 0 || word.n > WORD_MAX)
                 return NULL;

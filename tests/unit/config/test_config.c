@@ -370,6 +370,7 @@ static void no_problem_shows_a_secret(void **state) {
                 "admin_token: \"hunter2\nlog: x: y",
                 "ledger: postgres://u:hunter2@db/x",
                 "admin_token: hunter2\xff",
+                "admin_token: hunter2: x",
                 "connections: {c: {url: '${CRM}'}}",
                 "connections: {c: {url: 'https://c.example.com', timeout: '${CRM}'}}",
                 "ledger: '${CRM}'",

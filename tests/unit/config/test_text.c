@@ -48,6 +48,9 @@ static void bytes_that_have_no_place_are_named(void **state) {
         expect_problems(SPAN("log: \"a\xe2\x80\xa8z\"\n"), nothing,
                         "t:1:8: a line separator that is not a newline (U+2028) is not allowed "
                         "here\n");
+        expect_problems(SPAN("log: \xc2\x85\n"), nothing,
+                        "t:1:6: a line separator that is not a newline (U+0085) is not allowed "
+                        "here\n");
         expect_problems(SPAN("log: info\n\xef\xbb\xbfthreads: 1\n"), nothing,
                         "t:2:1: a byte order mark inside the text (U+FEFF) is not allowed here\n");
         expect_problems(SPAN("\xff\xfel\0o\0g\0"), nothing,
@@ -185,6 +188,23 @@ static void a_value_grows_only_so_far(void **state) {
                             "the configuration needs more memory than it may have");
 }
 
+static void a_tree_is_wiped_whole(void **state) {
+        AUTO(problems_end)
+        Problems *p = problems_begin();
+        Node *root = NULL;
+
+        (void)state;
+        assert_int_equal(yaml_read(SPAN("a: one\nb: [two, {c: three}]\n"), "t", p->arena, p, &root),
+                         0);
+        const Node *list = root->entries[1].value;
+        Span texts[] = {root->entries[0].value->text, list->items[0]->text,
+                        node_get(list->items[1], "c")->text};
+        node_wipe(root);
+        for (size_t i = 0; i < COUNT_OF(texts); i++)
+                for (size_t k = 0; k < texts[i].n; k++)
+                        assert_int_equal(texts[i].p[k], 0);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(a_byte_order_mark_and_crlf_are_fine),
@@ -196,6 +216,7 @@ int main(void) {
                 cmocka_unit_test(a_map_of_thousands_of_keys_is_quick_to_check),
                 cmocka_unit_test(the_size_of_a_text_has_its_maximum),
                 cmocka_unit_test(a_value_grows_only_so_far),
+                cmocka_unit_test(a_tree_is_wiped_whole),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
