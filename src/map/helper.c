@@ -10,7 +10,6 @@
 
 #include <signal.h>
 #include <sys/time.h>
-#include <time.h>
 #include <unistd.h>
 
 enum {
@@ -161,9 +160,6 @@ _Noreturn void helper_main(int fd, JqProgram *const *programs, size_t n) {
         must(dup2(fd, STREAM_FD) == STREAM_FD && close_range(STREAM_FD + 1, ~0u, 0) == 0);
         catch_signals();
         jq_program_on_no_memory(on_no_memory, NULL);
-        /* The C library looks for its zone file again and again unless TZ names one. */
-        must(setenv("TZ", ":/etc/localtime", 1) == 0);
-        tzset();
         cage_enter(MAP_MEMORY_BYTES);
         if (write_all(&hello, sizeof hello) && write_all(&pid, sizeof pid))
                 serve(programs, n);
