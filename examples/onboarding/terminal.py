@@ -98,7 +98,8 @@ class Screen:
 
     def check(self, is_good, text, found=""):
         """One verified claim; `found` tells what was there instead."""
-        mark = self._paint(self._good, "green") if is_good else self._paint(self._bad, "red", "bold")
+        look = (self._good, "green") if is_good else (self._bad, "red", "bold")
+        mark = self._paint(*look)
         self.line(f"{' ' * MARGIN}{mark} {text}")
         if not is_good and found:
             for part in self._wrap(f"found: {found}"):

@@ -140,6 +140,18 @@ class Case:
             ).fetchone()
         return dict(row) if row else {}
 
+    def settled_event(self, url):
+        """What stands at the URL of an event, as soon as its jobs are done, or at last."""
+        target = urllib.parse.urlsplit(url).path
+        texts = []
+
+        def is_settled():
+            texts.append(call(self.stack.grapnel_port, "GET", target)[2])
+            return all_done(texts[-1])
+
+        wait_until(is_settled, self.patience_s)
+        return texts[-1]
+
     def calls(self):
         """The requests that the services logged since this was asked last, in order."""
         # A request is in the log an instant before its answer is.
@@ -232,13 +244,24 @@ class Case:
         )
 
 
-def problem_of(record):
-    """The answer's JSON document; an empty one when it is something else."""
+def document_of(text):
+    """A JSON object; an empty one when the text is something else."""
     try:
-        document = json.loads(record["answer"]["body"])
+        document = json.loads(text)
     except ValueError:
         return {}
     return document if isinstance(document, dict) else {}
+
+
+def problem_of(record):
+    """The answer's JSON document."""
+    return document_of(record["answer"]["body"])
+
+
+def all_done(text):
+    """Whether an event has jobs and all of them are done."""
+    jobs = document_of(text).get("jobs") or []
+    return bool(jobs) and all(job.get("state") == "done" for job in jobs)
 
 
 def patches(calls):
@@ -345,8 +368,11 @@ def stopped(case):
     case.show_calls(case.calls())
     row = case.contact_row(AINO)
     case.show_row(row)
+    event = case.settled_event(url) if url else "no URL"
+    case.screen.block("event", [case.screen.body(event)])
     case.screen.line()
     case.check(row.get("email") == email, "the job was delivered when the service was back", row)
+    case.check(all_done(event), "and the URL of the event says so", event)
 
 
 CASES = (

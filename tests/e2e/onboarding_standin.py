@@ -74,16 +74,21 @@ def synchronize(user_id):
     return status, {"detail": answer["message"], "errors": [error]}
 
 
+later = {"event": "evt_1", "jobs": [{"flow": "later", "state": "waiting"}]}
+
+
 def deliver_later(user_id):
     while BUG != "forgets" and synchronize(user_id)[0] != 200:
         time.sleep(0.05)
+    if BUG != "never-done":
+        later["jobs"][0]["state"] = "done"
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def do_GET(self):
-        self.answer(200, {})
+        self.answer(200, later if self.path.startswith("/events/") else {})
 
     def do_POST(self):
         body = self.rfile.read(int(self.headers["Content-Length"]))
