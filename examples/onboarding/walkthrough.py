@@ -436,18 +436,17 @@ def stay(stack, screen):
     """Shows where everything is, until Ctrl-C or until one of the programs ends."""
     identity, commercial = stack.identity_port, stack.commercial_port
     screen.line()
-    screen.block("pages", [
-        f"http://127.0.0.1:{identity}  users: change one, press Save",
-        f"http://127.0.0.1:{commercial}  contacts: see what became of it",
-        f"http://127.0.0.1:{stack.admin_port}  Grapnel",
-    ])
-    screen.block("by hand", [
-        f"curl -d '{{\"email\":\"aino@example.com\"}}' -H content-type:application/json"
-        f" http://127.0.0.1:{identity}/demo/users/{AINO}",
-        f"curl -d '{{\"mode\":\"503\"}}' -H content-type:application/json"
-        f" http://127.0.0.1:{commercial}/demo/fault",
-        f"curl http://127.0.0.1:{commercial}/demo/requests",
-    ])
+    screen.block(
+        "pages",
+        [
+            f"http://127.0.0.1:{identity}  users: change one, press Save",
+            f"http://127.0.0.1:{commercial}  contacts: see what became of it",
+            f"http://127.0.0.1:{stack.admin_port}  Grapnel",
+        ],
+    )
+    screen.story("By hand, with what README.md lists:")
+    screen.line(f"export IDENTITY=http://127.0.0.1:{identity}", "dim")
+    screen.line(f"export COMMERCIAL=http://127.0.0.1:{commercial}", "dim")
     screen.story("Ctrl-C ends all of it; the databases are temporary.")
     programs = (stack.identity, stack.commercial, stack.grapnel)
     tick = threading.Event()
@@ -472,7 +471,8 @@ def main():
     def end(_signal, _frame):
         raise KeyboardInterrupt
 
-    signal.signal(signal.SIGTERM, end)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, end)
     screen = Screen()
     try:
         with Stack(options.grapnel) as stack:
