@@ -66,7 +66,7 @@ def synchronize(user_id):
         path = f"/rest/contacts/{contact['id']}"
         status, answer = call(COMMERCIAL, "PATCH", path, bearer, json.dumps(differs))
     except OSError:
-        return 424, {"detail": "The commercial service does not answer.", "retryable": True}
+        return 424, {"detail": "The commercial service " + "does not answer, " * 6 + "sadly.", "retryable": True}
     if status == 200:
         return 200, {"code": "updated", "message": "Updated the contact."}
     pointer = "/phone" if BUG == "wrong-pointer" else f"/{answer['field']}"
