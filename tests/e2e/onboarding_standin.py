@@ -66,7 +66,8 @@ def synchronize(user_id):
         path = f"/rest/contacts/{contact['id']}"
         status, answer = call(COMMERCIAL, "PATCH", path, bearer, json.dumps(differs))
     except OSError:
-        return 424, {"detail": "The commercial service " + "does not answer, " * 6 + "sadly.", "retryable": True}
+        detail = "The commercial service " + "does not answer, " * 6 + "sadly."
+        return 424, {"detail": detail, "retryable": True}
     if status == 200:
         return 200, {"code": "updated", "message": "Updated the contact."}
     pointer = "/phone" if BUG == "wrong-pointer" else f"/{answer['field']}"
