@@ -251,6 +251,7 @@ static void those_behind_a_waiting_head_leave_memory(void **state) {
 static void claimed_jobs_stand_by_their_ids(void **state) {
         Desk *d = desk_new(0, 0);
         Job *jobs[] = {job_make(2, 7), job_make(5, 7)}, *early[] = {job_make(3, 7)};
+        static const int64_t order[] = {2, 3, 5};
 
         (void)state;
         engine_recover(d->engine, 0);
@@ -258,9 +259,10 @@ static void claimed_jobs_stand_by_their_ids(void **state) {
         engine_claimed(d->engine, jobs, 2, true, INT64_MAX, 0, 0);
         (void)engine_step(d->engine, 0);
         engine_claimed(d->engine, early, 1, false, INT64_MAX, 0, 0);
-        for (size_t i = 0; i < 3; i++) {
+        for (size_t i = 0; i < COUNT_OF(order); i++) {
                 (void)engine_step(d->engine, 1);
                 assert_int_equal(d->n_running, i + 1);
+                assert_int_equal(d->running[i]->id, order[i]);
                 end(d, i, JOB_SUCCEEDED, 1);
                 confirm(d, false, 1);
         }

@@ -142,6 +142,70 @@ static void nobody_is_forgotten_and_never_too_many(void **state) {
                 sem_destroy(&h.woken[i]);
 }
 
+/* One place, two loops, one turn at a time: who is refused can only be woken by the one give of
+ * that turn, so a wake-up that is lost in the crossing shows. */
+enum { DUELS = 200000, HOLD_MAX = 64 };
+
+typedef struct Duel {
+        Hammer hammer;
+        _Atomic unsigned arrived;
+} Duel;
+
+typedef struct Duelist {
+        Duel *duel;
+        unsigned loop;
+} Duelist;
+
+/* Both go on from here, within nanoseconds of each other when each has a core. */
+static void meet(Duel *d, unsigned nth) {
+        atomic_fetch_add(&d->arrived, 1);
+        for (unsigned spins = 0; atomic_load(&d->arrived) < 2 * nth; spins++)
+                if (spins > 2000)
+                        sched_yield();
+}
+
+static void *duel(void *arg) {
+        const Duelist *p = arg;
+        Hammer *h = &p->duel->hammer;
+
+        for (unsigned i = 0; i < DUELS && atomic_load(&h->forgotten) == 0; i++) {
+                meet(p->duel, 2 * i + 1);
+                while (limit_take(&h->limit, 0, p->loop) != 0 && atomic_load(&h->forgotten) == 0)
+                        wait_woken(h, p->loop);
+                for (unsigned hold = i * (p->loop + 1) % HOLD_MAX; hold > 0; hold--)
+                        (void)atomic_load(&h->limit.waiting);
+                if (atomic_load(&h->forgotten) == 0) {
+                        uint64_t wake = limit_give(&h->limit);
+
+                        for (unsigned loop = 0; loop < LOOPS; loop++)
+                                if (wake & UINT64_C(1) << loop)
+                                        sem_post(&h->woken[loop]);
+                }
+                meet(p->duel, 2 * i + 2);
+        }
+        return NULL;
+}
+
+static void a_wake_up_is_not_lost_in_a_crossing(void **state) {
+        Duel d = {0};
+        Duelist duelists[2];
+        pthread_t threads[2];
+
+        (void)state;
+        limit_init(&d.hammer.limit, 1, 0, 0);
+        for (unsigned i = 0; i < LOOPS; i++)
+                assert_int_equal(sem_init(&d.hammer.woken[i], 0, 0), 0);
+        for (unsigned i = 0; i < 2; i++) {
+                duelists[i] = (Duelist){&d, i};
+                assert_int_equal(pthread_create(&threads[i], NULL, duel, &duelists[i]), 0);
+        }
+        for (unsigned i = 0; i < 2; i++)
+                assert_int_equal(pthread_join(threads[i], NULL), 0);
+        assert_int_equal(atomic_load(&d.hammer.forgotten), 0);
+        for (unsigned i = 0; i < LOOPS; i++)
+                sem_destroy(&d.hammer.woken[i]);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(a_place_is_taken_and_given_back),
@@ -150,6 +214,7 @@ int main(void) {
                 cmocka_unit_test(a_slow_rate_has_no_burst),
                 cmocka_unit_test(a_refused_place_costs_no_rate),
                 cmocka_unit_test(nobody_is_forgotten_and_never_too_many),
+                cmocka_unit_test(a_wake_up_is_not_lost_in_a_crossing),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
