@@ -1,18 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Which events a flow wants: plain comparisons, made ready once when the configuration is loaded,
- * so that deciding costs a look into the bytes and nothing else. Immutable, for any thread. */
+ * Does a flow want this event? Plain comparisons of values at plain paths: no jq, no I/O. */
 #pragma once
 
 #include "config/config.h"
 
-typedef struct Plan Plan;
+typedef struct Plan {
+        const struct PlanRule *rules;
+        size_t n;
+} Plan;
 
-/* Copies what it needs of `flow`. -EINVAL with a sentence when a path is not plain (`.a.b`,
- * `."a b"`, `.a["b"]`, `.a[0]`) or a value is not a scalar; the place is the rule's. */
-MUST_CHECK int plan_new(const FlowConfig *flow, Plan **ret, Err *e);
-Plan *plan_free(Plan *p); /* accepts NULL, returns NULL */
-/* `body` has passed json_check, or is empty: then only a flow without rules matches. Texts are
- * compared as decoded, numbers by their value; nothing at a path is null, as in
- * jq. */
-bool plan_matches(const Plan *p, Span source, Span body);
+/* Compiles the rules of `match`; memory from `a`. Every error goes to the problems. */
+MUST_CHECK int plan_compile(const MatchRule *match, size_t n, Arena *a, Problems *problems,
+                            Plan *ret);
+/* `body` is checked JSON text. A plan without rules matches everything. Strings compare by their
+ * text, numbers by their value; a rule whose path leads nowhere does not match. */
+bool plan_matches(const Plan *p, Span body);
+/* The first key that a rule looks at and that `body` holds twice at its top (faults B-33): readers
+ * could disagree about it. .p NULL when there is none. */
+Span plan_ambiguous(const Plan *p, Span body);
