@@ -84,13 +84,10 @@ static void finish(Map *m, Pending *p, MapEnd end, Span output, const char *why)
                 c->done(c);
 }
 
-static int write_input(Buf *b, const Program *p, const MapRoot *roots, size_t n) {
-        WireHead head = {0, p->number};
-        int r = buf_add(b, (Span){(char *)&head, sizeof head});
+static int write_roots(Buf *b, const Program *p, const MapRoot *roots, size_t n) {
         bool first = true;
+        int r = buf_add_char(b, '{');
 
-        if (r == 0)
-                r = buf_add_char(b, '{');
         for (size_t i = 0; i < n && r == 0; i++) {
                 if (!roots[i].value.p || !program_uses(p, roots[i].name))
                         continue;
@@ -104,8 +101,16 @@ static int write_input(Buf *b, const Program *p, const MapRoot *roots, size_t n)
                 if (r == 0)
                         r = buf_add(b, roots[i].value);
         }
+        return r == 0 ? buf_add_char(b, '}') : r;
+}
+
+static int write_input(Buf *b, const MapCall *c) {
+        WireHead head = {0, c->program->number};
+        int r = buf_add(b, (Span){(char *)&head, sizeof head});
+
         if (r == 0)
-                r = buf_add_char(b, '}');
+                r = c->bare ? buf_add(b, c->roots[0].value)
+                            : write_roots(b, c->program, c->roots, c->n_roots);
         if (r == 0) {
                 head.n = (uint32_t)(b->n - sizeof head);
                 memcpy(b->p, &head, sizeof head);
@@ -118,7 +123,8 @@ static bool unsafe(const MapCall *c, Pending *p) {
         char pointer[JSON_POINTER_MAX_BYTES], text[JSON_POINTER_MAX_BYTES + 200];
 
         for (size_t i = 0; i < c->n_roots; i++) {
-                if (!c->roots[i].value.p || !program_uses(c->program, c->roots[i].name) ||
+                if (!c->roots[i].value.p ||
+                    (!c->bare && !program_uses(c->program, c->roots[i].name)) ||
                     json_unsafe_number(c->roots[i].value, pointer) == 0)
                         continue;
                 (void)snprintf(text, sizeof text,
@@ -156,16 +162,16 @@ int map_run(Map *m, MapCall *c, Err *e) {
         p->input = BUF(WIRE_INPUT_MAX_BYTES);
         m->queued++;
         c->own[0] = p;
-        if (c->program->is_path && c->program->path.n) {
-                Span value = program_path_get(c->program, c->roots, c->n_roots);
+        if (c->program->is_path) {
+                Span value = c->bare ? program_path_in(c->program, c->roots[0].value)
+                                     : program_path_get(c->program, c->roots, c->n_roots);
                 int r = value.p ? buf_add(&p->input, value) : buf_add(&p->input, SPAN("null"));
 
                 p->end = r < 0 ? MAP_LIMIT : MAP_OK;
                 list_push(&m->finished, &p->link);
         } else if (unsafe(c, p)) {
                 list_push(&m->finished, &p->link);
-        } else if (c->program->is_path ||
-                   write_input(&p->input, c->program, c->roots, c->n_roots)) {
+        } else if (c->program->is_path || write_input(&p->input, c)) {
                 p->end = MAP_LIMIT;
                 p->why = must_dup("the input is too large for a mapping");
                 list_push(&m->finished, &p->link);

@@ -42,7 +42,7 @@ MUST_CHECK int program_set_seal(ProgramSet *s,
                                 void (*bad)(void *arg, Program *p, const char *message), void *arg,
                                 Err *e);
 Span program_text(const Program *p);
-/* Is it `.a.b[0]."c d"`, or `.`? Then program_path_get reads it in place, at once. */
+/* Is it `.a.b[0]."c d"`? Then program_path_get reads it in place, at once. */
 bool program_is_path(const Program *p);
 
 /* The input of a run is one object whose members are the roots, such as
@@ -53,6 +53,8 @@ typedef struct MapRoot {
 
 /* For plain paths only: the value's bytes in the roots, .p NULL where nothing is (jq: null). */
 Span program_path_get(const Program *p, const MapRoot *roots, size_t n_roots);
+/* The same with `input` as the whole input. */
+Span program_path_in(const Program *p, Span input);
 /* Does the program look at this root? True unless its text proves that it cannot. */
 bool program_uses(const Program *p, Span root);
 
@@ -70,6 +72,7 @@ struct MapCall {
         const Program *program;
         const MapRoot *roots;
         size_t n_roots;
+        bool bare; /* the input is roots[0].value itself, not an object of roots */
         void (*done)(MapCall *call); /* on the loop's thread, never inside map_run */
         void *arg;
         /* Out, lent until done returns. */

@@ -63,7 +63,8 @@ int program_add(ProgramSet *s, Span text, Program **ret, Err *e) {
         p->text = arena_span(s->arena, text);
         if (!p->text.p)
                 return FAIL(e, -ENOMEM, "too much jq text");
-        p->is_path = path_parse(p->text, &p->path);
+        /* `.` alone gives the roots as one object: jq makes it. */
+        p->is_path = path_parse(p->text, &p->path) && p->path.n > 0;
         p->takes_all = words_take_all(p->text);
         must(table_put(s->by_text, p->text, p) == 0);
         s->programs[s->n++] = p;
@@ -140,7 +141,7 @@ bool program_is_path(const Program *p) {
 
 bool program_uses(const Program *p, Span root) {
         if (p->is_path)
-                return p->path.n == 0 || span_eq(p->path.part[0].key, root);
+                return span_eq(p->path.part[0].key, root);
         if (p->takes_all)
                 return true;
         return root.n == 0 || memmem(p->text.p, p->text.n, root.p, root.n) != NULL;
@@ -148,8 +149,13 @@ bool program_uses(const Program *p, Span root) {
 
 Span program_path_get(const Program *p, const MapRoot *roots, size_t n_roots) {
         must(p->is_path);
-        for (size_t i = n_roots; p->path.n && i-- > 0;)
+        for (size_t i = n_roots; i-- > 0;)
                 if (span_eq(roots[i].name, p->path.part[0].key))
                         return path_follow(&p->path, 1, roots[i].value);
         return (Span){NULL, 0};
+}
+
+Span program_path_in(const Program *p, Span input) {
+        must(p->is_path);
+        return path_follow(&p->path, 0, input);
 }
