@@ -18,6 +18,8 @@ enum {
         COMPILE_MS = 10000, /* the longest that one program may take */
 };
 
+static const char not_started[] = "the nursery for jq programs did not start";
+
 struct Nursery {
         int control;
         pid_t pid;
@@ -115,10 +117,12 @@ static size_t hear(const Nursery *n, char *packet, size_t max) {
         return got > 0 ? (size_t)got : 0;
 }
 
-static int hear_report(const Nursery *n, const NurseryReport *report) {
-        char packet[1 + WIRE_MESSAGE_MAX_BYTES + 1];
+static int hear_report(const Nursery *n, const NurseryReport *report, Err *e) {
+        char packet[1 + WIRE_MESSAGE_MAX_BYTES + 1] = "";
         int result = 0;
 
+        if (hear(n, packet, 1) == 0 || packet[0] != WIRE_READY)
+                return FAIL(e, -EPIPE, "%s", not_started);
         for (size_t i = 0; i < report->n; i++) {
                 size_t got = hear(n, packet, sizeof packet - 1);
 
@@ -130,7 +134,7 @@ static int hear_report(const Nursery *n, const NurseryReport *report) {
                 if (got == 0)
                         break; /* there is nobody to speak of the rest */
         }
-        return result;
+        return result < 0 ? FAIL(e, result, "a jq program does not compile") : 0;
 }
 
 int nursery_start(const char *binary, int texts_fd, const NurseryReport *report, Nursery **ret,
@@ -145,13 +149,10 @@ int nursery_start(const char *binary, int texts_fd, const NurseryReport *report,
         n->control = ends[0];
         r = spawn(binary ? binary : "/proc/self/exe", ends[1], &n->pid, e);
         close(ends[1]);
-        if (r == 0)
-                r = say(n, report ? WIRE_COMPILE_REPORT : WIRE_COMPILE_QUIET, texts_fd, e);
-        if (r == 0 && report) {
-                r = hear_report(n, report);
-                if (r < 0)
-                        (void)FAIL(e, r, "a jq program does not compile");
-        }
+        if (r == 0 && say(n, report ? WIRE_COMPILE_REPORT : WIRE_COMPILE_QUIET, texts_fd, NULL) < 0)
+                r = FAIL(e, -EPIPE, "%s", not_started);
+        if (r == 0 && report)
+                r = hear_report(n, report, e);
         if (r < 0) {
                 nursery_stop(n);
                 return r;

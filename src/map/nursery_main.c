@@ -116,7 +116,8 @@ static bool compile_all(Brood *b, int fd, bool report) {
         size_t n = 0;
         AUTO(freep)
         char *texts = read_whole(fd, &n);
-        bool good = texts != NULL;
+        const char ready = WIRE_READY;
+        bool good = texts && (!report || send(CONTROL_FD, &ready, 1, MSG_NOSIGNAL) == 1);
 
         cage_bar_files(true);
         for (char *t = texts; good && t < texts + n && b->n < MAP_PROGRAMS_MAX; t += strlen(t) + 1)

@@ -30,12 +30,13 @@ typedef enum WireWord {
 
 /* On the control socket (SOCK_SEQPACKET) to the nursery, one byte with one descriptor attached.
  * First one of the two COMPILE words with the programs, a file that holds each text and a NUL
- * behind it; then a FORK with a helper's end of its stream for every helper. While it compiles a
- * REPORTed file, the nursery answers for each program with one packet: one of the last two. */
+ * behind it; then a FORK with a helper's end of its stream for every helper. To a REPORT the
+ * nursery answers that it is READY, and then for each program one packet: GOOD or BAD. */
 enum {
         WIRE_COMPILE_REPORT = 'r',
         WIRE_COMPILE_QUIET = 'q', /* they have compiled before */
         WIRE_FORK = 'f',
+        WIRE_READY = 'y',
         WIRE_GOOD = 'g',
         WIRE_BAD = 'b', /* and the message */
 };

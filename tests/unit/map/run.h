@@ -28,6 +28,7 @@ static inline Bench *bench_new(void) {
         Bench *b = must_alloc(sizeof *b);
 
         assert_int_equal(uv_loop_init(&b->loop), 0);
+        assert_non_null(getenv("GRAPNEL_BINARY")); /* `meson test` sets it */
         b->set = program_set_new();
         program_set_binary(b->set, getenv("GRAPNEL_BINARY"));
         return b;
