@@ -30,7 +30,7 @@ static int compile_rule(const MatchRule *m, Arena *a, Problems *problems, struct
         const Node *v = m->values;
         size_t n = v->kind == NODE_LIST ? v->n : 1;
 
-        if (!path_parse(m->path.text, &rule->path))
+        if (!path_parse_any(m->path.text, &rule->path))
                 return problem_add(problems, m->path.place,
                                    "match compares the value at a plain path such as .entityType, "
                                    "not '" SPAN_FMT "'",

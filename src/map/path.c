@@ -57,7 +57,7 @@ static bool take_key(Span *s, PathPart *part) {
         return n > 0;
 }
 
-bool path_parse(Span text, Path *ret) {
+bool path_parse_any(Span text, Path *ret) {
         Span s = span_trim(text, " \t\r\n");
 
         ret->n = 0;
@@ -78,11 +78,15 @@ bool path_parse(Span text, Path *ret) {
                                                   : take_key(&s, &part);
                 } else
                         ok = ret->n > 0 && s.p[0] == '[' && take_bracket(&s, &part);
-                if (!ok || (ret->n == 0 && !part.key.p))
+                if (!ok)
                         return false;
                 ret->part[ret->n++] = part;
         }
         return true;
+}
+
+bool path_parse(Span text, Path *ret) {
+        return path_parse_any(text, ret) && (ret->n == 0 || ret->part[0].key.p);
 }
 
 Span path_follow(const Path *p, size_t first, Span value) {
