@@ -204,7 +204,7 @@ void exchange_answer(Exchange *x, const HttpAnswer *a) {
         }
         if (c->state == CONN_CLOSING)
                 return;
-        if (c->state != CONN_HANDLING)
+        if (c->state != CONN_HANDLING && c->head.framing != HTTP_NO_BODY)
                 c->unread = true;
         if (a->close || c->unread || c->server->draining)
                 c->keep_alive = false;
