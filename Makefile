@@ -46,5 +46,16 @@ fuzz:
 	@tools/deps test
 	@tools/fuzz
 
+# Kills the daemon 200 times under load and judges what is left; then shows that the judge notices
+# a commit that was skipped on purpose.
+faults: build
+	@tools/deps test
+	@python3 tests/faults/kill.py --binary $(BUILD)/grapnel --kills 200
+	@test -f build-hooks/build.ninja || meson setup build-hooks -Dtest_hooks=true >build-hooks.log 2>&1
+	@$(NINJA) -C build-hooks grapnel
+	@if GRAPNEL_TEST_SKIP_COMMIT=20 python3 tests/faults/kill.py --binary build-hooks/grapnel --kills 3; \
+		then echo "the judge did not notice the skipped commit"; exit 1; \
+		else echo "the skipped commit was noticed, as it must be"; fi
+
 clean:
 	rm -rf build build-* build*.log

@@ -250,3 +250,10 @@ def test_a_second_daemon_on_one_ledger_is_refused_and_the_first_ends_well():
         assert done.returncode == 1 and b"GRAPNEL_PORT" in done.stderr
         first.send_signal(signal.SIGTERM)
         assert first.wait(20) == 0
+
+
+def test_kills_at_random_moments_lose_nothing():
+    script = pathlib.Path(__file__).resolve().parents[1] / "faults" / "kill.py"
+    done = subprocess.run([sys.executable, script, "--binary", GRAPNEL, "--kills", "10"],
+                          timeout=120, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
