@@ -165,7 +165,8 @@ static void make(World *w, const Seed *seed) {
         w->lane_percent = happens(w, 50) ? 95 : 40;
         w->lanes_per_target = 1 + (unsigned)chance(w, happens(w, 50) ? 3 : 30);
         make_targets(w);
-        rows_init(&w->rows, (size_t)w->n_targets * w->lanes_per_target);
+        rows_init(&w->rows, (size_t)w->n_targets * w->lanes_per_target,
+                  happens(w, 50) ? 1 : WINDOW_MAX);
         for (unsigned i = 0; i < w->n_loops; i++) {
                 w->loop[i].world = w;
                 w->loop[i].index = i;
