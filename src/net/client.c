@@ -110,7 +110,7 @@ int client_start(Client *c, ClientCall *call, Err *e) {
         Transfer *t = transfer_take(c);
         t->call = call;
         t->sends = 0;
-        t->is_stale = false;
+        t->is_stale = t->is_afresh = false;
         t->started_us = t->run_us = clock_mono_us();
         gate_init(&t->gate, call->allow);
         r = queue_enter(c, t, e);
@@ -184,7 +184,9 @@ static void run_afresh(Transfer *t) {
         Err e = {0};
 
         must(curl_multi_remove_handle(c->multi, t->easy) == CURLM_OK);
-        int r = request_afresh(t, &e);
+        t->is_stale = false;
+        t->is_afresh = true;
+        int r = request_prepare(t, &e);
         if (curl_multi_add_handle(c->multi, t->easy) != CURLM_OK && r == 0)
                 r = FAIL(&e, -EIO, "libcurl takes no call");
         if (r < 0)

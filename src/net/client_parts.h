@@ -51,6 +51,7 @@ typedef struct Transfer {
 
         Gate gate;
         unsigned sends; /* how often the request went to a connection */
+        bool is_afresh; /* must open a connection of its own */
         bool is_stale; /* the pooled connection was no good: nothing sent, once more on a new one */
         struct curl_slist *lines;
         size_t lines_cap;
@@ -117,7 +118,6 @@ void client_end(Transfer *t, ClientEnd end, const char *why);
 /* client_request.c */
 MUST_CHECK int request_check(const ClientCall *call, Err *e);
 MUST_CHECK int request_prepare(Transfer *t, Err *e);
-MUST_CHECK int request_afresh(Transfer *t, Err *e); /* the same again, on a new connection */
 void request_forget(Transfer *t);
 
 /* client_answer.c */

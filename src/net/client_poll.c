@@ -176,32 +176,43 @@ static bool is_readable(int fd) {
                (errno != EAGAIN && errno != EINTR);
 }
 
+/* A connection that the transfer opened itself is new: the first to ask on it. */
+static bool is_new(const Transfer *t, int local_port) {
+        Client *c = t->client;
+
+        if (t->gate.opened == 0)
+                return false;
+        for (size_t fd = 0; fd < c->sockets_cap; fd++) {
+                Socket *s = c->sockets[fd];
+
+                if (!s || s->opener != t || local_port_of((int)fd) != local_port)
+                        continue;
+                s->opener = NULL;
+                s->local_port = (uint16_t)local_port;
+                list_push(&c->ports[s->local_port % PORT_BUCKETS], &s->by_port);
+                return true;
+        }
+        return false;
+}
+
 /* What came before we asked is no answer to us, and taken for one it would shift all answers after
  * it to the wrong calls. libcurl looks for the end of the stream only. Two sockets may share a
  * local port; then both must be silent. */
 bool poll_is_silent(const Transfer *t, int local_port) {
-        Client *c = t->client;
-        List *bucket = &c->ports[(uint16_t)local_port % PORT_BUCKETS];
-        bool is_pooled = false, is_silent = true;
+        bool is_known = false;
 
-        LIST_EACH(bucket, link) {
+        if (is_new(t, local_port))
+                return true;
+        LIST_EACH(&t->client->ports[(uint16_t)local_port % PORT_BUCKETS], link) {
                 const Socket *s = CONTAINER_OF(link, Socket, by_port);
 
-                if (s->local_port == local_port) {
-                        is_pooled = true;
-                        is_silent = is_silent && !is_readable(s->fd);
-                }
+                if (s->local_port != local_port)
+                        continue;
+                if (is_readable(s->fd))
+                        return false;
+                is_known = true;
         }
-        for (size_t fd = 0; !is_pooled && fd < c->sockets_cap; fd++) {
-                Socket *s = c->sockets[fd];
-
-                if (s && s->opener == t && !s->local_port && local_port_of((int)fd) == local_port) {
-                        s->opener = NULL;
-                        s->local_port = (uint16_t)local_port;
-                        list_push(bucket, &s->by_port);
-                }
-        }
-        return is_silent;
+        return is_known;
 }
 
 int poll_on_close(void *client, curl_socket_t fd) {

@@ -82,7 +82,7 @@ static int on_leave(void *transfer, char *ip, char *local_ip, int port, int loca
                 t->verdict = t->sends ? CLIENT_BROKEN : CLIENT_GATE;
                 return CURL_PREREQFUNC_ABORT;
         }
-        if (!poll_is_silent(t, local_port)) {
+        if (!poll_is_silent(t, local_port) && !t->is_afresh) {
                 t->is_stale = true;
                 return CURL_PREREQFUNC_ABORT;
         }
@@ -243,19 +243,10 @@ int request_prepare(Transfer *t, Err *e) {
                 bad = curl_easy_setopt(t->easy, CURLOPT_CONNECTTIMEOUT_MS,
                                        (long)(call->connect_ms ? call->connect_ms : CONNECT_MS));
         if (!bad)
-                bad = curl_easy_setopt(t->easy, CURLOPT_FRESH_CONNECT, 0L);
+                bad = curl_easy_setopt(t->easy, CURLOPT_FRESH_CONNECT, (long)t->is_afresh);
         if (bad)
                 return FAIL(e, -EINVAL, "libcurl refuses the call: %s", curl_easy_strerror(bad));
         return 0;
-}
-
-int request_afresh(Transfer *t, Err *e) {
-        int r = request_prepare(t, e);
-
-        t->is_stale = false;
-        if (r == 0 && curl_easy_setopt(t->easy, CURLOPT_FRESH_CONNECT, 1L) != CURLE_OK)
-                r = FAIL(e, -EIO, "libcurl refuses the call");
-        return r;
 }
 
 void request_forget(Transfer *t) {

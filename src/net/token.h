@@ -35,6 +35,6 @@ const Secret *token_cached(TokenSource *s, int64_t now_ms);
 /* Calls w->done when there is a token or a reason why not; at once when a fetch failed a moment
  * ago or cannot begin. -EAGAIN when too many wait. */
 MUST_CHECK int token_wait(TokenSource *s, TokenWait *w, int64_t now_ms);
-void token_forget(TokenSource *s, TokenWait *w);
+void token_forget(TokenSource *s, TokenWait *w); /* harmless when it does not wait any more */
 /* The API refused this token with 401: it is dropped, unless it has been replaced already. */
 void token_reject(TokenSource *s, Span token);
