@@ -10,9 +10,7 @@ void claims_due(Claims *c, int64_t due_ms) {
                 c->next_due_ms = due_ms;
 }
 
-void claims_backlog(Claims *c, int64_t after_id) {
-        if (!c->has_backlog || after_id < c->after_id)
-                c->after_id = after_id;
+void claims_backlog(Claims *c) {
         c->has_backlog = true;
         c->asked_queued = false; /* what is on its way may not know of these */
 }

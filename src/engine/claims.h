@@ -15,7 +15,6 @@ enum { CLAIM_AGAIN_MS = 1000 }; /* after a fault */
 typedef struct Claims {
         bool is_asking, asked_queued;
         bool has_backlog;
-        int64_t after_id;      /* the backlog's ids are greater */
         int64_t next_due_ms;   /* of the waiting jobs in the ledger, as far as we know */
         int64_t not_before_ms; /* after a fault */
         size_t asked_max;
@@ -24,8 +23,8 @@ typedef struct Claims {
 void claims_init(Claims *c);
 /* A job waits in the ledger until then. */
 void claims_due(Claims *c, int64_t due_ms);
-/* Queued jobs with ids above `after_id` lie in the ledger. */
-void claims_backlog(Claims *c, int64_t after_id);
+/* Queued jobs that nobody holds lie in the ledger. */
+void claims_backlog(Claims *c);
 /* When to ask next; INT64_MAX: not before something happens. */
 int64_t claims_when(const Claims *c);
 void claims_asked(Claims *c, size_t max);

@@ -87,7 +87,7 @@ Engine *engine_free(Engine *e) {
 }
 
 void engine_recover(Engine *e, int64_t now_ms) {
-        claims_backlog(&e->claims, 0);
+        claims_backlog(&e->claims);
         claims_due(&e->claims, now_ms);
 }
 
@@ -137,7 +137,7 @@ void engine_add(Engine *e, Job *job, int64_t now_ms) {
 
 void engine_spilled(Engine *e, int64_t job_id, int64_t now_ms) {
         must(job_id > 0);
-        claims_backlog(&e->claims, job_id - 1);
+        claims_backlog(&e->claims);
         claims_due(&e->claims, now_ms);
 }
 
@@ -188,7 +188,7 @@ static void on_settled(Engine *e, Job *job, bool woke, int64_t now_ms) {
         case JOB_WAITING:
                 claims_due(&e->claims, job->due_ms);
                 if (job->lane)
-                        lane_waits(&e->lanes, job, park, e);
+                        next = lane_waits(&e->lanes, job, park, e);
                 break;
         case JOB_BLOCKED:
                 next = lane_parked(&e->lanes, job);
@@ -280,7 +280,7 @@ static int64_t claim_due(Engine *e, int64_t now_ms) {
         if (max == 0)
                 return INT64_MAX; /* until something leaves memory */
         claims_asked(&e->claims, max);
-        e->ports.claim(e->ports.self, max, e->claims.asked_queued, e->claims.after_id);
+        e->ports.claim(e->ports.self, max, e->claims.asked_queued, 0);
         return INT64_MAX;
 }
 

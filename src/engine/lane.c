@@ -34,7 +34,11 @@
  *     which is behind it. When it is claimed it stands, too, or the claim finds that its lane
  *     waits again, and blocks it.
  *  8. The process dies between the commit of the head's waiting and those of the parkings. What
- *     was standing is recovered as queued: the claim blocks it. */
+ *     was standing is recovered as queued: the claim blocks it.
+ *  9. Ids of two makers cross: a job is recorded after one with a later id, and finds that one
+ *     running. Order goes by ids wherever there is a choice, since the ledger knows no other. So
+ *     when the later one fails, the earlier one is not behind it and must not be parked: each
+ *     would be blocked by the other. It goes on. */
 #include "engine/lane.h"
 
 #include "engine/state.h"
@@ -146,20 +150,21 @@ Job *lane_ended(Lanes *l, Job *head) {
         return lane_turn(l, lane, head->lane);
 }
 
-void lane_waits(Lanes *l, Job *head, void (*park)(void *arg, Job *job), void *arg) {
+Job *lane_waits(Lanes *l, Job *head, void (*park)(void *arg, Job *job), void *arg) {
         Lane *lane = lane_of(l, head);
-        Link *at;
 
         must(lane && lane->head == head && lane->parking == 0);
         lane->head = NULL;
-        while ((at = list_pop(&lane->standing))) {
+        LIST_EACH(&lane->standing, at) {
                 Job *job = CONTAINER_OF(at, Job, link);
 
+                if (job->id < head->id)
+                        continue;
+                list_remove(&lane->standing, at);
                 count_parking(l, lane, job);
                 park(arg, job);
         }
-        if (lane->parking == 0)
-                must(!lane_turn(l, lane, head->lane));
+        return lane_turn(l, lane, head->lane);
 }
 
 Job *lane_parked(Lanes *l, Job *job) {

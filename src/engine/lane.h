@@ -26,8 +26,8 @@ void lanes_done(Lanes *l, void (*give)(void *arg, Job *job), void *arg);
 LanePlace lane_add(Lanes *l, Job *job);
 /* The head's end (done, dead) is in the ledger. Returns whose turn it is now, or NULL. */
 Job *lane_ended(Lanes *l, Job *head);
-/* That the head waits is in the ledger: calls park for each job that stands, to be settled as
- * blocked, in order. */
-void lane_waits(Lanes *l, Job *head, void (*park)(void *arg, Job *job), void *arg);
+/* That the head waits is in the ledger: calls park for each job that stands behind it, to be
+ * settled as blocked, in order. Returns whose turn it is now, or NULL. */
+Job *lane_waits(Lanes *l, Job *head, void (*park)(void *arg, Job *job), void *arg);
 /* That the job is blocked is in the ledger. Returns whose turn it is now, or NULL. */
 Job *lane_parked(Lanes *l, Job *job);

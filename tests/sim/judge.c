@@ -30,12 +30,27 @@ void tell(const World *w, const Row *row, const char *format, ...) {
         putchar('\n');
 }
 
+/* One at a time, and in order: those before it have ended, by the ledger. Before it is what has
+ * an earlier id and was recorded earlier: where the two say different things, either may go. */
+static void judge_lane(World *w, const Row *row) {
+        LIST_EACH(&w->rows.lanes[row->lane], at) {
+                const Row *other = CONTAINER_OF(at, Row, in_lane);
+
+                if (other != row && other->is_live)
+                        broken(w, row->id, "two jobs of a lane at once, the other is %" PRId64,
+                               other->id);
+                if (other->id < row->id && other->turn < row->turn)
+                        broken(w, row->id, "a job overtakes job %" PRId64 " of its lane",
+                               other->id);
+        }
+}
+
 /* A run begins. */
 void judge_run(World *w, const Loop *l, const Job *job) {
         const Row *row = rows_get(&w->rows, job->id);
         const Target *target = &w->target[row->target];
 
-        if (!row->is_stored)
+        if (!row->turn)
                 broken(w, row->id, "a job runs before it was recorded");
         if (row->state == JOB_DONE || row->state == JOB_DEAD)
                 broken(w, row->id, "a job runs after its end was recorded");
@@ -53,13 +68,8 @@ void judge_run(World *w, const Loop *l, const Job *job) {
                 broken(w, row->id, "attempt %u of at most %u", job->attempts, target->rule.n + 1);
         if (job->attempts != row->attempts + 1)
                 broken(w, row->id, "attempt %u follows %u", job->attempts, row->attempts);
-        if (row->lane == 0)
-                return;
-        /* Order and exclusivity in one: all before it have ended, by the ledger. */
-        const Link *first = list_first(&w->rows.lanes[row->lane]);
-        if (first != &row->in_lane)
-                broken(w, row->id, "a job overtakes job %" PRId64 " of its lane",
-                       CONTAINER_OF(first, Row, in_lane)->id);
+        if (row->lane)
+                judge_lane(w, row);
 }
 
 /* An engine wants a new state written. */
@@ -107,7 +117,7 @@ void judge_end(World *w) {
         for (int64_t id = 1; id <= (int64_t)w->rows.n; id++) {
                 const Row *row = rows_get(&w->rows, id);
 
-                if (row->is_stored && row->state != JOB_DONE && row->state != JOB_DEAD)
+                if (row->turn && row->state != JOB_DONE && row->state != JOB_DEAD)
                         broken(w, id, "a job is lost: it stays in state %d%s", (int)row->state,
                                row->is_held ? ", held" : "");
         }

@@ -42,8 +42,8 @@ static void do_claim(World *w, Ask *ask) {
                 return;
         }
         ask->found = must_alloc(ask->max * sizeof(Row *));
-        ask->n = rows_claim(&w->rows, ask->loop, ask->queued, ask->after_id, w->now_ms, ask->max,
-                            ask->found, &ask->more, &ask->next_due_ms);
+        ask->n = rows_claim(&w->rows, ask->loop, ask->queued, w->now_ms, ask->max, ask->found,
+                            &ask->more, &ask->next_due_ms);
         for (size_t i = 0; i < ask->n; i++)
                 tell(w, ask->found[i], "claimed");
         w->tally.claims++;

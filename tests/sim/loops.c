@@ -97,7 +97,7 @@ static void port_claim(void *self, size_t max, bool queued, int64_t after_id) {
 
         ask->max = max;
         ask->queued = queued;
-        ask->after_id = after_id;
+        must(after_id == 0);
         ledger_ask(l->world, ask);
 }
 
@@ -206,7 +206,7 @@ void loop_arrival(Loop *l, unsigned target, uint64_t lane) {
                 return;
         }
         l->recording++;
-        row = rows_make(&w->rows);
+        row = rows_make(&w->rows, &w->rng);
         row->target = target;
         row->lane = lane;
         row->loop = l->index;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "rows.h"
 
-void rows_init(Rows *r, size_t n_lanes) {
-        *r = (Rows){.n_lanes = n_lanes};
+void rows_init(Rows *r, size_t n_lanes, size_t window) {
+        must(window > 0 && window <= WINDOW_MAX);
+        *r = (Rows){.n_lanes = n_lanes, .window = window};
         r->lanes = must_alloc((n_lanes + 1) * sizeof *r->lanes);
         for (size_t i = 0; i <= n_lanes; i++)
                 list_init(&r->lanes[i]);
@@ -19,17 +20,35 @@ void rows_done(Rows *r) {
         free(r->lanes);
 }
 
-Row *rows_make(Rows *r) {
-        if (r->n == r->cap) {
+static void rows_grow(Rows *r) {
+        if (r->n + r->window > r->cap) {
                 r->cap = r->cap ? r->cap * 2 : 1024;
                 r->row = realloc(r->row, r->cap * sizeof(Row *));
                 must(r->row);
         }
-        Row *row = must_alloc(sizeof *row);
-        r->row[r->n++] = row;
-        row->id = (int64_t)r->n;
-        link_init(&row->in_lane);
-        return row;
+        for (size_t i = 0; i < r->window; i++) {
+                Row *row = must_alloc(sizeof *row);
+
+                r->row[r->n++] = row;
+                row->id = (int64_t)r->n;
+                link_init(&row->in_lane);
+        }
+        r->handed = 0;
+}
+
+/* Whose turn it is in the window: a walk with a random start. */
+Row *rows_make(Rows *r, Rng *rng) {
+        size_t first, at;
+
+        if (r->n == 0 || r->handed == r->window)
+                rows_grow(r);
+        first = r->n - r->window;
+        at = (size_t)rng_below(rng, r->window);
+        while (r->row[first + at]->is_made)
+                at = (at + 1) % r->window;
+        r->handed++;
+        r->row[first + at]->is_made = true;
+        return r->row[first + at];
 }
 
 /* Is there an earlier one of its lane that waits, is blocked, or is held by nobody? */
@@ -69,16 +88,24 @@ static void set_state(Rows *r, Row *row, JobState state, bool is_held) {
                 list_remove(&r->lanes[row->lane], &row->in_lane);
 }
 
-void rows_record(Rows *r, Row *row, bool spilled) {
-        row->is_stored = true;
-        r->n_open++;
-        if (row->lane) {
-                List *lane = &r->lanes[row->lane];
-                const Link *last = lane->head.prev;
+static void enter_lane(Rows *r, Row *row) {
+        List *lane = &r->lanes[row->lane];
+        Link *after = lane->head.prev;
 
-                must(last == &lane->head || CONTAINER_OF(last, Row, in_lane)->id < row->id);
-                list_push(lane, &row->in_lane);
-        }
+        while (after != &lane->head && CONTAINER_OF(after, Row, in_lane)->id > row->id)
+                after = after->prev;
+        row->in_lane.prev = after;
+        row->in_lane.next = after->next;
+        after->next->prev = &row->in_lane;
+        after->next = &row->in_lane;
+        lane->n++;
+}
+
+void rows_record(Rows *r, Row *row, bool spilled) {
+        row->turn = ++r->turns;
+        r->n_open++;
+        if (row->lane)
+                enter_lane(r, row);
         set_state(r, row, is_behind(r, row) ? JOB_BLOCKED : JOB_QUEUED, !spilled);
 }
 
@@ -116,18 +143,16 @@ static int by_id(const void *a, const void *b) {
         return (*x)->id < (*y)->id ? -1 : (*x)->id > (*y)->id;
 }
 
-size_t rows_claim(Rows *r, unsigned loop, bool queued, int64_t after_id, int64_t now_ms, size_t max,
-                  Row **found, bool *more, int64_t *next_due_ms) {
+size_t rows_claim(Rows *r, unsigned loop, bool queued, int64_t now_ms, size_t max, Row **found,
+                  bool *more, int64_t *next_due_ms) {
         Heap *waiting = &r->waiting[loop], *unheld = &r->unheld[loop];
         size_t n = 0, kept = 0;
         HeapNode *at;
 
         while (n < max && (at = heap_pop_due(waiting, now_ms)))
                 found[n++] = CONTAINER_OF(at, Row, node);
-        while (queued && n < max && (at = heap_pop_due(unheld, INT64_MAX))) {
-                found[n] = CONTAINER_OF(at, Row, node);
-                must(found[n++]->id > after_id);
-        }
+        while (queued && n < max && (at = heap_pop_due(unheld, INT64_MAX)))
+                found[n++] = CONTAINER_OF(at, Row, node);
         qsort(found, n, sizeof(Row *), by_id);
         for (size_t i = 0; i < n; i++) {
                 Row *row = found[i];
@@ -148,7 +173,7 @@ void rows_restart(Rows *r) {
                 Row *row = r->row[i];
 
                 row->is_live = false;
-                if (row->is_stored && row->state == JOB_QUEUED && row->is_held)
+                if (row->turn && row->state == JOB_QUEUED && row->is_held)
                         set_state(r, row, JOB_QUEUED, false);
         }
 }

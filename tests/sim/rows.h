@@ -15,10 +15,11 @@ typedef struct Row {
         uint64_t lane;
         unsigned loop, target, attempts;
         JobState state;
-        bool is_stored; /* its record was committed */
-        bool is_held;   /* queued, and a process has it */
-        Link in_lane;   /* unfinished ones of the lane, by id */
-        HeapNode node;  /* on `waiting` or `unheld` */
+        uint64_t turn; /* of its record among all records; 0: not committed */
+        bool is_held;  /* queued, and a process has it */
+        Link in_lane;  /* unfinished ones of the lane, by id */
+        HeapNode node; /* on `waiting` or `unheld` */
+        bool is_made;
         /* For the judge: */
         bool is_live; /* a run of it goes on */
         bool may_die; /* something happened that justifies its death */
@@ -28,6 +29,9 @@ typedef struct Row {
 typedef struct Rows {
         Row **row; /* by id, from 1 */
         size_t n, cap;
+        /* Ids come from several makers: they are handed out a little out of order. */
+        size_t window, handed;
+        uint64_t turns;
         List *lanes; /* by lane, from 1 */
         size_t n_lanes;
         Heap waiting[LOOPS_MAX]; /* by due_ms */
@@ -35,9 +39,12 @@ typedef struct Rows {
         size_t n_open;           /* stored and unfinished */
 } Rows;
 
-void rows_init(Rows *r, size_t n_lanes);
+enum { WINDOW_MAX = 8 };
+
+/* Ids come in order within `window` of each other; 1: strictly. */
+void rows_init(Rows *r, size_t n_lanes, size_t window);
 void rows_done(Rows *r);
-Row *rows_make(Rows *r); /* not stored yet; its id is set */
+Row *rows_make(Rows *r, Rng *rng); /* not stored yet; its id is set */
 static inline Row *rows_get(const Rows *r, int64_t id) {
         must(id > 0 && (size_t)id <= r->n);
         return r->row[id - 1];
@@ -48,7 +55,7 @@ void rows_record(Rows *r, Row *row, bool spilled);
 /* Returns whether a blocked one was woken. */
 bool rows_settle(Rows *r, Row *row, const Job *job, int64_t now_ms);
 /* Fills `found` by id; returns how many. */
-size_t rows_claim(Rows *r, unsigned loop, bool queued, int64_t after_id, int64_t now_ms, size_t max,
-                  Row **found, bool *more, int64_t *next_due_ms);
+size_t rows_claim(Rows *r, unsigned loop, bool queued, int64_t now_ms, size_t max, Row **found,
+                  bool *more, int64_t *next_due_ms);
 /* The process is gone: what it held is held by nobody. */
 void rows_restart(Rows *r);

@@ -135,12 +135,13 @@ static void on_closing(World *w, Deed *d) {
 static void make_targets(World *w) {
         for (unsigned i = 0; i < w->n_targets; i++) {
                 Target *t = &w->target[i];
+                /* One draw per statement: in a call, the order would be the compiler's. */
                 int64_t base_ms = 1 + chance(w, happens(w, 50) ? 20 : 5000);
+                int64_t cap_ms = base_ms + chance(w, HOUR_MS);
+                unsigned n = (unsigned)chance(w, 12);
 
                 snprintf(t->name, sizeof t->name, "flow:%u", i);
-                t->rule = happens(w, 30) ? retry_default
-                                         : retry_exponential(base_ms, base_ms + chance(w, HOUR_MS),
-                                                             (unsigned)chance(w, 12));
+                t->rule = happens(w, 30) ? retry_default : retry_exponential(base_ms, cap_ms, n);
                 t->away_percent = happens(w, 30) ? 90 : 20;
         }
 }
@@ -165,7 +166,8 @@ static void make(World *w, const Seed *seed) {
         w->lane_percent = happens(w, 50) ? 95 : 40;
         w->lanes_per_target = 1 + (unsigned)chance(w, happens(w, 50) ? 3 : 30);
         make_targets(w);
-        rows_init(&w->rows, (size_t)w->n_targets * w->lanes_per_target);
+        rows_init(&w->rows, (size_t)w->n_targets * w->lanes_per_target,
+                  happens(w, 50) ? 1 : WINDOW_MAX);
         for (unsigned i = 0; i < w->n_loops; i++) {
                 w->loop[i].world = w;
                 w->loop[i].index = i;

@@ -40,7 +40,7 @@ typedef struct Ask {
         Job *job;
         bool spilled, queued, woke, more;
         size_t max, n;
-        int64_t after_id, next_due_ms;
+        int64_t next_due_ms;
         Row **found;
         int fault;
 } Ask;
