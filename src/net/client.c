@@ -75,7 +75,7 @@ int client_new(uv_loop_t *loop, const ClientLimits *limits, Client **ret, Err *e
                 c->limits.per_host_max = PER_HOST;
         if (!c->limits.waiting_max)
                 c->limits.waiting_max = WAITING;
-        c->agent = must_dup(c->limits.agent ? c->limits.agent : "grapnel");
+        c->agent = must_dup(c->limits.agent ? c->limits.agent : "grapnel/" GRAPNEL_VERSION);
         c->ca_file = c->limits.ca_file ? must_dup(c->limits.ca_file) : NULL;
         list_init(&c->live);
         list_init(&c->spare);
