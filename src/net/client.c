@@ -110,7 +110,7 @@ int client_start(Client *c, ClientCall *call, Err *e) {
         Transfer *t = transfer_take(c);
         t->call = call;
         t->sends = 0;
-        t->is_stale = t->is_afresh = false;
+        t->is_stale = t->is_afresh = t->has_connected = false;
         t->started_us = t->run_us = clock_mono_us();
         gate_init(&t->gate, call->allow);
         r = queue_enter(c, t, e);

@@ -50,8 +50,9 @@ typedef struct Transfer {
         int64_t started_us, run_us; /* client_start; handed to libcurl */
 
         Gate gate;
-        unsigned sends; /* how often the request went to a connection */
-        bool is_afresh; /* must open a connection of its own */
+        bool has_connected; /* a socket of its own; from then on it is about TLS, if at all */
+        unsigned sends;     /* how often the request went to a connection */
+        bool is_afresh;     /* must open a connection of its own */
         bool is_stale; /* the pooled connection was no good: nothing sent, once more on a new one */
         struct curl_slist *lines;
         size_t lines_cap;

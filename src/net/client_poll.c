@@ -118,11 +118,22 @@ static void on_poll(uv_poll_t *poll, int status, int events) {
         client_drain(c);
 }
 
+/* Connecting waits for writing; who waits for reading, before any request was sent, is connected
+ * and in a handshake. libcurl's own times do not tell the two apart. */
+static void note_connected(CURL *easy, const Socket *s) {
+        char *private = NULL;
+
+        if (curl_easy_getinfo(easy, CURLINFO_PRIVATE, &private) != CURLE_OK)
+                return;
+        Transfer *t = (Transfer *)(void *)private;
+        if (t == s->opener)
+                t->has_connected = true;
+}
+
 int poll_on_socket(CURL *easy, curl_socket_t fd, int what, void *client, void *unused) {
         Client *c = client;
         Socket *s = socket_find(c, fd);
 
-        (void)easy;
         (void)unused;
         if (what == CURL_POLL_REMOVE) {
                 if (s && !s->is_gated)
@@ -135,6 +146,8 @@ int poll_on_socket(CURL *easy, curl_socket_t fd, int what, void *client, void *u
                 s = socket_add(c, fd, false);
         if (!s)
                 return -1;
+        if (s->opener && what & CURL_POLL_IN)
+                note_connected(easy, s);
         s->wanted =
                 (what & CURL_POLL_IN ? UV_READABLE : 0) | (what & CURL_POLL_OUT ? UV_WRITABLE : 0);
         /* Reading may stay armed though unwanted; writing may not, it would never be quiet. */
