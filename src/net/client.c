@@ -112,7 +112,7 @@ int client_start(Client *c, ClientCall *call, Err *e) {
         t->sends = 0;
         t->is_stale = t->is_afresh = t->has_connected = false;
         t->started_us = t->run_us = clock_mono_us();
-        gate_init(&t->gate, call->allow);
+        gate_init(&t->gate, call->allow, &c->own);
         r = queue_enter(c, t, e);
         if (r < 0) {
                 list_remove(&c->live, &t->link);

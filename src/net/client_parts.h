@@ -16,6 +16,7 @@
 #include "base/table.h"
 #include "net/client.h"
 #include "net/gate.h"
+#include "net/own.h"
 
 enum {
         ANSWER_HEAD_MAX_BYTES = 32 * 1024, /* all heads of one answer, 1xx included */
@@ -25,6 +26,7 @@ enum {
         REQUEST_HEAD_MAX_BYTES = 64 * 1024,
         METHOD_MAX_BYTES = 32,
         PORT_BUCKETS = 64,
+        OWN_KEPT_MS = 60 * 1000,
 };
 
 typedef struct Host { /* one scheme, name and port: what shares connections */
@@ -95,6 +97,8 @@ struct Client {
         size_t open_handles;    /* of libuv, not yet closed */
         Socket **sockets;       /* by descriptor */
         size_t sockets_cap;
+        NetworkList own;          /* this host's addresses ... */
+        int64_t own_due_ms;       /* ... to be listed again then */
         List ports[PORT_BUCKETS]; /* of sockets that were connected, by local port */
 
         ClientLimits limits;

@@ -159,11 +159,18 @@ int poll_on_socket(CURL *easy, curl_socket_t fd, int what, void *client, void *u
 
 curl_socket_t poll_on_open(void *transfer, curlsocktype purpose, struct curl_sockaddr *to) {
         Transfer *t = transfer;
+        Client *c = t->client;
+        int64_t now_ms = clock_mono_ms();
+
+        /* Addresses come and go; connections are rare enough to look again now and then. While it
+         * fails, the list that we have is the best there is. */
+        if (now_ms >= c->own_due_ms && own_addresses(&c->own, NULL) == 0)
+                c->own_due_ms = now_ms + OWN_KEPT_MS;
         curl_socket_t fd = gate_on_open(&t->gate, purpose, to);
 
         if (fd == CURL_SOCKET_BAD)
                 return fd;
-        Socket *s = socket_add(t->client, fd, true);
+        Socket *s = socket_add(c, fd, true);
         if (!s) {
                 close(fd);
                 return CURL_SOCKET_BAD;

@@ -424,6 +424,34 @@ static void refused_connections_are_told(void **state) {
         scene_end(&s);
 }
 
+/* A listener whose queue is full lets further connections wait for ever. */
+static void a_connection_that_is_never_made_is_told(void **state) {
+        enum { FILLERS = 8 };
+        struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+        socklen_t n = sizeof at;
+        int full = socket(AF_INET, SOCK_STREAM, 0), fillers[FILLERS];
+        Desk *d = desk_new(NULL);
+        Asked a;
+
+        (void)state;
+        assert_int_equal(bind(full, (struct sockaddr *)&at, sizeof at), 0);
+        assert_int_equal(listen(full, 0), 0);
+        assert_int_equal(getsockname(full, (struct sockaddr *)&at, &n), 0);
+        for (size_t i = 0; i < FILLERS; i++) {
+                fillers[i] = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+                (void)connect(fillers[i], (struct sockaddr *)&at, sizeof at);
+        }
+        asked_init(&a, d, "POST", ntohs(at.sin_port));
+        a.call.connect_ms = 200;
+        desk_ask(d, &a);
+        assert_int_equal(a.answer.end, CLIENT_CONNECT);
+        desk_free(d);
+        asked_done(&a);
+        for (size_t i = 0; i < FILLERS; i++)
+                close(fillers[i]);
+        close(full);
+}
+
 static void serve_silence(PeerLink *l) {
         while (peer_read(l))
                 ;
@@ -855,6 +883,7 @@ int main(void) {
                 cmocka_unit_test(a_body_stops_at_its_maximum),
                 cmocka_unit_test(resets_tell_whether_the_request_was_sent),
                 cmocka_unit_test(refused_connections_are_told),
+                cmocka_unit_test(a_connection_that_is_never_made_is_told),
                 cmocka_unit_test(silence_ends_in_a_timeout),
                 cmocka_unit_test(dead_pooled_connections_repeat_only_what_may_be),
                 cmocka_unit_test(unasked_answers_are_never_taken),
