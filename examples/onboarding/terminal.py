@@ -98,8 +98,12 @@ class Screen:
 
     def check(self, is_good, text, found=""):
         """One verified claim; `found` tells what was there instead."""
-        mark = self._paint(self._good, "green") if is_good else self._paint(self._bad, "red", "bold")
-        self.line(f"{' ' * MARGIN}{mark} {text}")
+        look = (self._good, "green") if is_good else (self._bad, "red", "bold")
+        mark = self._paint(*look)
+        first, *more = textwrap.wrap(text, self._width - MARGIN - len(look[0]) - 1)
+        self.line(f"{' ' * MARGIN}{mark} {first}")
+        for part in more:
+            self.line(" " * (MARGIN + len(look[0]) + 1) + part)
         if not is_good and found:
             for part in self._wrap(f"found: {found}"):
                 self.line(" " * (MARGIN + 4) + part)

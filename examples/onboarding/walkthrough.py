@@ -140,6 +140,18 @@ class Case:
             ).fetchone()
         return dict(row) if row else {}
 
+    def settled_event(self, url):
+        """What stands at the URL of an event, as soon as its jobs are done, or at last."""
+        target = urllib.parse.urlsplit(url).path
+        texts = []
+
+        def is_settled():
+            texts.append(call(self.stack.grapnel_port, "GET", target)[2])
+            return all_done(texts[-1])
+
+        wait_until(is_settled, self.patience_s)
+        return texts[-1]
+
     def calls(self):
         """The requests that the services logged since this was asked last, in order."""
         # A request is in the log an instant before its answer is.
@@ -232,13 +244,24 @@ class Case:
         )
 
 
-def problem_of(record):
-    """The answer's JSON document; an empty one when it is something else."""
+def document_of(text):
+    """A JSON object; an empty one when the text is something else."""
     try:
-        document = json.loads(record["answer"]["body"])
+        document = json.loads(text)
     except ValueError:
         return {}
     return document if isinstance(document, dict) else {}
+
+
+def problem_of(record):
+    """The answer's JSON document."""
+    return document_of(record["answer"]["body"])
+
+
+def all_done(text):
+    """Whether an event has jobs and all of them are done."""
+    jobs = document_of(text).get("jobs") or []
+    return bool(jobs) and all(job.get("state") == "done" for job in jobs)
 
 
 def patches(calls):
@@ -345,8 +368,11 @@ def stopped(case):
     case.show_calls(case.calls())
     row = case.contact_row(AINO)
     case.show_row(row)
+    event = case.settled_event(url) if url else "no URL"
+    case.screen.block("event", [case.screen.body(event)])
     case.screen.line()
     case.check(row.get("email") == email, "the job was delivered when the service was back", row)
+    case.check(all_done(event), "and the URL of the event says so", event)
 
 
 CASES = (
@@ -410,18 +436,17 @@ def stay(stack, screen):
     """Shows where everything is, until Ctrl-C or until one of the programs ends."""
     identity, commercial = stack.identity_port, stack.commercial_port
     screen.line()
-    screen.block("pages", [
-        f"http://127.0.0.1:{identity}  users: change one, press Save",
-        f"http://127.0.0.1:{commercial}  contacts: see what became of it",
-        f"http://127.0.0.1:{stack.admin_port}  Grapnel",
-    ])
-    screen.block("by hand", [
-        f"curl -d '{{\"email\":\"aino@example.com\"}}' -H content-type:application/json"
-        f" http://127.0.0.1:{identity}/demo/users/{AINO}",
-        f"curl -d '{{\"mode\":\"503\"}}' -H content-type:application/json"
-        f" http://127.0.0.1:{commercial}/demo/fault",
-        f"curl http://127.0.0.1:{commercial}/demo/requests",
-    ])
+    screen.block(
+        "pages",
+        [
+            f"http://127.0.0.1:{identity}  users: change one, press Save",
+            f"http://127.0.0.1:{commercial}  contacts: see what became of it",
+            f"http://127.0.0.1:{stack.admin_port}  Grapnel",
+        ],
+    )
+    screen.story("By hand, with what README.md lists:")
+    screen.line(f"export IDENTITY=http://127.0.0.1:{identity}", "dim")
+    screen.line(f"export COMMERCIAL=http://127.0.0.1:{commercial}", "dim")
     screen.story("Ctrl-C ends all of it; the databases are temporary.")
     programs = (stack.identity, stack.commercial, stack.grapnel)
     tick = threading.Event()
@@ -446,7 +471,8 @@ def main():
     def end(_signal, _frame):
         raise KeyboardInterrupt
 
-    signal.signal(signal.SIGTERM, end)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, end)
     screen = Screen()
     try:
         with Stack(options.grapnel) as stack:

@@ -166,7 +166,7 @@ def judge(status, body, fields):
         if detail not in message:
             message = f"{message} {detail}".strip()
     if problem.get("retryable"):
-        message += " You can try again in a while: press Save."
+        message += " Press Save to try again."
     return Verdict("error", f"Saved here, but not everywhere. {message}".strip(), beside)
 
 

@@ -2,8 +2,6 @@
 #include "app/commands.h"
 #include "map/map.h"
 
-#define CONTROL_FD 3
-
 static void usage(FILE *to) {
         (void)fprintf(to, "usage: grapnel COMMAND\n\n");
         for (size_t i = 0; commands[i]; i++)
@@ -18,8 +16,11 @@ static int help(const Command *c) {
 }
 
 int main(int argc, char **argv) {
-        if (argc == 2 && strcmp(argv[1], "jq-nursery") == 0)
-                return map_nursery_main(CONTROL_FD);
+        uint64_t fd;
+
+        if (argc == 3 && strcmp(argv[1], "jq-nursery") == 0 &&
+            span_to_u64(span_of(argv[2]), INT32_MAX, &fd))
+                return map_nursery_main((int)fd);
         if (argc == 2 && strcmp(argv[1], "--version") == 0) {
                 printf("grapnel " GRAPNEL_VERSION "\n");
                 return 0;

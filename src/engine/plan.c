@@ -2,6 +2,7 @@
 #include "engine/plan.h"
 
 #include "map/path.h"
+#include "json/check.h"
 #include "json/value.h"
 
 struct PlanRule {
@@ -10,19 +11,17 @@ struct PlanRule {
         size_t n;
 };
 
-/* A scalar as the file writes it, as JSON: quoted ones are strings, plain ones what they look
- * like. */
+/* A scalar as the file writes it, as JSON: quoted ones are texts; plain ones are what they look
+ * like, by JSON's rules for numbers, true, false and null, else texts. */
 static Span value_of(const Node *scalar, Arena *a) {
         AUTO(buf_done)
         Buf b = BUF(4096);
         Span t = scalar->text;
-        bool literal = !scalar->quoted && (span_eq(t, SPAN("true")) || span_eq(t, SPAN("false")) ||
-                                           span_eq(t, SPAN("null")));
-        bool number = !scalar->quoted && t.n && t.n < 18;
+        JsonFault fault;
+        bool is_text = scalar->quoted || json_check(t, JSON_KEYS_MAX, &fault) < 0 ||
+                       json_kind(t) >= JSON_STRING;
 
-        for (size_t i = 0; number && i < t.n; i++)
-                number = t.p[i] >= '0' && t.p[i] <= '9' && (i > 0 || t.n == 1 || t.p[0] != '0');
-        if ((literal || number ? buf_add(&b, t) : buf_add_json(&b, t)) < 0)
+        if ((is_text ? buf_add_json(&b, t) : buf_add(&b, t)) < 0)
                 return (Span){NULL, 0};
         return arena_span(a, buf_span(&b));
 }

@@ -112,8 +112,10 @@ static void on_mapped(MapCall *c) {
                 return;
         }
         run_fail(r, 422, c->end == MAP_LIMIT ? "mapping-limit" : "mapping-failed", false,
-                 "step %.*s: the expression %.*s failed: %s", SPAN_ARG(step_name(r)),
-                 text.n > 200 ? 200 : (int)text.n, text.p, c->why);
+                 "step " SPAN_FMT ": the expression %.*s failed: %s%s%s", SPAN_ARG(step_name(r)),
+                 text.n > 200 ? 200 : (int)text.n, text.p,
+                 c->end == MAP_UNSAFE ? "jq would round the number at " : "", c->why,
+                 c->end == MAP_UNSAFE ? "; have it sent as text, or read it by a plain path" : "");
 }
 
 static void evaluate_next(Run *r) {

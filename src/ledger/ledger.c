@@ -2,8 +2,9 @@
  *
  * The ledger thread: takes what the loops sent, writes as much of it as one transaction may hold,
  * answers, and looks again. There is no waiting for company: what arrives during a commit is the
- * next batch, so batches grow with the load and a lone event waits for nobody. (Measured: yielding
- * once before a batch adds no throughput under load and 20 us when idle.)
+ * next batch, so batches grow with the load and a lone event waits for nobody. (Measured: a yield
+ * before each batch fills those of 16 senders from 13 to 16 and saves a fifth of their CPU, but
+ * while the loops are busy it gives a whole time slice away.)
  *
  * Between batches: upkeep, and trimming when it is quiet or when it lags behind. */
 #include "base/clock.h"

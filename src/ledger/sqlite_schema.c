@@ -33,7 +33,8 @@
  *                of keys that it knows. Losing a row costs a scan at the next start.
  * meta           secret (32 random bytes, made once), starts, low_water, last_id (greatest ever),
  *                events (how many there were when events_to was the greatest id), clean (1 after
- *                an orderly close), keys_per_generation.
+ *                an orderly close), keys_per_generation, keys_next (where the log of keys goes
+ *                on when old ones are gone).
  *
  * auto_vacuum is off: it would keep a pointer map and write it with every new page. Pages that
  * trim empties are used again; to give them back to the disk, stop Grapnel and run VACUUM. */

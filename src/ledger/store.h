@@ -73,8 +73,8 @@ typedef struct StoreOptions {
         int64_t lease_ms;  /* ignored by single-process stores */
         int64_t once_ms;   /* how long delivery keys are remembered; 0: while there is room */
         int64_t bytes_max; /* the store refuses to grow beyond this: -ENOSPC; 0: no limit */
-        /* How many keys share one filter (SQLite); 0: the usual number. Eight such generations
-         * are remembered, fewer keys than that are forgotten by age alone. */
+        /* SQLite: keys that share one filter in memory, fixed when the file is made; 0: the usual
+         * 786,432. At most the last eight such generations are remembered, however young. */
         uint32_t keys_per_generation;
 } StoreOptions;
 

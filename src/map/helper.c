@@ -1,24 +1,29 @@
-/* SPDX-License-Identifier: Apache-2.0 */
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Reads inputs, runs programs, writes answers, each at once, so that nobody waits for the run
+ * behind his. What ends a run ends the process, after one last word that says why; the daemon
+ * needs no other news of its death than that and the end of the stream. */
 #include "map/helper.h"
 
 #include "map/cage.h"
 #include "map/wire.h"
 
-#include <pthread.h>
 #include <signal.h>
 #include <sys/time.h>
-#include <time.h>
 #include <unistd.h>
 
-#define STACK_FOR_SIGNALS (64 * 1024)
-
-static int stream = -1; /* the one descriptor, for the handlers below */
+enum {
+        STREAM_FD = 0, /* the one descriptor */
+        STACK_FOR_SIGNALS = 64 * 1024,
+        READ_BYTES = 64 * 1024,
+        KEEP_BYTES = 1024 * 1024, /* of the memory of a large input */
+};
 
 static bool write_all(const void *p, size_t n) {
         const char *at = p;
 
         while (n) {
-                ssize_t done = write(stream, at, n);
+                ssize_t done = write(STREAM_FD, at, n);
 
                 if (done < 0 && errno == EINTR)
                         continue;
@@ -26,22 +31,6 @@ static bool write_all(const void *p, size_t n) {
                         return false;
                 at += done;
                 n -= (size_t)done;
-        }
-        return true;
-}
-
-static bool read_all(void *p, size_t n) {
-        char *at = p;
-
-        while (n) {
-                ssize_t got = read(stream, at, n);
-
-                if (got < 0 && errno == EINTR)
-                        continue;
-                if (got <= 0)
-                        return false;
-                at += got;
-                n -= (size_t)got;
         }
         return true;
 }
@@ -87,43 +76,90 @@ static void cpu_budget(int ms) {
         must(setitimer(ITIMER_PROF, &t, NULL) == 0);
 }
 
-static void serve(JqProgram *const *programs, size_t n) {
-        AUTO(buf_done)
-        Buf in = BUF(WIRE_INPUT_MAX_BYTES + 1);
-        AUTO(buf_done)
-        Buf out = BUF(MAP_OUTPUT_MAX_BYTES + sizeof(WireHead));
+static WireWord word_of(JqEnd end) {
+        static const WireWord words[] = {
+                [JQ_OK] = WIRE_OK,
+                [JQ_EMPTY] = WIRE_EMPTY,
+                [JQ_FAILED] = WIRE_FAILED,
+                [JQ_LARGE] = WIRE_LARGE,
+        };
+
+        return words[end];
+}
+
+/* What one run needs besides its input; kept from run to run. */
+typedef struct Scratch {
+        Buf result, frame;
+} Scratch;
+
+/* Runs program `number` on `input` and writes the answer. */
+static bool answer(JqProgram *const *programs, uint32_t number, Span input, Scratch *s) {
+        JqEnd end = JQ_FAILED;
+
+        buf_clear(&s->result);
+        buf_clear(&s->frame);
+        cpu_budget(MAP_CPU_MS);
+        if (programs[number]) /* else it has compiled before, but not in this nursery */
+                end = jq_program_run(programs[number], input, &s->result);
+        cpu_budget(0);
+        WireHead head = {(uint32_t)s->result.n, word_of(end)};
+        if (buf_add(&s->frame, (Span){(char *)&head, sizeof head}) < 0 ||
+            buf_add(&s->frame, buf_span(&s->result)) < 0)
+                die(WIRE_MEMORY);
+        return write_all(s->frame.p, s->frame.n);
+}
+
+/* Takes the whole frames that are there; what is left is the beginning of the next one. */
+static bool answer_all(JqProgram *const *programs, size_t n_programs, Buf *in, Scratch *s) {
+        size_t at = 0;
         WireHead ask;
 
-        while (read_all(&ask, sizeof ask)) {
-                char *at = NULL;
-
-                buf_clear(&in);
-                buf_clear(&out);
-                must(ask.word < n && ask.n <= WIRE_INPUT_MAX_BYTES);
-                if (buf_room(&in, ask.n + 1, &at) < 0)
-                        die(WIRE_MEMORY);
-                if (!read_all(at, ask.n))
-                        return;
-                at[ask.n] = 0; /* jq 1.6 reads one byte behind (CVE-2026-39979) */
-                cpu_budget(MAP_CPU_MS);
-                JqEnd end = jq_program_run(programs[ask.word], (Span){at, ask.n}, &out);
-                cpu_budget(0);
-                WireHead head = {(uint32_t)out.n, end == JQ_OK      ? WIRE_OK
-                                                  : end == JQ_EMPTY ? WIRE_EMPTY
-                                                                    : WIRE_FAILED};
-                if (!write_all(&head, sizeof head) || !write_all(out.p, out.n))
-                        return;
+        while (in->n - at >= sizeof ask) {
+                memcpy(&ask, in->p + at, sizeof ask);
+                must(ask.word < n_programs && ask.n <= WIRE_INPUT_MAX_BYTES);
+                if (in->n - at - sizeof ask < ask.n)
+                        break;
+                if (!answer(programs, ask.word, (Span){in->p + at + sizeof ask, ask.n}, s))
+                        return false;
+                at += sizeof ask + ask.n;
         }
+        buf_eat(in, at);
+        return true;
+}
+
+static void serve(JqProgram *const *programs, size_t n_programs) {
+        AUTO(buf_done)
+        Buf in = BUF(sizeof(WireHead) + WIRE_INPUT_MAX_BYTES + READ_BYTES);
+        Scratch s = {BUF(MAP_OUTPUT_MAX_BYTES), BUF(sizeof(WireHead) + MAP_OUTPUT_MAX_BYTES)};
+
+        for (;;) {
+                char *at = NULL;
+                ssize_t got;
+
+                if (in.n == 0 && in.cap > KEEP_BYTES)
+                        buf_done(&in);
+                if (buf_room(&in, READ_BYTES, &at) < 0)
+                        die(WIRE_MEMORY);
+                got = read(STREAM_FD, at, READ_BYTES);
+                if (got < 0 && errno == EINTR)
+                        continue;
+                if (got <= 0)
+                        break;
+                in.n += (size_t)got;
+                if (!answer_all(programs, n_programs, &in, &s))
+                        break;
+        }
+        buf_done(&s.result);
+        buf_done(&s.frame);
 }
 
 _Noreturn void helper_main(int fd, JqProgram *const *programs, size_t n) {
         uint32_t pid = (uint32_t)getpid();
         WireHead hello = {sizeof pid, WIRE_HELLO};
 
-        stream = fd;
+        must(dup2(fd, STREAM_FD) == STREAM_FD && close_range(STREAM_FD + 1, ~0u, 0) == 0);
         catch_signals();
         jq_program_on_no_memory(on_no_memory, NULL);
-        tzset(); /* reads its file now, before there are none */
         cage_enter(MAP_MEMORY_BYTES);
         if (write_all(&hello, sizeof hello) && write_all(&pid, sizeof pid))
                 serve(programs, n);

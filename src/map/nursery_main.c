@@ -1,98 +1,155 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The nursery process: compiles every program once and forks helpers that share the result. */
+ * The nursery process: compiles every program once and forks helpers that share the result. It
+ * reads no outside data but the programs' texts, and ends with the daemon that started it. */
+#include "map/cage.h"
 #include "map/helper.h"
 #include "map/wire.h"
 
 #include <fcntl.h>
-#include <linux/close_range.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+enum { CONTROL_FD = 3 };
+
 typedef struct Brood {
-        int control;
-        char *texts[MAP_PROGRAMS_MAX];
         JqProgram *programs[MAP_PROGRAMS_MAX];
         size_t n;
 } Brood;
 
-/* One packet; the text is terminated. Returns its length, or < 0 at the end of the talk. */
-static ssize_t hear(int control, char *packet, size_t max, int *ret_fd) {
+static pid_t daemon_pid(void) {
+        struct ucred peer = {0};
+        socklen_t n = sizeof peer;
+
+        return getsockopt(CONTROL_FD, SOL_SOCKET, SO_PEERCRED, &peer, &n) == 0 ? peer.pid : -1;
+}
+
+/* The kernel sends the signal when the *thread* ends that started us; that alone is no reason. */
+static void on_parent_end(int sig) {
+        (void)sig;
+        if (getppid() != daemon_pid())
+                _exit(0);
+}
+
+static void follow_the_daemon(void) {
+        struct sigaction end = {.sa_handler = on_parent_end, .sa_flags = SA_RESTART};
+
+        must(sigaction(SIGTERM, &end, NULL) == 0);
+        must(prctl(PR_SET_PDEATHSIG, SIGTERM) == 0);
+        on_parent_end(SIGTERM); /* it may have ended before the line above */
+}
+
+static void shut_everything(int control) {
+        must(control == CONTROL_FD || dup2(control, CONTROL_FD) == CONTROL_FD);
+        must(close_range(CONTROL_FD + 1, ~0u, 0) == 0);
+        must(fcntl(CONTROL_FD, F_SETFD, FD_CLOEXEC) == 0);
+        int nothing = open("/dev/null", O_RDWR | O_CLOEXEC);
+        must(nothing >= 0);
+        for (int fd = 0; fd < CONTROL_FD; fd++)
+                must(dup2(nothing, fd) == fd);
+        close(nothing);
+        must(chdir("/") == 0);
+        must(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
+        must(prctl(PR_SET_DUMPABLE, 0) == 0);
+        must(signal(SIGCHLD, SIG_IGN) != SIG_ERR); /* helpers' ends are heard on their streams */
+}
+
+/* The next word with its descriptor, or 0 at the end of the talk. */
+static char hear(int *ret_fd) {
         union {
                 struct cmsghdr head;
                 char bytes[CMSG_SPACE(sizeof(int))];
         } extra;
-        struct iovec part = {packet, max - 1};
+        char word = 0;
+        struct iovec part = {&word, 1};
         struct msghdr m = {.msg_iov = &part,
                            .msg_iovlen = 1,
                            .msg_control = extra.bytes,
                            .msg_controllen = sizeof extra.bytes};
         ssize_t n;
 
-        *ret_fd = -1;
         do
-                n = recvmsg(control, &m, MSG_CMSG_CLOEXEC);
+                n = recvmsg(CONTROL_FD, &m, MSG_CMSG_CLOEXEC);
         while (n < 0 && errno == EINTR);
-        if (n <= 0)
-                return -1;
-        packet[n] = 0;
-        struct cmsghdr *c = CMSG_FIRSTHDR(&m);
-        if (c && c->cmsg_type == SCM_RIGHTS)
-                memcpy(ret_fd, CMSG_DATA(c), sizeof *ret_fd);
-        return n;
+        struct cmsghdr *c = n > 0 ? CMSG_FIRSTHDR(&m) : NULL;
+        if (!c || c->cmsg_type != SCM_RIGHTS)
+                return 0;
+        memcpy(ret_fd, CMSG_DATA(c), sizeof *ret_fd);
+        return word;
 }
 
-static bool compile_all(Brood *b) {
-        for (size_t i = 0; i < b->n; i++) {
-                char answer[1000] = "o";
-                int r = jq_program_compile(b->texts[i], &b->programs[i], answer + 1,
-                                           sizeof answer - 1);
+static bool compile(Brood *b, const char *text, bool report) {
+        char answer[1 + WIRE_MESSAGE_MAX_BYTES] = {WIRE_GOOD};
 
-                if (r < 0)
-                        answer[0] = 'b';
-                if (send(b->control, answer, r < 0 ? strlen(answer) : 1, MSG_NOSIGNAL) < 0)
-                        return false;
+        if (jq_program_compile(text, &b->programs[b->n++], answer + 1, sizeof answer - 1) < 0)
+                answer[0] = WIRE_BAD;
+        return !report || send(CONTROL_FD, answer, strlen(answer), MSG_NOSIGNAL) > 0;
+}
+
+static char *read_whole(int fd, size_t *ret) {
+        struct stat st;
+        size_t n = 0;
+
+        if (fstat(fd, &st) < 0 || st.st_size <= 0)
+                return NULL;
+        char *p = must_alloc((size_t)st.st_size);
+        while (n < (size_t)st.st_size) {
+                ssize_t got = pread(fd, p + n, (size_t)st.st_size - n, (off_t)n);
+
+                if (got < 0 && errno == EINTR)
+                        continue;
+                if (got <= 0)
+                        break;
+                n += (size_t)got;
         }
-        return true;
+        *ret = n;
+        if (n && p[n - 1] == 0)
+                return p;
+        free(p);
+        return NULL;
+}
+
+static bool compile_all(Brood *b, int fd, bool report) {
+        size_t n = 0;
+        AUTO(freep)
+        char *texts = read_whole(fd, &n);
+        const char ready = WIRE_READY;
+        bool good = texts && (!report || send(CONTROL_FD, &ready, 1, MSG_NOSIGNAL) == 1);
+
+        cage_bar_files(true);
+        for (char *t = texts; good && t < texts + n && b->n < MAP_PROGRAMS_MAX; t += strlen(t) + 1)
+                good = compile(b, t, report);
+        cage_bar_files(false);
+        return good;
 }
 
 static void fork_helper(Brood *b, int fd) {
         pid_t parent = getpid();
 
-        if (fork() == 0) {
-                /* The nursery's end is the helper's end. */
-                if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != parent)
-                        _exit(1);
-                close(b->control);
-                helper_main(fd, b->programs, b->n);
-        }
-        close(fd);
+        if (fork() != 0)
+                return; /* when there was no child, the stream's end says so */
+        if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != parent)
+                _exit(1);
+        must(signal(SIGTERM, SIG_DFL) != SIG_ERR);
+        helper_main(fd, b->programs, b->n);
 }
 
 int map_nursery_main(int control) {
-        static char packet[WIRE_PACKET_MAX_BYTES];
         Brood *b = must_alloc(sizeof *b);
-        ssize_t n;
-        int fd;
+        int fd = -1;
+        char word;
 
-        b->control = control;
-        (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-        (void)prctl(PR_SET_DUMPABLE, 0);
-        (void)signal(SIGCHLD, SIG_IGN); /* helpers are not waited for */
-        (void)close_range((unsigned)control + 1, ~0u, 0);
-        int quiet = open("/dev/null", O_WRONLY | O_CLOEXEC);
-        if (quiet >= 0 && dup2(quiet, 2) >= 0)
-                close(quiet);
-        must(chdir("/") == 0);
-        while ((n = hear(control, packet, sizeof packet, &fd)) > 0) {
-                if (packet[0] == 'p' && b->n < MAP_PROGRAMS_MAX)
-                        b->texts[b->n++] = must_dup(packet + 1);
-                else if (packet[0] == 's' && !compile_all(b))
-                        break;
-                else if (packet[0] == 'f' && fd >= 0)
+        shut_everything(control);
+        follow_the_daemon();
+        while ((word = hear(&fd))) {
+                if (word == WIRE_FORK)
                         fork_helper(b, fd);
+                else if (!compile_all(b, fd, word == WIRE_COMPILE_REPORT))
+                        break;
+                close(fd);
         }
-        return 0;
+        _exit(0); /* what was compiled goes with the process */
 }

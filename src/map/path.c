@@ -61,9 +61,10 @@ bool path_parse(Span text, Path *ret) {
         Span s = span_trim(text, " \t\r\n");
 
         ret->n = 0;
+        ret->whole = s.n == 1 && s.p[0] == '.';
         if (s.n == 0 || s.p[0] != '.')
                 return false;
-        if (s.n == 1)
+        if (ret->whole)
                 return true;
         while (s.n) {
                 PathPart part = {{NULL, 0}, 0};

@@ -14,7 +14,8 @@ typedef struct PathPart {
 
 typedef struct Path {
         PathPart part[PATH_PARTS_MAX];
-        size_t n; /* 0: the whole input */
+        size_t n;
+        bool whole; /* `.`: no parts, the whole input */
 } Path;
 
 /* Is the text a plain path? Keys point into the text. */

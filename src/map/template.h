@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Texts with holes: 'identity:/users/{.event.id}'. A hole holds a jq expression; `{{` and `}}`
- * stand for one brace. Braces inside the expression (objects, strings with interpolation) are
- * balanced by the reader. */
+ * stand for one brace, outside of holes. Braces inside the expression (objects, strings with
+ * interpolation) are balanced by the reader; a hole that begins with an object needs a blank
+ * before it, `{ {a: .x} }`. */
 #pragma once
 
 #include "map/map.h"
@@ -20,6 +21,6 @@ typedef struct Template {
         size_t n;
 } Template;
 
-/* Adds the holes' programs to the set. Memory from `a`; literals are unescaped copies. 0 or
- * -EINVAL with the offset in the sentence. */
+/* Adds the holes' programs to the set (its texts are at most MAP_TEXT_MAX_BYTES, so is this).
+ * Memory from `a`; literals are unescaped copies. 0 or -EINVAL with the offset in the sentence. */
 MUST_CHECK int template_parse(Span text, ProgramSet *set, Arena *a, Template *ret, Err *e);

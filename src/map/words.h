@@ -1,17 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The words of a jq program, as far as safety and thrift need them: which forbidden ones it says,
- * and which parts of its input it may look at. Strings are looked through for the code in their
- * interpolations; comments are skipped. */
+ * What a jq program says, read from its tokens: forbidden words, numbers that jq would round, and
+ * which members of its input it can see. The last is a proof or nothing: whatever might look at
+ * the input as a whole makes it "all". */
 #pragma once
 
 #include "base/base.h"
 
-/* Calls fn for each word outside of string text: identifiers and $names. `before` is the last
- * character before it that is no blank (0 at the start), `after` the first one behind it. Stops
- * when fn returns false. Returns false when strings or brackets do not close. */
-bool words_each(Span program, bool (*fn)(void *arg, Span word, char before, char after), void *arg);
-/* The first word that programs may not say (DESIGN promise 9), or .p NULL. */
-Span words_forbidden(Span program);
-/* May the program look at the whole of its input, so that no part can be left out? */
-bool words_take_all(Span program);
+enum {
+        WORDS_NAMES_MAX = 32, /* names of members; a program with more sees all */
+        WORDS_DEPTH_MAX = 128,
+};
+
+typedef struct Words {
+        bool all; /* may see the whole input */
+        Span names[WORDS_NAMES_MAX];
+        size_t n; /* members of the input that it names; some may be of deeper objects */
+} Words;
+
+/* 0, or -EINVAL with the sentence and the offset: the program says what no program may. Names
+ * point into the text. */
+MUST_CHECK int words_read(Span program, Words *ret, Err *e);

@@ -201,8 +201,9 @@ static void on_value(MapCall *c) {
                 evaluate(k);
                 return;
         }
-        (void)snprintf(why, sizeof why, "the expression %.*s failed: %s",
-                       text.n > 200 ? 200 : (int)text.n, text.p, c->why);
+        (void)snprintf(why, sizeof why, "the expression %.*s failed: %s%s",
+                       text.n > 200 ? 200 : (int)text.n, text.p,
+                       c->end == MAP_UNSAFE ? "jq would round the number at " : "", c->why);
         refuse(k, 422, "mapping-failed", why);
 }
 
@@ -215,15 +216,11 @@ static void evaluate(Intake *k) {
                 if (!p)
                         continue;
                 if (program_is_path(p)) {
-                        k->values[k->at] = program_path_in(p, k->x->body);
+                        k->values[k->at] = program_path_get(p, k->root, 1);
                         continue;
                 }
-                k->call = (MapCall){.program = p,
-                                    .roots = k->root,
-                                    .n_roots = 1,
-                                    .bare = true,
-                                    .done = on_value,
-                                    .arg = k};
+                k->call = (MapCall){
+                        .program = p, .roots = k->root, .n_roots = 1, .done = on_value, .arg = k};
                 if (map_run(k->in->runner->map, &k->call, &e) < 0)
                         refuse(k, 503, "busy", e.text);
                 return;

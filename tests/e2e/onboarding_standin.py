@@ -66,7 +66,8 @@ def synchronize(user_id):
         path = f"/rest/contacts/{contact['id']}"
         status, answer = call(COMMERCIAL, "PATCH", path, bearer, json.dumps(differs))
     except OSError:
-        return 424, {"detail": "The commercial service does not answer.", "retryable": True}
+        detail = "The commercial service " + "does not answer, " * 6 + "sadly."
+        return 424, {"detail": detail, "retryable": True}
     if status == 200:
         return 200, {"code": "updated", "message": "Updated the contact."}
     pointer = "/phone" if BUG == "wrong-pointer" else f"/{answer['field']}"
@@ -74,16 +75,21 @@ def synchronize(user_id):
     return status, {"detail": answer["message"], "errors": [error]}
 
 
+later = {"event": "evt_1", "jobs": [{"flow": "later", "state": "waiting"}]}
+
+
 def deliver_later(user_id):
     while BUG != "forgets" and synchronize(user_id)[0] != 200:
         time.sleep(0.05)
+    if BUG != "never-done":
+        later["jobs"][0]["state"] = "done"
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def do_GET(self):
-        self.answer(200, {})
+        self.answer(200, later if self.path.startswith("/events/") else {})
 
     def do_POST(self):
         body = self.rfile.read(int(self.headers["Content-Length"]))

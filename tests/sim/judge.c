@@ -73,6 +73,8 @@ void judge_settle(World *w, const Job *job) {
                 broken(w, row->id, "a job dies without a reason, after %u attempts", job->attempts);
         if (job->state != JOB_WAITING)
                 return;
+        if (job->last_word)
+                broken(w, row->id, "a job waits whose failure was the last word");
         if (job->attempts > rule->n) {
                 broken(w, row->id, "a job waits after its last attempt");
                 return;

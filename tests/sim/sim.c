@@ -10,6 +10,10 @@
  * the whole bug report. */
 #include "world.h"
 
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
 static bool number(const char *text, int64_t *ret) {
         uint64_t n;
 
@@ -55,9 +59,30 @@ static bool run(Seed seed, Tally *sum) {
         return ok;
 }
 
+/* Each world in a process of its own, so that a promise which the engine itself finds broken (it
+ * ends the process) has a seed too. `sum` is shared with it. */
+static bool run_apart(Seed seed, Tally *sum) {
+        int status = 0;
+        pid_t child = fork();
+
+        must(child >= 0);
+        if (child == 0) {
+                bool ok = run(seed, sum);
+
+                fflush(stdout);
+                _exit(ok ? 0 : 1);
+        }
+        must(waitpid(child, &status, 0) == child);
+        if (WIFSIGNALED(status))
+                printf("sim --seed %" PRIu64 " --hours %" PRId64 ": ended by signal %d\n",
+                       seed.seed, seed.hours, WTERMSIG(status));
+        return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
 int main(int argc, char **argv) {
         int64_t first = 1, n = 1, hours = 1000, job = 0;
-        Tally sum = {0};
+        Tally *sum =
+                mmap(NULL, sizeof *sum, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
         bool ok = true;
 
         for (int i = 1; i < argc; i += 2) {
@@ -74,14 +99,16 @@ int main(int argc, char **argv) {
                         return 2;
                 }
         }
+        must(sum != MAP_FAILED);
         for (int64_t i = 0; ok && i < n; i++)
-                ok = run((Seed){.seed = (uint64_t)(first + i), .hours = hours, .told_job = job},
-                         &sum);
+                ok = run_apart(
+                        (Seed){.seed = (uint64_t)(first + i), .hours = hours, .told_job = job},
+                        sum);
         printf("%" PRIu64 " events accepted, %" PRIu64 " refused, %" PRIu64 " spilled, %" PRIu64
                " runs, %" PRIu64 " done, %" PRIu64 " dead, %" PRIu64
                " blocked when recorded, %" PRIu64 " parked, %" PRIu64 " claims, %" PRIu64
                " crashes, %" PRIu64 " full disks\n",
-               sum.accepted, sum.refused, sum.spilled, sum.runs, sum.done, sum.dead, sum.crossed,
-               sum.parked, sum.claims, sum.crashes, sum.full_disks);
+               sum->accepted, sum->refused, sum->spilled, sum->runs, sum->done, sum->dead,
+               sum->crossed, sum->parked, sum->claims, sum->crashes, sum->full_disks);
         return ok ? 0 : 1;
 }

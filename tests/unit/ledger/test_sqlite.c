@@ -334,6 +334,8 @@ static void keys_survive_restarts(void **state) {
         for (int round = 0; round < 3; round++) {
                 s = open_at(p);
                 record_numbers(s, 10000, 0, 200, RECORD_REPEAT);
+                if (round > 0)
+                        record_numbers(s, 10000, 1000, round, RECORD_REPEAT);
                 record_numbers(s, 20000 + round, 1000 + round, 1, RECORD_NEW);
                 round == 1 ? drop_unclean(s) : store_sqlite.close(s);
         }
