@@ -117,16 +117,26 @@ static bool network_has(const Network *n, const unsigned char *address) {
         return is_within(address, n->bytes, n->prefix);
 }
 
+static bool list_has(const NetworkList *list, const unsigned char *address) {
+        for (size_t i = 0; list && i < list->n; i++)
+                if (network_has(&list->item[i], address))
+                        return true;
+        return false;
+}
+
+bool address_in(const struct sockaddr *a, const NetworkList *list) {
+        unsigned char address[ADDRESS_BYTES];
+
+        return address_bytes(a, address) && list_has(list, address);
+}
+
 const char *address_refused(const struct sockaddr *to, const NetworkList *allow) {
         unsigned char address[ADDRESS_BYTES];
 
         if (!address_bytes(to, address))
                 return "not-internet";
         const char *class = class_of(address);
-        for (size_t i = 0; class && allow && i < allow->n; i++)
-                if (network_has(&allow->item[i], address))
-                        return NULL;
-        return class;
+        return class && list_has(allow, address) ? NULL : class;
 }
 
 void address_print(const struct sockaddr *a, char ret[64]) {

@@ -23,5 +23,7 @@ typedef struct NetworkList {
 MUST_CHECK int network_parse(Span text, Network *ret, Err *e);
 /* NULL when the address may be dialled, else the class that refuses it, such as "loopback". */
 const char *address_refused(const struct sockaddr *to, const NetworkList *allow);
+/* Does the list name it? `list` may be NULL. */
+bool address_in(const struct sockaddr *a, const NetworkList *list);
 /* "127.0.0.1:8080" or "[::1]:8080". */
 void address_print(const struct sockaddr *a, char ret[64]);

@@ -75,7 +75,7 @@ int client_new(uv_loop_t *loop, const ClientLimits *limits, Client **ret, Err *e
                 c->limits.per_host_max = PER_HOST;
         if (!c->limits.waiting_max)
                 c->limits.waiting_max = WAITING;
-        c->agent = must_dup(c->limits.agent ? c->limits.agent : "grapnel");
+        c->agent = must_dup(c->limits.agent ? c->limits.agent : "grapnel/" GRAPNEL_VERSION);
         c->ca_file = c->limits.ca_file ? must_dup(c->limits.ca_file) : NULL;
         list_init(&c->live);
         list_init(&c->spare);
@@ -110,9 +110,9 @@ int client_start(Client *c, ClientCall *call, Err *e) {
         Transfer *t = transfer_take(c);
         t->call = call;
         t->sends = 0;
-        t->is_stale = t->is_afresh = false;
+        t->is_stale = t->is_afresh = t->has_connected = false;
         t->started_us = t->run_us = clock_mono_us();
-        gate_init(&t->gate, call->allow);
+        gate_init(&t->gate, call->allow, &c->own);
         r = queue_enter(c, t, e);
         if (r < 0) {
                 list_remove(&c->live, &t->link);

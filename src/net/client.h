@@ -70,7 +70,7 @@ typedef struct ClientLimits {
         size_t connections_max; /* open at once, all hosts; 0: 256 */
         size_t per_host_max;    /* 0: 64 */
         size_t waiting_max;     /* calls waiting for a connection; 0: 16,384; more: -EBUSY */
-        const char *agent;      /* User-Agent unless a call brings one; NULL: "grapnel" */
+        const char *agent;      /* User-Agent unless a call brings one; NULL: "grapnel/<version>" */
         const char *ca_file;    /* PEM; NULL: the system's */
 } ClientLimits;
 

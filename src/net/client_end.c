@@ -54,19 +54,13 @@ const char *client_end_name(ClientEnd end) {
         return names[end];
 }
 
-static int64_t reached_us(const Transfer *t, CURLINFO info) {
-        curl_off_t us = 0;
-
-        return curl_easy_getinfo(t->easy, info, &us) == CURLE_OK ? us : 0;
-}
-
 /* Out of time before the request left: for what were we waiting? */
 static ClientEnd late_for(const Transfer *t) {
-        if (reached_us(t, CURLINFO_NAMELOOKUP_TIME_T) == 0)
+        curl_off_t us = 0;
+
+        if (curl_easy_getinfo(t->easy, CURLINFO_NAMELOOKUP_TIME_T, &us) != CURLE_OK || us == 0)
                 return CLIENT_NAME;
-        if (reached_us(t, CURLINFO_CONNECT_TIME_T) == 0)
-                return CLIENT_CONNECT;
-        return CLIENT_TLS;
+        return t->has_connected ? CLIENT_TLS : CLIENT_CONNECT;
 }
 
 ClientEnd end_of(Transfer *t, CURLcode code) {

@@ -16,6 +16,7 @@
 #include "base/table.h"
 #include "net/client.h"
 #include "net/gate.h"
+#include "net/own.h"
 
 enum {
         ANSWER_HEAD_MAX_BYTES = 32 * 1024, /* all heads of one answer, 1xx included */
@@ -25,6 +26,7 @@ enum {
         REQUEST_HEAD_MAX_BYTES = 64 * 1024,
         METHOD_MAX_BYTES = 32,
         PORT_BUCKETS = 64,
+        OWN_KEPT_MS = 60 * 1000,
 };
 
 typedef struct Host { /* one scheme, name and port: what shares connections */
@@ -50,8 +52,9 @@ typedef struct Transfer {
         int64_t started_us, run_us; /* client_start; handed to libcurl */
 
         Gate gate;
-        unsigned sends; /* how often the request went to a connection */
-        bool is_afresh; /* must open a connection of its own */
+        bool has_connected; /* a socket of its own; from then on it is about TLS, if at all */
+        unsigned sends;     /* how often the request went to a connection */
+        bool is_afresh;     /* must open a connection of its own */
         bool is_stale; /* the pooled connection was no good: nothing sent, once more on a new one */
         struct curl_slist *lines;
         size_t lines_cap;
@@ -94,6 +97,8 @@ struct Client {
         size_t open_handles;    /* of libuv, not yet closed */
         Socket **sockets;       /* by descriptor */
         size_t sockets_cap;
+        NetworkList own;          /* this host's addresses ... */
+        int64_t own_due_ms;       /* ... to be listed again then */
         List ports[PORT_BUCKETS]; /* of sockets that were connected, by local port */
 
         ClientLimits limits;

@@ -118,11 +118,22 @@ static void on_poll(uv_poll_t *poll, int status, int events) {
         client_drain(c);
 }
 
+/* Connecting waits for writing; who waits for reading, before any request was sent, is connected
+ * and in a handshake. libcurl's own times do not tell the two apart. */
+static void note_connected(CURL *easy, const Socket *s) {
+        char *private = NULL;
+
+        if (curl_easy_getinfo(easy, CURLINFO_PRIVATE, &private) != CURLE_OK)
+                return;
+        Transfer *t = (Transfer *)(void *)private;
+        if (t == s->opener)
+                t->has_connected = true;
+}
+
 int poll_on_socket(CURL *easy, curl_socket_t fd, int what, void *client, void *unused) {
         Client *c = client;
         Socket *s = socket_find(c, fd);
 
-        (void)easy;
         (void)unused;
         if (what == CURL_POLL_REMOVE) {
                 if (s && !s->is_gated)
@@ -135,6 +146,8 @@ int poll_on_socket(CURL *easy, curl_socket_t fd, int what, void *client, void *u
                 s = socket_add(c, fd, false);
         if (!s)
                 return -1;
+        if (s->opener && what & CURL_POLL_IN)
+                note_connected(easy, s);
         s->wanted =
                 (what & CURL_POLL_IN ? UV_READABLE : 0) | (what & CURL_POLL_OUT ? UV_WRITABLE : 0);
         /* Reading may stay armed though unwanted; writing may not, it would never be quiet. */
@@ -146,11 +159,18 @@ int poll_on_socket(CURL *easy, curl_socket_t fd, int what, void *client, void *u
 
 curl_socket_t poll_on_open(void *transfer, curlsocktype purpose, struct curl_sockaddr *to) {
         Transfer *t = transfer;
+        Client *c = t->client;
+        int64_t now_ms = clock_mono_ms();
+
+        /* Addresses come and go; connections are rare enough to look again now and then. While it
+         * fails, the list that we have is the best there is. */
+        if (now_ms >= c->own_due_ms && own_addresses(&c->own, NULL) == 0)
+                c->own_due_ms = now_ms + OWN_KEPT_MS;
         curl_socket_t fd = gate_on_open(&t->gate, purpose, to);
 
         if (fd == CURL_SOCKET_BAD)
                 return fd;
-        Socket *s = socket_add(t->client, fd, true);
+        Socket *s = socket_add(c, fd, true);
         if (!s) {
                 close(fd);
                 return CURL_SOCKET_BAD;

@@ -6,13 +6,15 @@
 #include <netinet/tcp.h>
 #include <unistd.h>
 
-void gate_init(Gate *g, const NetworkList *allow) {
-        *g = (Gate){.allow = allow};
+void gate_init(Gate *g, const NetworkList *allow, const NetworkList *own) {
+        *g = (Gate){.allow = allow, .own = own};
 }
 
 static bool judge(Gate *g, const struct sockaddr *to) {
         const char *refused = address_refused(to, g->allow);
 
+        if (!refused && address_in(to, g->own) && !address_in(to, g->allow))
+                refused = "this-host";
         if (!refused) {
                 address_print(to, g->dialled);
                 return true;

@@ -15,15 +15,16 @@ enum {
         GATE_SILENCE_MS = 30 * 1000, /* sent bytes unacknowledged for so long end a connection */
 };
 
-typedef struct Gate { /* one call's passage */
-        const NetworkList *allow;
-        const char *refused;                /* the class of the first address refused, or NULL */
+typedef struct Gate {                   /* one call's passage */
+        const NetworkList *allow, *own; /* own: this host's addresses, refused like private ones */
+        const char *refused;            /* the class of the first address refused, or NULL */
         char refused_at[GATE_ADDRESS_TEXT]; /* that address */
         char dialled[GATE_ADDRESS_TEXT];    /* the last address dialled or reused, or "" */
         unsigned opened;                    /* sockets */
 } Gate;
 
-void gate_init(Gate *g, const NetworkList *allow);
+/* Both lists may be NULL; they must stay. */
+void gate_init(Gate *g, const NetworkList *allow, const NetworkList *own);
 /* A connected socket's way out: a new descriptor, not blocking, closed on exec, or -EACCES when
  * the address is refused (g->refused tells the class), or another negative errno. */
 MUST_CHECK int gate_open(Gate *g, const struct sockaddr *to, int kind, int protocol);

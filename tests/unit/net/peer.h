@@ -15,7 +15,7 @@
 #include <sys/time.h>
 #include <unistd.h>
 
-enum { PEER_WAIT_S = 20, PEER_CONNECTIONS_MAX = 512, PEER_REQUEST_MAX = 1 << 20 };
+enum { PEER_WAIT_S = 20, PEER_CONNECTIONS_MAX = 512, PEER_REQUEST_MAX = 1 << 22 };
 
 typedef struct Peer Peer;
 typedef struct PeerLink {

@@ -83,7 +83,8 @@ static void the_request_holds_what_the_caller_said_and_no_more(void **state) {
         assert_int_equal(s.asked.answer.status, 200);
         int n = snprintf(expected, sizeof expected,
                          "PATCH /there?a=b HTTP/1.1\r\nHost: 127.0.0.1:%d\r\n"
-                         "User-Agent: grapnel\r\nAccept: */*\r\nWebhook-Id: msg_1\r\n"
+                         "User-Agent: grapnel/" GRAPNEL_VERSION
+                         "\r\nAccept: */*\r\nWebhook-Id: msg_1\r\n"
                          "X-Empty:\r\ncontent-type: application/json\r\n"
                          "Content-Length: 6\r\n\r\n",
                          s.peer->port);
@@ -94,13 +95,15 @@ static void the_request_holds_what_the_caller_said_and_no_more(void **state) {
 }
 
 static void bodies_pass_byte_for_byte(void **state) {
-        static const size_t sizes[] = {0, 1, 65535, 65536, 65537, 900000};
+        /* From a megabyte on libcurl would like to send Expect. */
+        enum { LARGEST = 3 << 20 };
+        static const size_t sizes[] = {0, 1, 65535, 65536, 65537, LARGEST};
         Scene s;
 
         (void)state;
         scene_begin(&s, peer_serve_answer, OK_ANSWER, "POST");
-        char *bytes = must_alloc(900000);
-        for (size_t i = 0; i < 900000; i++)
+        char *bytes = must_alloc(LARGEST);
+        for (size_t i = 0; i < LARGEST; i++)
                 bytes[i] = (char)(i * 31 + i / 256);
         for (size_t i = 0; i < COUNT_OF(sizes); i++) {
                 s.asked.call.body = (Span){bytes, sizes[i]};
@@ -169,6 +172,9 @@ static void connections_are_kept(void **state) {
         scene_end(&s);
 }
 
+#define INTERIM     "HTTP/1.1 103 Early Hints\r\n\r\n"
+#define TEN_INTERIM INTERIM INTERIM INTERIM INTERIM INTERIM INTERIM INTERIM INTERIM INTERIM INTERIM
+
 /* Answers that are one, and answers that are none: by name of their end. */
 static void answers_are_judged(void **state) {
         static const struct {
@@ -187,6 +193,11 @@ static void answers_are_judged(void **state) {
                  "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n"
                  "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nz",
                  CLIENT_ANSWERED, 200, "z"},
+                {"ten interim", TEN_INTERIM "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
+                 CLIENT_ANSWERED, 200, ""},
+                {"eleven interim",
+                 TEN_INTERIM INTERIM "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
+                 CLIENT_BAD_ANSWER, 0, ""},
                 {"204 with a body", "HTTP/1.1 204 No Content\r\nContent-Length: 2\r\n\r\nhi",
                  CLIENT_ANSWERED, 204, ""},
                 {"redirect",
@@ -411,6 +422,34 @@ static void refused_connections_are_told(void **state) {
         assert_true(s.asked.answer.address[0] != 0);
         close(closed);
         scene_end(&s);
+}
+
+/* A listener whose queue is full lets further connections wait for ever. */
+static void a_connection_that_is_never_made_is_told(void **state) {
+        enum { FILLERS = 8 };
+        struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+        socklen_t n = sizeof at;
+        int full = socket(AF_INET, SOCK_STREAM, 0), fillers[FILLERS];
+        Desk *d = desk_new(NULL);
+        Asked a;
+
+        (void)state;
+        assert_int_equal(bind(full, (struct sockaddr *)&at, sizeof at), 0);
+        assert_int_equal(listen(full, 0), 0);
+        assert_int_equal(getsockname(full, (struct sockaddr *)&at, &n), 0);
+        for (size_t i = 0; i < FILLERS; i++) {
+                fillers[i] = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+                (void)connect(fillers[i], (struct sockaddr *)&at, sizeof at);
+        }
+        asked_init(&a, d, "POST", ntohs(at.sin_port));
+        a.call.connect_ms = 200;
+        desk_ask(d, &a);
+        assert_int_equal(a.answer.end, CLIENT_CONNECT);
+        desk_free(d);
+        asked_done(&a);
+        for (size_t i = 0; i < FILLERS; i++)
+                close(fillers[i]);
+        close(full);
 }
 
 static void serve_silence(PeerLink *l) {
@@ -844,6 +883,7 @@ int main(void) {
                 cmocka_unit_test(a_body_stops_at_its_maximum),
                 cmocka_unit_test(resets_tell_whether_the_request_was_sent),
                 cmocka_unit_test(refused_connections_are_told),
+                cmocka_unit_test(a_connection_that_is_never_made_is_told),
                 cmocka_unit_test(silence_ends_in_a_timeout),
                 cmocka_unit_test(dead_pooled_connections_repeat_only_what_may_be),
                 cmocka_unit_test(unasked_answers_are_never_taken),

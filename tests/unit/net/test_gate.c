@@ -2,6 +2,7 @@
 #include "peer.h"
 
 #include "net/gate.h"
+#include "net/own.h"
 
 #include <fcntl.h>
 #include <netinet/tcp.h>
@@ -30,7 +31,7 @@ static void a_refused_address_gets_no_socket(void **state) {
                 struct sockaddr_in to = v4(ips[i], 80);
                 Gate g;
 
-                gate_init(&g, NULL);
+                gate_init(&g, NULL, NULL);
                 assert_int_equal(gate_open(&g, (struct sockaddr *)&to, SOCK_STREAM, 0), -EACCES);
                 assert_non_null(g.refused);
                 assert_int_equal(g.opened, 0);
@@ -46,7 +47,7 @@ static void the_refusal_says_how_to_allow_it(void **state) {
         Gate g;
 
         (void)state;
-        gate_init(&g, NULL);
+        gate_init(&g, NULL, NULL);
         assert_int_equal(gate_open(&g, (struct sockaddr *)&to, SOCK_STREAM, 0), -EACCES);
         gate_why(&g, why, sizeof why);
         assert_string_equal(why, "[::1]:8443 is loopback; allow it with outbound.allow: ::1/128");
@@ -55,7 +56,7 @@ static void the_refusal_says_how_to_allow_it(void **state) {
         gate_why(&g, why, sizeof why);
         assert_non_null(strstr(why, "[::1]:8443"));
 
-        gate_init(&g, NULL);
+        gate_init(&g, NULL, NULL);
         assert_int_equal(gate_open(&g, (struct sockaddr *)&second, SOCK_STREAM, 0), -EACCES);
         gate_why(&g, why, sizeof why);
         assert_string_equal(why,
@@ -67,7 +68,7 @@ static void allowing_one_address_opens_no_other(void **state) {
         Gate g;
 
         (void)state;
-        gate_init(&g, &list);
+        gate_init(&g, &list, NULL);
         assert_true(gate_passes(&g, "192.168.0.120", 80));
         assert_string_equal(g.dialled, "192.168.0.120:80");
         assert_false(gate_passes(&g, "192.168.0.121", 80));
@@ -79,6 +80,26 @@ static void allowing_one_address_opens_no_other(void **state) {
         assert_true(gate_passes(&g, "93.184.216.34", 80));
 }
 
+static void this_host_is_refused_under_any_address(void **state) {
+        NetworkList own = allow("93.184.216.34/32"), list = allow("93.184.216.34/32");
+        char why[200];
+        Gate g;
+
+        (void)state;
+        gate_init(&g, NULL, &own);
+        assert_false(gate_passes(&g, "93.184.216.34", 80));
+        assert_false(gate_passes(&g, "::ffff:93.184.216.34", 80));
+        assert_true(gate_passes(&g, "93.184.216.35", 80));
+        gate_why(&g, why, sizeof why);
+        assert_string_equal(why, "93.184.216.34:80 is this-host; allow it with outbound.allow: "
+                                 "93.184.216.34/32");
+        gate_init(&g, &list, &own);
+        assert_true(gate_passes(&g, "93.184.216.34", 80));
+        assert_int_equal(own_addresses(&own, NULL), 0);
+        for (size_t i = 0; i < own.n; i++)
+                assert_int_equal(own.item[i].prefix, 128);
+}
+
 static void a_socket_comes_out_ready(void **state) {
         NetworkList list = allow("127.0.0.1/32");
         struct sockaddr_in to = v4("127.0.0.1", 9);
@@ -87,7 +108,7 @@ static void a_socket_comes_out_ready(void **state) {
         Gate g;
 
         (void)state;
-        gate_init(&g, &list);
+        gate_init(&g, &list, NULL);
         int fd = gate_open(&g, (struct sockaddr *)&to, SOCK_STREAM, IPPROTO_TCP);
         assert_true(fd >= 0);
         assert_true(fcntl(fd, F_GETFD) & FD_CLOEXEC);
@@ -109,14 +130,14 @@ static void other_families_and_purposes_have_no_way_out(void **state) {
         Gate g;
 
         (void)state;
-        gate_init(&g, &list);
+        gate_init(&g, &list, NULL);
         assert_true(gate_open(&g, &local, SOCK_STREAM, 0) < 0);
         memcpy(&to.addr, &v4_to, sizeof to.addr);
         assert_int_equal(gate_on_open(&g, CURLSOCKTYPE_ACCEPT, &to), CURL_SOCKET_BAD);
         curl_socket_t fd = gate_on_open(&g, CURLSOCKTYPE_IPCXN, &to);
         assert_true(fd >= 0);
         close(fd);
-        gate_init(&g, NULL);
+        gate_init(&g, NULL, NULL);
         assert_int_equal(gate_on_open(&g, CURLSOCKTYPE_IPCXN, &to), CURL_SOCKET_BAD);
         assert_string_equal(g.refused, "loopback");
 }
@@ -126,6 +147,7 @@ int main(void) {
                 cmocka_unit_test(a_refused_address_gets_no_socket),
                 cmocka_unit_test(the_refusal_says_how_to_allow_it),
                 cmocka_unit_test(allowing_one_address_opens_no_other),
+                cmocka_unit_test(this_host_is_refused_under_any_address),
                 cmocka_unit_test(a_socket_comes_out_ready),
                 cmocka_unit_test(other_families_and_purposes_have_no_way_out),
         };
