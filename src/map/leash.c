@@ -129,7 +129,7 @@ static void read_frames(Leash *l) {
         size_t at = 0;
         WireHead head;
 
-        while (!l->ended && !l->closed && l->in.n - at >= sizeof head) {
+        while (!l->ended && l->in.n - at >= sizeof head) {
                 memcpy(&head, l->in.p + at, sizeof head);
                 if (head.n > MAP_OUTPUT_MAX_BYTES) {
                         end(l, last_word(UINT32_MAX));
@@ -145,38 +145,43 @@ static void read_frames(Leash *l) {
                 buf_done(&l->in);
 }
 
-/* False when there is no more to read, now or ever. */
-static bool read_some(Leash *l) {
+/* How much was there; 0 when there is no more to read, now or ever. */
+static size_t read_some(Leash *l) {
         char *at = NULL;
         ssize_t n;
 
+        if (l->ended)
+                return 0;
         if (buf_room(&l->in, READ_BYTES, &at) < 0) {
                 end(l, "no memory for the result of the program");
-                return false;
+                return 0;
         }
         n = recv(l->fd, at, READ_BYTES, MSG_DONTWAIT);
         if (n < 0 && (errno == EAGAIN || errno == EINTR))
-                return false;
+                return 0;
         if (n <= 0) {
                 end(l, NULL);
-                return false;
+                return 0;
         }
         l->in.n += (size_t)n;
         read_frames(l);
-        return n == READ_BYTES && !l->ended;
+        return (size_t)n;
 }
 
 static void on_poll(uv_poll_t *poll, int status, int events) {
         Leash *l = poll->data;
 
         if (status < 0) {
+                /* It ended with inputs unread, which is an error, but may have said why before. */
+                while (read_some(l) > 0)
+                        ;
                 end(l, NULL);
                 return;
         }
         if (events & UV_WRITABLE)
                 leash_flush(l);
         /* Twice at most: others have their turn, too. */
-        if ((events & UV_READABLE) && read_some(l))
+        if ((events & UV_READABLE) && read_some(l) == READ_BYTES)
                 (void)read_some(l);
 }
 

@@ -78,7 +78,7 @@ bool path_parse(Span text, Path *ret) {
                                                   : take_key(&s, &part);
                 } else
                         ok = ret->n > 0 && s.p[0] == '[' && take_bracket(&s, &part);
-                if (!ok || (ret->n == 0 && !part.key.p))
+                if (!ok)
                         return false;
                 ret->part[ret->n++] = part;
         }

@@ -55,6 +55,9 @@ static void one_nameless_root_is_the_input(void **state) {
         (void)state;
         assert_true(span_eq(get(s, ".id", &input, 1), SPAN("18446744073709551617")));
         assert_null(get(s, ".event", &input, 1).p);
+        input.value = SPAN("[1,{\"a\":2}]");
+        assert_true(span_eq(get(s, ".[1].a", &input, 1), SPAN("2")));
+        assert_null(get(s, ".[1].a", roots, COUNT_OF(roots)).p);
         program_set_unref(s);
 }
 
@@ -70,7 +73,7 @@ static void other_programs_are_no_paths(void **state) {
                 ".a + 1",
                 ".a[\"b\\u0063\"]",
                 ".a[.b]",
-                ".[0]",
+
                 ".a.b // 1",
                 ".a, .b",
                 ".a as $x | $x",
@@ -80,6 +83,7 @@ static void other_programs_are_no_paths(void **state) {
                 ".a[1e0]",
                 ".\"a\\(1)\"",
                 "$x.a",
+                "[0]",
                 ".a.b.c.d.e.f.g.h.i.j.k.l.m.n.o.p.q",
         };
         ProgramSet *s = program_set_new();
