@@ -23,6 +23,7 @@ typedef struct Stage {
         MapEnd last_end;
         char output[32];
         bool ended, closed;
+        LeashEnd end;
         const char *why;
 } Stage;
 
@@ -35,12 +36,13 @@ static void on_answered(void *arg, Pending *p, MapEnd end, Span output) {
         pending_free(p);
 }
 
-static void on_ended(void *arg, Leash *l, const char *why) {
+static void on_ended(void *arg, Leash *l, LeashEnd end, const char *why) {
         Stage *s = arg;
 
         assert_ptr_equal(l, s->leash);
         assert_false(s->ended);
         s->ended = true;
+        s->end = end;
         s->why = why;
 }
 
@@ -144,7 +146,7 @@ static void nothing_is_believed_before_the_hello(void **state) {
         (void)state;
         says(s, WIRE_OK, 3, "abc", 3);
         stage_turn(s);
-        assert_true(s->ended && !s->why && s->answers == 0);
+        assert_true(s->ended && s->end == LEASH_NO_START && s->answers == 0);
         assert_int_equal(leash_pid(s->leash), 0);
         stage_end(s, false);
 }
@@ -225,9 +227,27 @@ static void the_last_word_says_why(void **state) {
         says(s, WIRE_CPU, 0, NULL, 0);
         stage_turn(s);
         assert_true(s->ended);
+        assert_int_equal(s->end, LEASH_GUILTY);
         assert_string_equal(s->why, "the program used up its CPU time");
         assert_int_equal(leash_load(s->leash), 2);
         stage_end(s, true);
+}
+
+static void a_helper_may_ask_for_its_end_between_runs(void **state) {
+        (void)state;
+        for (unsigned answers = 0; answers < 2; answers++) {
+                Stage *s = stage_new(2);
+
+                says_hello(s);
+                if (answers)
+                        says(s, WIRE_OK, 1, "1", 1);
+                says(s, WIRE_TIRED, 0, NULL, 0);
+                stage_turn(s);
+                assert_true(s->ended);
+                assert_int_equal(s->end, answers ? LEASH_RESTED : LEASH_GUILTY);
+                assert_int_equal(leash_load(s->leash), 2 - answers);
+                stage_end(s, true);
+        }
 }
 
 static void a_helper_that_is_gone_is_not_killed(void **state) {
@@ -240,7 +260,7 @@ static void a_helper_that_is_gone_is_not_killed(void **state) {
         s->theirs = -1;
         stage_turn(s);
         assert_int_equal(s->answers, 1);
-        assert_true(s->ended && !s->why);
+        assert_true(s->ended && s->end == LEASH_SILENT);
         stage_end(s, false);
 }
 
@@ -270,6 +290,7 @@ int main(void) {
                 cmocka_unit_test(a_length_over_the_maximum_ends_it),
                 cmocka_unit_test(an_unknown_word_ends_it),
                 cmocka_unit_test(the_last_word_says_why),
+                cmocka_unit_test(a_helper_may_ask_for_its_end_between_runs),
                 cmocka_unit_test(a_helper_that_is_gone_is_not_killed),
                 cmocka_unit_test(a_last_word_is_heard_though_inputs_were_unread),
         };

@@ -523,6 +523,29 @@ static void a_binary_that_is_no_nursery_is_told(void **state) {
         }
 }
 
+/* jq 1.6 loses memory in index(). */
+static void a_helper_stays_small(void **state) {
+        enum { RUNS = 800, PAGES_MAX = 48 * 256 };
+        Bench *b = bench_new();
+        Program *p = bench_add(b, "reduce range(2000) as $i (0; [1, 2] | index(2))");
+        char path[64];
+        long pages = 0;
+
+        (void)state;
+        if (!cage_is_strict())
+                skip(); /* the sanitizers' memory is not counted */
+        bench_start(b, NULL);
+        for (int i = 0; i < RUNS; i++)
+                run_expect(b, p, "null", MAP_OK, "1");
+        (void)snprintf(path, sizeof path, "/proc/%d/statm", wait_for_helper(b));
+        FILE *f = fopen(path, "r");
+        assert_non_null(f);
+        assert_int_equal(fscanf(f, "%*d %ld", &pages), 1);
+        (void)fclose(f);
+        assert_true(pages < PAGES_MAX);
+        bench_end(b);
+}
+
 /* ---- processes ---- */
 
 static int pidfd_of(int pid) {
@@ -645,6 +668,7 @@ int main(int argc, char **argv) {
                 cmocka_unit_test(a_bomb_among_many_fails_alone),
                 cmocka_unit_test(without_helpers_calls_end),
                 cmocka_unit_test(a_binary_that_is_no_nursery_is_told),
+                cmocka_unit_test(a_helper_stays_small),
                 cmocka_unit_test(all_end_with_the_daemon),
                 cmocka_unit_test(a_nursery_outlives_the_thread_that_started_it),
                 cmocka_unit_test(helpers_see_no_environment_and_no_descriptors),
