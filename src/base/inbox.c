@@ -22,18 +22,22 @@ void inbox_done(Inbox *b) {
         pthread_cond_destroy(&b->filled);
 }
 
-void inbox_send(Inbox *b, Note *n) {
-        n->next = NULL;
+void inbox_send_all(Inbox *b, Note *first, Note **last) {
+        *last = NULL;
         pthread_mutex_lock(&b->lock);
         bool quiet = !b->first;
-        *b->last = n;
-        b->last = &n->next;
+        *b->last = first;
+        b->last = last;
         pthread_mutex_unlock(&b->lock);
         if (!quiet)
                 return;
         pthread_cond_signal(&b->filled);
         if (b->wake)
                 b->wake(b->arg);
+}
+
+void inbox_send(Inbox *b, Note *n) {
+        inbox_send_all(b, n, &n->next);
 }
 
 static Note *take_locked(Inbox *b) {

@@ -28,6 +28,9 @@ void inbox_init(Inbox *b, void (*wake)(void *arg), void *arg); /* wake may be NU
 void inbox_done(Inbox *b);
 /* Any thread. */
 void inbox_send(Inbox *b, Note *n);
+/* A chain linked by ->next from `first`, whose last note's ->next is at `last`: one lock and one
+ * wake for all of them. */
+void inbox_send_all(Inbox *b, Note *first, Note **last);
 /* The receiver: takes all notes, oldest first, linked by ->next; NULL when there are none. */
 Note *inbox_take(Inbox *b);
 /* The same, but sleeps until there is a note or `timeout_ms` passed (< 0: no limit). */

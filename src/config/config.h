@@ -9,7 +9,13 @@
 #include "config/option.h"
 #include "sign/sign.h"
 
-enum { CONFIG_FILE_MAX_BYTES = 4 * 1024 * 1024, CONFIG_NAME_MAX_BYTES = 64 };
+enum {
+        CONFIG_FILE_MAX_BYTES = 4 * 1024 * 1024,
+        CONFIG_NAME_MAX_BYTES = NAME_MAX_BYTES, /* of a connection, source, flow or step */
+        CONFIG_MEMORY_MAX_BYTES = 64 * 1024 * 1024,
+        CONFIG_STEPS_MAX = 64,
+        CONFIG_HEADERS_MAX = 64, /* of one connection */
+};
 
 typedef struct ListenConfig {
         const char *host; /* numeric address */
@@ -86,7 +92,7 @@ typedef struct FlowConfig {
         bool retry_given;
         int64_t retry_base_ms,
                 retry_cap_ms; /* retry: {tries, base, max}; 0: the default schedule */
-        int64_t retry_tries;  /* -1: the default schedule */
+        int64_t retry_tries;  /* after the first; 0: none, -1: the default schedule */
         /* Each step is a map of one entry, name -> map: read by src/flow. */
         const Node **steps;
         size_t n_steps;
@@ -117,15 +123,23 @@ typedef struct Config {
         size_t n_sources;
         FlowConfig *flows;
         size_t n_flows;
+
+        struct Table *connection_names, *source_names; /* for config_connection, config_source */
 } Config;
 
-/* Reads and checks. NULL when there is any error; `problems` then says them all (and may hold
- * warnings otherwise). ${NAME} comes from the environment given (entries "NAME=value", ended by
- * NULL), ${file:/path} from a file, its final newline cut. */
+/* Reads and checks. NULL when there is any error; `problems` then says them all, by place (and may
+ * hold warnings otherwise). The caller gives problems->arena. ${NAME} comes from the environment
+ * given (entries "NAME=value", ended by NULL), ${file:/path} from a file, its final newline cut.
+ * Without an environment (NULL) nothing is filled in, no file is read, and every ${...} is an
+ * error. */
 Config *config_load(const char *path, char *const *environment, Problems *problems);
 Config *config_parse(Span text, const char *name, char *const *environment, Problems *problems);
 Config *config_ref(Config *c);
 Config *config_unref(Config *c); /* any thread */
 
+/* NULL when there is none of that name. Any thread. */
 const ConnectionConfig *config_connection(const Config *c, Span name);
 const SourceConfig *config_source(const Config *c, Span name);
+
+/* The reference of all options as Markdown, written from the tables. */
+MUST_CHECK int config_print_reference(Buf *out);

@@ -43,7 +43,17 @@ typedef struct Option {
         int64_t min, max;           /* both 0: no bounds */
         const char *const *choices; /* ended by NULL */
         const char *help;
+        bool is_secret;    /* a NODE that holds secrets: its lines are shown in no error */
+        const char *shape; /* how the manual writes the type; NULL: by `type` */
 } Option;
+
+/* A table with its place in the file, as the manual shows it. */
+typedef struct OptionGroup {
+        const char *title; /* "connections.NAME" */
+        const char *intro; /* Markdown */
+        const Option *table;
+        size_t n;
+} OptionGroup;
 
 /* Reads `map` by the table (`n` rows) into `into`. Every error is added to `problems`; returns 0
  * or -EINVAL. */
@@ -54,3 +64,10 @@ MUST_CHECK int option_read_one(const Node *scalar, const Option *row, void *into
                                Problems *problems);
 /* The name in `names` (ended by NULL) nearest to `word`, NULL when none is near. */
 const char *nearest_name(Span word, const char *const *names);
+
+enum { NAME_MAX_BYTES = 64, VALUE_SHOWN_BYTES = 80 };
+/* A scalar as an error may show it: in quotes, cut where it is long, "the value" where it is a
+ * secret. */
+const char *value_shown(const Node *scalar, char ret[VALUE_SHOWN_BYTES]);
+/* Appends the group as Markdown: a heading, its intro, a table with one row per option. */
+MUST_CHECK int option_print_group(const OptionGroup *group, Buf *out);

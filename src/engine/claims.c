@@ -11,8 +11,8 @@ void claims_due(Claims *c, int64_t due_ms) {
 }
 
 void claims_backlog(Claims *c, int64_t after_id) {
-        if (!c->has_backlog || after_id < c->cursor)
-                c->cursor = after_id;
+        if (!c->has_backlog || after_id < c->after_id)
+                c->after_id = after_id;
         c->has_backlog = true;
         c->asked_queued = false; /* what is on its way may not know of these */
 }
@@ -42,17 +42,13 @@ void claims_failed(Claims *c, int64_t now_ms) {
         claims_due(c, now_ms);
 }
 
-void claims_heard(Claims *c, int64_t last_id, bool more, int64_t next_due_ms, int64_t now_ms) {
+void claims_heard(Claims *c, bool more, int64_t next_due_ms, int64_t now_ms) {
         must(c->is_asking);
         c->is_asking = false;
         c->asked_max = 0;
         claims_due(c, next_due_ms);
         if (more)
                 claims_due(c, now_ms);
-        if (!c->asked_queued)
-                return;
-        if (!more)
+        if (c->asked_queued && !more)
                 c->has_backlog = false;
-        else if (last_id > c->cursor)
-                c->cursor = last_id;
 }

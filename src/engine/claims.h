@@ -3,10 +3,9 @@
  * When to ask the ledger for jobs: one question at a time; when something is due, when there is a
  * backlog, and again as long as there is more.
  *
- * A backlog are jobs recorded without coming into memory (spilled), or all that a crash left
- * behind. It is claimed in the order of ids; what is above `cursor` may still lie in the ledger.
- * A claim with a backlog must give the earliest ids of both together, due and queued, or the
- * cursor would pass over some. */
+ * The backlog are queued jobs that nobody holds: recorded without coming into memory (spilled), or
+ * left behind by a crash. While there is one, every question is also for those, until an answer
+ * says that no more are left. */
 #pragma once
 
 #include "base/base.h"
@@ -16,7 +15,7 @@ enum { CLAIM_AGAIN_MS = 1000 }; /* after a fault */
 typedef struct Claims {
         bool is_asking, asked_queued;
         bool has_backlog;
-        int64_t cursor;        /* of the backlog: ids up to here are in memory or were */
+        int64_t after_id;      /* the backlog's ids are greater */
         int64_t next_due_ms;   /* of the waiting jobs in the ledger, as far as we know */
         int64_t not_before_ms; /* after a fault */
         size_t asked_max;
@@ -31,5 +30,4 @@ void claims_backlog(Claims *c, int64_t after_id);
 int64_t claims_when(const Claims *c);
 void claims_asked(Claims *c, size_t max);
 void claims_failed(Claims *c, int64_t now_ms);
-/* `last_id`: the greatest of the ids given, 0 when none was. */
-void claims_heard(Claims *c, int64_t last_id, bool more, int64_t next_due_ms, int64_t now_ms);
+void claims_heard(Claims *c, bool more, int64_t next_due_ms, int64_t now_ms);

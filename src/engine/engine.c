@@ -3,7 +3,7 @@
  * The engine puts the parts together: lanes say whose turn it is, queues who gets a place, claims
  * when the ledger is asked, retry when it is tried again. Its own are only the lists:
  *
- *     queued    ready in its target's queue, standing in its lane, or held back for the backlog
+ *     queued    ready in its target's queue, or standing in its lane
  *     running   the runner has it
  *     settling  its new state is on the way to the ledger
  *     refused   the ledger could not write that; tried again after a pause
@@ -23,7 +23,6 @@ enum {
         RUNNING_MAX = 1000,
         STEP_MAX = 256,  /* starts, and settles tried again, in one step */
         CLAIM_MAX = 256, /* jobs in one claim */
-        CLAIM_MIN = 16,  /* claimed even into a full memory when that alone goes on */
         SETTLE_AGAIN_MS = 1000,
 };
 
@@ -34,7 +33,6 @@ struct Engine {
         Queues queues;
         Lanes lanes;
         Claims claims;
-        Heap held; /* heads of lanes above the backlog's cursor; due is the id */
         List running, settling, refused;
         Heap again; /* the refused by time */
         Rng rng;
@@ -75,13 +73,8 @@ static void leave_all(Engine *e, List *list) {
 }
 
 Engine *engine_free(Engine *e) {
-        HeapNode *at;
-
         if (!e)
                 return NULL;
-        while ((at = heap_pop_due(&e->held, INT64_MAX)))
-                leave(e, CONTAINER_OF(at, Job, timer));
-        heap_done(&e->held);
         heap_done(&e->again);
         queues_done(&e->queues, leave, e);
         lanes_done(&e->lanes, leave, e);
@@ -106,32 +99,6 @@ bool engine_full(const Engine *e) {
         return e->claims.has_backlog || e->n_jobs + e->claims.asked_max >= e->jobs_max;
 }
 
-/* It is the job's turn in its lane. With a backlog, an earlier one of the lane may still lie in
- * the ledger. */
-static void make_ready(Engine *e, Job *job) {
-        if (job->lane && e->claims.has_backlog && job->id > e->claims.cursor)
-                heap_push(&e->held, &job->timer, job->id);
-        else
-                queues_push(&e->queues, job);
-}
-
-static void take_back(void *arg, Job *head) {
-        Engine *e = arg;
-
-        if (head->timer.at)
-                heap_remove(&e->held, &head->timer);
-        else
-                queues_withdraw(&e->queues, head);
-}
-
-static void release_held(Engine *e) {
-        int64_t up_to = e->claims.has_backlog ? e->claims.cursor : INT64_MAX;
-        HeapNode *at;
-
-        while ((at = heap_pop_due(&e->held, up_to)))
-                queues_push(&e->queues, CONTAINER_OF(at, Job, timer));
-}
-
 static void settle(Engine *e, Job *job, JobState to, List *from, const Attempt *attempt) {
         job_move(job, to, from, &e->settling);
         e->ports.settle(e->ports.self, job, attempt);
@@ -141,15 +108,15 @@ static void park(void *arg, Job *job) {
         settle(arg, job, JOB_BLOCKED, NULL, NULL);
 }
 
-static void place(Engine *e, Job *job, bool fresh) {
+static void place(Engine *e, Job *job) {
         e->n_jobs++;
         if (job->lane == 0) {
-                make_ready(e, job);
+                queues_push(&e->queues, job);
                 return;
         }
-        switch (lane_add(&e->lanes, job, fresh, take_back, e)) {
+        switch (lane_add(&e->lanes, job)) {
         case LANE_HEAD:
-                make_ready(e, job);
+                queues_push(&e->queues, job);
                 break;
         case LANE_STAND:
                 break;
@@ -165,7 +132,7 @@ void engine_add(Engine *e, Job *job, int64_t now_ms) {
         if (job->state == JOB_BLOCKED)
                 e->ports.gone(e->ports.self, job);
         else
-                place(e, job, true);
+                place(e, job);
 }
 
 void engine_spilled(Engine *e, int64_t job_id, int64_t now_ms) {
@@ -230,7 +197,7 @@ static void on_settled(Engine *e, Job *job, bool woke, int64_t now_ms) {
                 must(!"a settle of another state");
         }
         if (next)
-                make_ready(e, next);
+                queues_push(&e->queues, next);
 }
 
 void engine_settled(Engine *e, Job *job, int fault, bool woke, int64_t now_ms) {
@@ -251,14 +218,12 @@ void engine_claimed(Engine *e, Job *const *jobs, size_t n, bool more, int64_t ne
                 claims_failed(&e->claims, now_ms);
                 return;
         }
-        claims_heard(&e->claims, n ? jobs[n - 1]->id : 0, more, next_due_ms, now_ms);
+        claims_heard(&e->claims, more, next_due_ms, now_ms);
         for (size_t i = 0; i < n; i++) {
                 must(i == 0 || jobs[i]->id > jobs[i - 1]->id);
                 job_move(jobs[i], JOB_QUEUED, NULL, NULL);
-                place(e, jobs[i], false);
+                place(e, jobs[i]);
         }
-        /* After they are placed: a claimed one may go before one that was held back. */
-        release_held(e);
 }
 
 /* There is no place to send it to: that is its end, and the reason is on record. */
@@ -301,9 +266,6 @@ static size_t room(const Engine *e) {
         size_t most = e->jobs_max / 8 + 1 < CLAIM_MAX ? e->jobs_max / 8 + 1 : CLAIM_MAX;
         size_t left = e->n_jobs < e->jobs_max ? e->jobs_max - e->n_jobs : 0;
 
-        /* All in memory may stand behind what lies in the ledger: then that goes first. */
-        if (left == 0 && e->queues.n_ready + e->running.n + e->settling.n + e->refused.n == 0)
-                return CLAIM_MIN;
         /* Few at a time would be many questions. */
         return left < most ? 0 : most;
 }
@@ -318,7 +280,7 @@ static int64_t claim_due(Engine *e, int64_t now_ms) {
         if (max == 0)
                 return INT64_MAX; /* until something leaves memory */
         claims_asked(&e->claims, max);
-        e->ports.claim(e->ports.self, max, e->claims.asked_queued, e->claims.cursor);
+        e->ports.claim(e->ports.self, max, e->claims.asked_queued, e->claims.after_id);
         return INT64_MAX;
 }
 

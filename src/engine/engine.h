@@ -51,8 +51,7 @@ typedef struct EnginePorts {
          * copy and writes that. Settles are written in the order of these calls. */
         void (*settle)(void *self, Job *job, const Attempt *attempt);
         /* Ask the ledger for at most `max` jobs; `queued`: also spilled and recovered ones, with
-         * ids above `after_id`, and of both together those with the lowest ids. Ends by exactly
-         * one engine_claimed. */
+         * ids above `after_id`. Ends by exactly one engine_claimed. */
         void (*claim)(void *self, size_t max, bool queued, int64_t after_id);
         /* The retry rule of the job's target; NULL: the target is gone from the configuration (the
          * job is settled dead with code "no-target"). */

@@ -2,15 +2,15 @@
  *
  * What may cross on the way between an engine and the ledger, and why no job overtakes.
  *
- * The ground: a lane belongs to one loop; that loop sends the records and settles of the lane,
- * and the replies come back in the order in which the ledger did the work (ledger.h). The ledger
- * blocks a new job whose lane has a waiting or blocked one; it does not look at queued ones,
- * since those are here, where they stand in line. A claimed queued job (spilled, recovered)
- * whose lane has an *earlier* waiting or blocked job must be blocked by the claim as well: only
- * the ledger can know that one.
+ * The ground: a lane belongs to one loop; that loop sends the records, settles and claims of the
+ * lane, they take effect in that order, and so come the replies. The ledger blocks a new job
+ * whose lane has an earlier one that waits, is blocked, or lies there with nobody holding it. It
+ * does not look at held ones: those are here, where they stand in line. And a claim, going by
+ * ids, does not give a job whose lane has an earlier one waiting or blocked: it blocks that job
+ * too. Only the ledger can know them.
  *
- * The head holds the lane until its end is confirmed, not until its run is over. So the next one
- * cannot be written down as done while the one before it is not, whatever fails in between.
+ * The head holds the lane until its end is confirmed, not only until its run is over. So the next
+ * one is never written down as done while the one before it is not, whatever fails in between.
  *
  *  1. The head fails; its waiting is on its way. Jobs recorded before that commit are queued in
  *     the ledger. Their replies come before the head's, so they find the head here and stand.
@@ -20,23 +20,30 @@
  *  3. The head may be due at once and be claimed by a claim that was already on its way, before
  *     the parkings are committed. It stands until the last of them is confirmed: its end must
  *     find them blocked in the ledger, or nobody would wake them.
- *  4. A job recorded between that claim and the parkings is queued again (nothing was waiting or
- *     blocked then), though a parked one stands before it. Its reply comes before theirs is
- *     confirmed: it finds the lane parking and is parked too.
+ *  4. A job recorded (or another one claimed) between that claim and the parkings is queued,
+ *     since nothing was waiting or blocked in that moment, though a parked one stands before it.
+ *     Its reply comes before theirs are confirmed: it finds the lane parking and, being later
+ *     than the parked, is parked too.
  *  5. A parking is refused (full disk): it is tried again and the lane stays parked meanwhile.
- *  6. The head ends and wakes a blocked one, which the ledger then gives as due. Until it is
- *     claimed it waits, so new ones are blocked: nothing stands here that could overtake.
- *  7. A spilled job lies between the head and a fresh one in memory. The fresh one may be head of
- *     the lane, but the engine holds it back until the backlog is claimed up to its id; the
- *     spilled one then displaces it. */
+ *  6. The head ends and wakes a blocked one, which then waits in the ledger, due at once. Until
+ *     it is claimed, new ones are blocked: nothing stands here that could overtake.
+ *  7. A spilled job of the lane lies in the ledger while the head runs here: new ones are blocked
+ *     behind it, and the head's end wakes none of them before it. Does the head fail instead,
+ *     then the spilled one is behind a waiting one, and the claim blocks it.
+ *     Is the spilled one claimed and stands here when the head ends, then that end wakes one
+ *     which is behind it. When it is claimed it stands, too, or the claim finds that its lane
+ *     waits again, and blocks it.
+ *  8. The process dies between the commit of the head's waiting and those of the parkings. What
+ *     was standing is recovered as queued: the claim blocks it. */
 #include "engine/lane.h"
 
 #include "engine/state.h"
 
 typedef struct Lane {
-        Job *head;      /* ready, running, or its end is not confirmed */
-        List standing;  /* in the order of their ids */
-        size_t parking; /* settles as blocked that are not confirmed */
+        Job *head;         /* ready, running, or its end is not confirmed */
+        List standing;     /* in the order of their ids */
+        size_t parking;    /* settles as blocked that are not confirmed ... */
+        int64_t parked_id; /* ... and the first of them: the others are later */
 } Lane;
 
 void lanes_init(Lanes *l, size_t max) {
@@ -92,30 +99,26 @@ static void stand(Lane *lane, Job *job) {
         lane->standing.n++;
 }
 
-static void count_parking(Lanes *l, Lane *lane) {
-        if (lane->parking++ == 0)
+static void count_parking(Lanes *l, Lane *lane, const Job *job) {
+        if (lane->parking++ == 0) {
                 l->n_parked++;
+                lane->parked_id = job->id;
+        }
 }
 
-LanePlace lane_add(Lanes *l, Job *job, bool fresh, void (*displaced)(void *arg, Job *head),
-                   void *arg) {
+LanePlace lane_add(Lanes *l, Job *job) {
         Lane *lane = lane_of(l, job);
 
         must(job->lane && job->state == JOB_QUEUED && !link_on(&job->link));
         if (!lane)
                 lane = lane_make(l, job);
-        if (lane->parking > 0 && fresh) {
-                count_parking(l, lane);
+        if (lane->parking > 0 && job->id > lane->parked_id) {
+                count_parking(l, lane, job);
                 return LANE_PARK;
         }
-        if (lane->parking > 0 || (lane->head && lane->head->state != JOB_QUEUED) ||
-            (lane->head && lane->head->id < job->id)) {
+        if (lane->parking > 0 || lane->head) {
                 stand(lane, job);
                 return LANE_STAND;
-        }
-        if (lane->head) {
-                displaced(arg, lane->head);
-                stand(lane, lane->head);
         }
         lane->head = job;
         return LANE_HEAD;
@@ -150,8 +153,10 @@ void lane_waits(Lanes *l, Job *head, void (*park)(void *arg, Job *job), void *ar
         must(lane && lane->head == head && lane->parking == 0);
         lane->head = NULL;
         while ((at = list_pop(&lane->standing))) {
-                count_parking(l, lane);
-                park(arg, CONTAINER_OF(at, Job, link));
+                Job *job = CONTAINER_OF(at, Job, link);
+
+                count_parking(l, lane, job);
+                park(arg, job);
         }
         if (lane->parking == 0)
                 must(!lane_turn(l, lane, head->lane));

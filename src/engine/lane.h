@@ -22,11 +22,8 @@ void lanes_init(Lanes *l, size_t max);
 /* Hands back every job that stands, and only those. */
 void lanes_done(Lanes *l, void (*give)(void *arg, Job *job), void *arg);
 
-/* A job comes into memory; `fresh`: just recorded, else claimed. LANE_HEAD may displace a head
- * that has not begun and has a later id: it stands again, the caller takes it off its lists
- * before (`displaced` is called for that). */
-LanePlace lane_add(Lanes *l, Job *job, bool fresh, void (*displaced)(void *arg, Job *head),
-                   void *arg);
+/* A job, queued, comes into memory, recorded or claimed. */
+LanePlace lane_add(Lanes *l, Job *job);
 /* The head's end (done, dead) is in the ledger. Returns whose turn it is now, or NULL. */
 Job *lane_ended(Lanes *l, Job *head);
 /* That the head waits is in the ledger: calls park for each job that stands, to be settled as

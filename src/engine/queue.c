@@ -88,16 +88,10 @@ void queues_push(Queues *q, Job *job) {
 static void take_ready(Queues *q, Queue *queue, Job *job) {
         list_remove(&queue->ready, &job->link);
         q->n_ready--;
+        /* Behind all others, if it has more. */
         list_remove(&q->turns, &queue->link);
         if (queue->ready.n > 0)
                 list_push(&q->turns, &queue->link);
-}
-
-void queues_withdraw(Queues *q, Job *job) {
-        Queue *queue = queue_of(q, job);
-
-        take_ready(q, queue, job);
-        queue_rest(q, queue);
 }
 
 Job *queues_next(Queues *q) {

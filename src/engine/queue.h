@@ -20,8 +20,8 @@ void queues_init(Queues *q, size_t targets_max, size_t running_max);
 /* Hands back every ready job, and only those. */
 void queues_done(Queues *q, void (*give)(void *arg, Job *job), void *arg);
 
-void queues_push(Queues *q, Job *job);     /* it becomes ready, behind those of its target */
-void queues_withdraw(Queues *q, Job *job); /* it is ready no longer */
+/* It becomes ready, behind those of its target. */
+void queues_push(Queues *q, Job *job);
 /* Takes off the job whose turn it is and counts it as running; NULL when no place is free for
  * any. Each ends by queues_ended. */
 Job *queues_next(Queues *q);

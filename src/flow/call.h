@@ -16,7 +16,8 @@ typedef enum CallPhase {
         CALL_DIALLING,
 } CallPhase;
 
-typedef struct TokenWait TokenWait;
+struct CallQueue;
+struct TokenAsk;
 
 typedef struct Call {
         Run *run;
@@ -34,7 +35,7 @@ typedef struct Call {
         bool permit, second_try;
         Link link;    /* in the connection's queue */
         HeapNode due; /* for the rate */
-        TokenWait *token;
+        struct TokenAsk *token;
         Span token_used;
         ClientCall client;
         HttpHeader headers[HTTP_HEADERS_MAX];
@@ -45,3 +46,5 @@ typedef struct Call {
 void call_start(Run *r);
 /* Ends it without calling `then`. */
 void call_cancel(Call *c);
+/* Starts those in the queue that may go now. `now_us` is monotonic. */
+void call_poke_queue(struct CallQueue *q, int64_t now_us);

@@ -19,7 +19,6 @@ typedef struct Runner Runner;
 typedef enum RunPhase {
         RUN_STEPPING,
         RUN_EVALUATING,
-        RUN_CALLING,
         RUN_LOGGING,
         RUN_ENDED,
 } RunPhase;
@@ -50,9 +49,20 @@ struct Run {
         Evaluation evaluation;
         Call call;
         const Step *current;
+        const Address *to; /* of the current exchange */
+        const struct Missing *missing;
+        const struct Sending *sending;
+        const Program *mapping; /* that made its body */
+        void (*answered)(Run *r, const ClientAnswer *a);
         void *scratch; /* the current step's own, in the arena */
         Span when_value;
         const Program *when_program;
+
+        struct Asked { /* which step asked which connection */
+                Span step;
+                const Target *target;
+        } asked[STEPS_MAX];
+        size_t n_asked;
 
         Buf story;                  /* JSON array of the calls made: the attempt's detail */
         unsigned writes, unchanged; /* PATCHes and the like sent; left out as nothing differed */
@@ -82,3 +92,8 @@ void run_fail_with(Run *r, const Outcome *o);
 Span run_root(const Run *r, Span name);
 /* Appends to the story; a story too long loses its end. */
 void run_tell(Run *r, const char *method, Span url, const ClientAnswer *a);
+
+/* ---- the runner's side ---- */
+void run_begin(Run *r);
+/* Its deadline has come. */
+void run_expire(Run *r);

@@ -9,6 +9,7 @@
 #include "engine/limit.h"
 #include "engine/plan.h"
 #include "engine/retry.h"
+#include "http/head.h"
 #include "ledger/job.h"
 #include "map/map.h"
 #include "map/template.h"
@@ -49,7 +50,6 @@ typedef struct Flow {
         Step *steps;
         size_t n_steps;
         RetryRule retry;
-        bool uses_meta;
         char target[JOB_TARGET_MAX_BYTES]; /* "flow:user-to-contact" */
 } Flow;
 

@@ -19,4 +19,6 @@ struct StepKind {
         void (*run)(Run *r, const Step *s);
 };
 
+extern const StepKind step_get, step_find, step_patch, step_post, step_request, step_map, step_log,
+        step_fail;
 extern const StepKind *const step_kinds[]; /* ended by NULL */

@@ -22,9 +22,9 @@ static const char *refuse(Checker *c, const char *at, const char *why) {
         return NULL;
 }
 
-/* The UTF-8 sequence at p, which is not ASCII (RFC 3629): only the second byte has limits of its
- * own, against overlong forms, surrogates, and what lies above U+10FFFF. */
-static const char *utf8_step(Checker *c, const char *p) {
+/* One UTF-8 sequence that is not ASCII (RFC 3629): only the second byte has limits of its own,
+ * against overlong forms, surrogates, and what lies above U+10FFFF. */
+static const char *sequence_step(Checker *c, const char *p) {
         static const char why[] = "bytes that are not UTF-8";
         unsigned char lead = (unsigned char)*p, low = 0x80, high = 0xbf;
         int more = lead < 0xe0 ? 1 : lead < 0xf0 ? 2 : 3;
@@ -42,6 +42,14 @@ static const char *utf8_step(Checker *c, const char *p) {
         for (p++; more > 0; more--, p++, low = 0x80, high = 0xbf)
                 if (p == c->end || (unsigned char)*p < low || (unsigned char)*p > high)
                         return refuse(c, p, why);
+        return p;
+}
+
+/* All such sequences from p on: few texts have only one. */
+static const char *utf8_step(Checker *c, const char *p) {
+        do
+                p = sequence_step(c, p);
+        while (p && p < c->end && (unsigned char)*p >= 0x80);
         return p;
 }
 

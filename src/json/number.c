@@ -3,7 +3,7 @@
 
 #include "json/scan.h"
 
-enum { DOUBLE_DIGITS = 15 }; /* what every double gives back as it was given */
+enum { DOUBLE_MAX_DIGITS = 17 }; /* more are never needed to tell one double from another */
 
 #define EXPONENT_MAX INT64_C(1000000000000000)
 
@@ -90,21 +90,40 @@ bool json_number_equal(Span a, Span b) {
                magnitude_compare(x, y) == 0;
 }
 
+/* Does the nearest double, printed with as many digits, say the same? The text is put together
+ * without a point, which strtod() would look for in the locale. */
+static bool double_gives_back(JsonNumber d) {
+        char text[64], back[64];
+        size_t n = 0;
+
+        if (d.n > DOUBLE_MAX_DIGITS)
+                return false;
+        for (size_t i = 0; i < d.n; i++)
+                text[n++] = digit_next(&d.digits);
+        (void)snprintf(text + n, sizeof text - n, "e%" PRId64, d.scale - (int64_t)d.n);
+        (void)snprintf(back, sizeof back, "%.*e", (int)d.n - 1, strtod(text, NULL));
+        for (size_t i = 0, k = 0; i < d.n; i++, k++) {
+                k += !json_is(back[k], JSON_DIGIT);
+                if (back[k] != text[i])
+                        return false;
+        }
+        return true;
+}
+
 bool json_number_is_unsafe(Span text) {
         const Span most = SPAN("1.7976931348623157e308"), exact = SPAN("9007199254740992");
+        bool is_plain = true;
         JsonNumber d;
 
         /* Shorter than 2^53 and without exponent: nearly every number there is. */
         if (text.n < exact.n && !memchr(text.p, 'e', text.n) && !memchr(text.p, 'E', text.n))
                 return false;
         d = json_number(text);
-        if (d.n == 0)
-                return false;
         if (magnitude_compare(d, json_number(most)) > 0)
                 return true;
-        bool is_integer = d.scale >= (int64_t)d.n, is_plain = true;
+        if (d.scale < (int64_t)d.n || magnitude_compare(d, json_number(exact)) <= 0)
+                return false; /* no integer, or a small one */
         for (size_t i = 0; i < text.n && is_plain; i++)
                 is_plain = text.p[i] == '-' || json_is(text.p[i], JSON_DIGIT);
-        return is_integer && magnitude_compare(d, json_number(exact)) > 0 &&
-               (is_plain || d.n > DOUBLE_DIGITS);
+        return is_plain || !double_gives_back(d);
 }

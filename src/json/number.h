@@ -19,6 +19,7 @@ JsonNumber json_number(Span text);
 /* The same value? Numbers with endless exponents equal only their own spelling. */
 bool json_number_equal(Span a, Span b);
 /* Would a reader that keeps numbers as IEEE doubles change this one silently: an integer beyond
- * 2^53, whatever its sign, or a number too large for a double? Integers with a point or an exponent
- * pass while 15 digits tell them, because a double gives these back. */
+ * 2^53, whatever its sign, or a number too large for a double? An integer with a point or an
+ * exponent comes from a double itself as a rule: it is safe while the double gives its digits
+ * back. */
 bool json_number_is_unsafe(Span text);

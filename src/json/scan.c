@@ -29,20 +29,62 @@ const unsigned char json_bytes[256] = {
         ['{' ... 0x7f] = P,
 };
 
+/* The first quote or backslash from p on: in checked text the rest need not be told apart. */
+static const char *quote_run(const char *p, const char *end) {
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+        while (end - p >= (ptrdiff_t)sizeof(uint64_t)) {
+                uint64_t word;
+
+                memcpy(&word, p, sizeof word);
+                uint64_t marks = json_marks_of(word, '"') | json_marks_of(word, '\\');
+                if (marks)
+                        return p + (size_t)__builtin_ctzll(marks) / 8;
+                p += sizeof word;
+        }
+#endif
+        while (p < end && *p != '"' && *p != '\\')
+                p++;
+        return p;
+}
+
 const char *json_string_end(const char *p, const char *end) {
-        while (p < end) {
-                p = json_plain_run(p, end);
+        for (;;) {
+                p = quote_run(p, end);
                 if (p == end || *p == '"')
                         return p;
-                p += *p == '\\' && end - p > 1 ? 2 : 1;
+                if (end - p < 2)
+                        return end;
+                p += 2;
         }
-        return end;
+}
+
+/* The first quote, brace or bracket from p on, outside strings. Braces and brackets differ in one
+ * bit, which is set in all bytes first: nothing else in checked text becomes one of them by it. */
+static const char *structure_run(const char *p, const char *end) {
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+        const uint64_t ones = UINT64_MAX / 255;
+
+        while (end - p >= (ptrdiff_t)sizeof(uint64_t)) {
+                uint64_t word;
+
+                memcpy(&word, p, sizeof word);
+                word |= ones * 0x20;
+                uint64_t marks = json_marks_of(word, '"') | json_marks_of(word, '{') |
+                                 json_marks_of(word, '}');
+                if (marks)
+                        return p + (size_t)__builtin_ctzll(marks) / 8;
+                p += sizeof word;
+        }
+#endif
+        while (p < end && *p != '"' && *p != '{' && *p != '[' && *p != '}' && *p != ']')
+                p++;
+        return p;
 }
 
 static const char *container_end(const char *p, const char *end) {
         size_t depth = 0;
 
-        while (p < end) {
+        for (p = structure_run(p, end); p < end; p = structure_run(p, end)) {
                 char c = *p++;
 
                 if (c == '"') {
@@ -50,7 +92,7 @@ static const char *container_end(const char *p, const char *end) {
                         p += p < end;
                 } else if (c == '{' || c == '[') {
                         depth++;
-                } else if ((c == '}' || c == ']') && --depth == 0) {
+                } else if (--depth == 0) {
                         return p;
                 }
         }

@@ -27,6 +27,15 @@ static inline const char *json_blanks(const char *p, const char *end) {
         return p;
 }
 
+/* The top bit of each byte of eight that is `c`. Borrows run upwards only, so the lowest mark is
+ * never a false one. */
+static inline uint64_t json_marks_of(uint64_t word, unsigned char c) {
+        const uint64_t ones = UINT64_MAX / 255;
+        uint64_t zeros = word ^ ones * c;
+
+        return (zeros - ones) & ~zeros & ones * 0x80;
+}
+
 /* The first byte from p on that is not JSON_PLAIN, eight at a time. */
 static inline const char *json_plain_run(const char *p, const char *end) {
 #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
@@ -36,11 +45,8 @@ static inline const char *json_plain_run(const char *p, const char *end) {
                 uint64_t word;
 
                 memcpy(&word, p, sizeof word);
-                /* The top bit of each byte that is below blank, a quote, a backslash or not
-                 * ASCII. Borrows run upwards only, so the lowest mark is never a false one. */
-                uint64_t quote = word ^ ones * '"', slash = word ^ ones * '\\';
-                uint64_t marks = ((word - ones * 0x20) | (quote - ones) | (slash - ones) | word) &
-                                 ones * 0x80;
+                uint64_t marks = json_marks_of(word, '"') | json_marks_of(word, '\\') |
+                                 (((word - ones * 0x20) | word) & ones * 0x80);
                 if (marks)
                         return p + (size_t)__builtin_ctzll(marks) / 8;
                 p += sizeof word;

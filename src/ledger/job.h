@@ -36,6 +36,9 @@ typedef struct Job {
         uint64_t lane;
         /* Jobs of one lane live on one loop: shard % loops. From the lane, else from the id. */
         uint8_t shard;
+        /* Set by the sender of a record or of a job handed back: nobody will hold this job in
+         * memory, so any claim of queued jobs may take it. Claimed jobs have it unset. */
+        bool spilled;
 
         /* The engine's while in memory; zero at birth. */
         Link link;

@@ -9,8 +9,11 @@
  *
  * When a commit or its fsync fails the outcome is unknown (promise 3): no request of that batch is
  * answered, and `broken` is called once, on the ledger thread; the program must end and recover.
- * A full disk is not that: the records of the batch end with -ENOSPC, its settles are kept and
- * tried again until they fit. */
+ * A full disk is not that: the records of the batch end with -ENOSPC (or -EAGAIN, when another
+ * program locks the file), its settles and answers are kept and tried again until they fit.
+ *
+ * Requests of one sender take effect in the order in which they were sent: a claim sees what was
+ * settled before it. */
 #pragma once
 
 #include "base/inbox.h"
@@ -58,7 +61,8 @@ struct LedgerRequest {
 typedef struct LedgerOptions {
         Span url; /* "sqlite:grapnel.db", "memory:" */
         StoreOptions store;
-        TrimRule keep; /* before_ms is an age here: events older than now - before_ms go */
+        TrimRule keep;       /* before_ms is an age here: events older than now - before_ms go */
+        const StoreOps *ops; /* instead of the url's scheme; NULL: by the scheme */
         void (*broken)(void *arg, const Err *why);
         void *arg;
 } LedgerOptions;

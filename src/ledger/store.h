@@ -68,10 +68,14 @@ typedef struct Write {
 } Write;
 
 typedef struct StoreOptions {
-        const char *path; /* of the file, or the connection string */
-        const char *node; /* this node's name; stable across restarts */
-        int64_t lease_ms; /* ignored by single-process stores */
-        int64_t once_ms;  /* how long delivery keys are remembered at least */
+        const char *path;  /* of the file, or the connection string */
+        const char *node;  /* this node's name; stable across restarts */
+        int64_t lease_ms;  /* ignored by single-process stores */
+        int64_t once_ms;   /* how long delivery keys are remembered; 0: while there is room */
+        int64_t bytes_max; /* the store refuses to grow beyond this: -ENOSPC; 0: no limit */
+        /* SQLite: keys that share one filter in memory, fixed when the file is made; 0: the usual
+         * 786,432. At most the last eight such generations are remembered, however young. */
+        uint32_t keys_per_generation;
 } StoreOptions;
 
 typedef struct ClaimAsk {
@@ -85,8 +89,9 @@ typedef struct ClaimAsk {
 typedef struct Claim {
         Job **jobs; /* events loaded; in the order of id; the caller frees all */
         size_t n;
-        bool more;           /* max was reached */
-        int64_t next_due_ms; /* of the waiting jobs left for this shard; INT64_MAX for none */
+        bool more; /* max was reached */
+        /* No waiting job left for this shard is due earlier; INT64_MAX for none. */
+        int64_t next_due_ms;
 } Claim;
 
 typedef struct TrimRule {
@@ -101,7 +106,8 @@ typedef struct StoreOps {
          * when another process holds it; -ENOTSUP for a newer schema. */
         int (*open)(const StoreOptions *o, Store **ret, Err *e);
         /* All writes in one durable transaction. A fault means: nothing is known of the outcome
-         * (promise 3) unless it is -ENOSPC, which means that nothing was written. */
+         * (promise 3) unless it is -ENOSPC (no room) or -EAGAIN (another program holds a lock for
+         * too long), which mean that nothing was written. */
         int (*write)(Store *s, Write *const *writes, size_t n, Err *e);
         int (*claim)(Store *s, const ClaimAsk *ask, Claim *ret, Err *e);
         int (*trim)(Store *s, const TrimRule *rule, size_t *ret_trimmed, Err *e);
@@ -122,6 +128,10 @@ typedef struct StoreOps {
                            Err *e);
         int (*stats)(Store *reader, struct LedgerStats *ret, Err *e);
 } StoreOps;
+
+struct Store {
+        const StoreOps *ops;
+};
 
 extern const StoreOps *const stores[]; /* ended by NULL */
 const StoreOps *store_find(Span scheme);

@@ -44,6 +44,9 @@ typedef struct EventPage {
         EventView **events; /* without bodies and attempts */
         size_t n;
         bool more;
+        /* With `more`: the next page's before_id. A page may be short, even empty, when the search
+         * looked at as many events as one page may cost. */
+        int64_t next_before_id;
 } EventPage;
 
 EventPage *event_page_free(EventPage *p);

@@ -57,7 +57,7 @@ static bool take_key(Span *s, PathPart *part) {
         return n > 0;
 }
 
-bool path_parse(Span text, Path *ret) {
+bool path_parse_any(Span text, Path *ret) {
         Span s = span_trim(text, " \t\r\n");
 
         ret->n = 0;
@@ -83,6 +83,10 @@ bool path_parse(Span text, Path *ret) {
                 ret->part[ret->n++] = part;
         }
         return true;
+}
+
+bool path_parse(Span text, Path *ret) {
+        return path_parse_any(text, ret) && (ret->n == 0 || ret->part[0].key.p);
 }
 
 Span path_follow(const Path *p, size_t first, Span value) {

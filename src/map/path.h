@@ -20,5 +20,7 @@ typedef struct Path {
 
 /* Is the text a plain path? Keys point into the text. */
 bool path_parse(Span text, Path *ret);
+/* The same, and the first part may be an index too: for paths into a body that may be a list. */
+bool path_parse_any(Span text, Path *ret);
 /* From `value` along the parts from `first` on; .p NULL where nothing is. */
 Span path_follow(const Path *p, size_t first, Span value);

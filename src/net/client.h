@@ -33,11 +33,12 @@ const char *client_end_name(ClientEnd end); /* "timeout": a stable word for logs
 
 typedef struct ClientAnswer {
         ClientEnd end;
-        int status; /* 0 unless a status line arrived */
+        int status; /* 0 unless a whole head arrived; then set even if the body was cut off */
         HttpHeader *headers;
         size_t n_headers;
-        Span body;
+        Span body;        /* as far as it came */
         char address[64]; /* dialled, such as "127.0.0.1:8443"; empty when none was */
+        /* When each was done, counted from client_start; 0 where it did not happen in this call. */
         int64_t total_us, name_us, connect_us, tls_us, first_byte_us;
         char why[256]; /* a sentence when end is not CLIENT_ANSWERED */
 } ClientAnswer;
@@ -54,6 +55,11 @@ struct ClientCall {
         int64_t timeout_ms; /* the whole call; 0: 15 s */
         size_t answer_max;  /* bytes of body; 0: 8 MiB */
         const NetworkList *allow;
+        /* A pooled connection may turn out dead only after the request was written to it. GET,
+         * HEAD, OPTIONS, PUT and DELETE are then sent once more; POST, PATCH and the rest only
+         * when this says that the receiver knows a repeat (RFC 9110 section 9.2.2), else such a
+         * call ends as CLIENT_BROKEN. */
+        bool repeatable;
         void (*done)(ClientCall *call, const ClientAnswer *answer); /* answer lent for the call */
         void *arg;
         /* The client's own. */
@@ -63,13 +69,18 @@ struct ClientCall {
 typedef struct ClientLimits {
         size_t connections_max; /* open at once, all hosts; 0: 256 */
         size_t per_host_max;    /* 0: 64 */
+        size_t waiting_max;     /* calls waiting for a connection; 0: 16,384; more: -EBUSY */
+        const char *agent;      /* User-Agent unless a call brings one; NULL: "grapnel" */
+        const char *ca_file;    /* PEM; NULL: the system's */
 } ClientLimits;
 
+/* The process must ignore SIGPIPE: OpenSSL writes its farewell to sockets that may be gone. */
 MUST_CHECK int client_new(uv_loop_t *loop, const ClientLimits *limits, Client **ret, Err *e);
 /* Calls still running end as CLIENT_CANCELLED first. Closing needs a few more turns of the loop;
  * `closed` may be NULL. */
 void client_close(Client *c, void (*closed)(void *arg), void *arg);
-/* 0, or a fault: then `done` will not be called. */
+/* 0, or a fault: then `done` will not be called. Refused with -EINVAL: header names that are no
+ * tokens, values with control bytes, and the headers that frame the message, which are ours. */
 MUST_CHECK int client_start(Client *c, ClientCall *call, Err *e);
 /* Ends a started call as CLIENT_CANCELLED, calling done before it returns. */
 void client_cancel(Client *c, ClientCall *call);

@@ -61,7 +61,7 @@ static inline void case_token(CaseFile *f, Span t) {
                      {"tab", SPAN("\t")},    {"nul", SPAN("\0")}, {"bom", SPAN("\xef\xbb\xbf")},
                      {"sp", SPAN(" ")},      {"lt", SPAN("<")}};
         size_t star = span_find(t, '*');
-        uint64_t times;
+        uint64_t times = 0;
 
         for (size_t i = 0; i < COUNT_OF(words); i++)
                 if (span_eq(t, span_of(words[i].name))) {

@@ -208,6 +208,36 @@ static void headers_have_a_number(void **state) {
         assert_int_equal(refusal.status, 431);
         assert_int_equal(refusal.offset, full);
         check_slow("101 headers", buf_span(&in), -EBADMSG, &refusal);
+
+        in.n = full; /* one too many comes before what is wrong with it */
+        must(buf_add(&in, SPAN("X(: y\r\n\r\n")) == 0);
+        assert_int_equal(http_head_parse(buf_span(&in), &head, &refusal), -EBADMSG);
+        assert_int_equal(refusal.status, 431);
+        check_slow("101 headers, one malformed", buf_span(&in), -EBADMSG, &refusal);
+}
+
+/* Every byte at every place of an eight-byte word: the wide step must stop where the narrow one
+ * would. */
+static void wide_steps_see_every_byte(void **state) {
+        static const char start[] = "GET / HTTP/1.1\r\nHost: a\r\nX:";
+        char text[128];
+
+        (void)state;
+        for (size_t at = sizeof start - 1; at < sizeof start + 18; at++)
+                for (unsigned c = 0; c < 256; c++) {
+                        HttpHead head;
+                        HttpRefusal refusal = {0};
+                        bool plain = c >= 0x20 ? c != 0x7f : c == '\t';
+
+                        memset(text, 'x', sizeof text);
+                        memcpy(text, start, sizeof start - 1);
+                        memcpy(text + 60, "\r\n\r\n", 4);
+                        text[at] = (char)c;
+                        int r = http_head_parse((Span){text, 64}, &head, &refusal);
+                        assert_int_equal(r, plain ? 64 : -EBADMSG);
+                        if (!plain)
+                                assert_int_equal(refusal.offset, c == '\r' ? at + 1 : at);
+                }
 }
 
 static void a_head_has_a_length(void **state) {
@@ -225,6 +255,9 @@ static void a_head_has_a_length(void **state) {
 
         in.n -= 4;
         assert_int_equal(http_head_parse(buf_span(&in), &head, &refusal), 0);
+        must(buf_add(&in, SPAN("yyyy")) == 0); /* a buffer of just that size is full now */
+        assert_int_equal(http_head_parse(buf_span(&in), &head, &refusal), -EBADMSG);
+        in.n -= 4;
         must(buf_add(&in, SPAN("y\r\n\r\n")) == 0);
         assert_int_equal(http_head_parse(buf_span(&in), &head, &refusal), -EBADMSG);
         assert_int_equal(refusal.status, 431);
@@ -255,6 +288,7 @@ int main(int argc, char **argv) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(every_case_has_its_verdict),
                 cmocka_unit_test(headers_have_a_number),
+                cmocka_unit_test(wide_steps_see_every_byte),
                 cmocka_unit_test(a_head_has_a_length),
                 cmocka_unit_test(headers_are_found_in_any_case),
                 cmocka_unit_test(statuses_have_phrases),

@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "app/daemon.h"
+
+#include "app/part.h"
+#include "base/clock.h"
+#include "base/log.h"
+
+#include <signal.h>
+#include <unistd.h>
+
+#define PARTS_MAX      LIMIT_LOOPS_MAX
+#define EXIT_BROKEN    3 /* the ledger failed: start again, it recovers */
+#define PROBLEMS_ARENA (4 * 1024 * 1024)
+#define LEASE_MS       30000
+
+typedef struct Daemon {
+        const char *path;
+        uv_loop_t uv;
+        uv_signal_t term, interrupt, hangup;
+        Ledger *ledger;
+        Part *parts;
+        Hub *hubs;
+        Inlet *inlets;
+        unsigned n;
+} Daemon;
+
+extern char **environ;
+
+/* ---- configuration ---- */
+
+static void print_problems(const Problems *problems, Span source) {
+        for (size_t i = 0; i < problems->n; i++) {
+                AUTO(buf_done)
+                Buf line = BUF(16 * 1024);
+
+                if (problem_print(&problems->item[i], source, &line) == 0)
+                        (void)fprintf(stderr, SPAN_FMT "\n", SPAN_ARG(buf_span(&line)));
+        }
+}
+
+static Snapshot *load(const char *path) {
+        AUTO(arena_freep)
+        Arena *a = arena_new(PROBLEMS_ARENA);
+        Problems *problems = arena_alloc(a, sizeof *problems);
+        Config *c;
+        Snapshot *s = NULL;
+
+        must(problems);
+        problems->arena = a;
+        c = config_load(path, environ, problems);
+        if (c) {
+                config_ref(c); /* the source's text is needed for the problems */
+                s = snapshot_build(c, problems);
+        }
+        print_problems(problems, c ? c->source : (Span){NULL, 0});
+        config_unref(c);
+        return s;
+}
+
+int daemon_check(const char *path) {
+        Snapshot *s = load(path);
+
+        if (!s)
+                return 1;
+        printf("%s: %zu sources, %zu flows, %zu connections: no errors\n", path,
+               s->config->n_sources, s->config->n_flows, s->config->n_connections);
+        snapshot_unref(s);
+        return 0;
+}
+
+/* ---- signals ---- */
+
+static void on_stop_signal(uv_signal_t *h, int number) {
+        Daemon *d = h->data;
+
+        (void)number;
+        log_fact(LOG_INFO, "stopping", NULL);
+        uv_close((uv_handle_t *)&d->term, NULL);
+        uv_close((uv_handle_t *)&d->interrupt, NULL);
+        uv_close((uv_handle_t *)&d->hangup, NULL);
+        for (unsigned i = 0; i < d->n; i++)
+                part_stop(&d->parts[i]);
+}
+
+static void on_hangup(uv_signal_t *h, int number) {
+        Daemon *d = h->data;
+        Snapshot *s = load(d->path);
+
+        (void)number;
+        if (!s) {
+                log_fact(LOG_ERROR, "reload refused: the running configuration stays", NULL);
+                return;
+        }
+        for (unsigned i = 0; i < d->n; i++)
+                part_reload(&d->parts[i], snapshot_ref(s));
+        snapshot_unref(s);
+        log_fact(LOG_INFO, "reloaded", "file", span_of(d->path), NULL);
+}
+
+static void hear_signals(Daemon *d) {
+        must(uv_signal_init(&d->uv, &d->term) == 0 && uv_signal_init(&d->uv, &d->interrupt) == 0 &&
+             uv_signal_init(&d->uv, &d->hangup) == 0);
+        d->term.data = d->interrupt.data = d->hangup.data = d;
+        must(uv_signal_start(&d->term, on_stop_signal, SIGTERM) == 0 &&
+             uv_signal_start(&d->interrupt, on_stop_signal, SIGINT) == 0 &&
+             uv_signal_start(&d->hangup, on_hangup, SIGHUP) == 0);
+}
+
+/* ---- start and end ---- */
+
+/* Promise 3: nothing of the batch was answered, and nothing more will be. */
+static void on_broken(void *arg, const Err *why) {
+        (void)arg;
+        log_fact(LOG_ERROR, "the ledger failed: ending, a restart recovers", "why",
+                 span_of(why->text), NULL);
+        _exit(EXIT_BROKEN);
+}
+
+static int open_ledger(Daemon *d, const Config *c, Err *e) {
+        LedgerOptions o = {
+                .url = span_of(c->ledger),
+                .store = {.node = "node", .lease_ms = LEASE_MS, .once_ms = c->once_ms},
+                .keep = {.before_ms = c->keep_ms, .bytes_max = c->keep_bytes, .max = 256},
+                .broken = on_broken,
+                .arg = d};
+
+        return ledger_open(&o, &d->ledger, e);
+}
+
+static int start(Daemon *d, Snapshot *s, Err *e) {
+        const Config *c = s->config;
+        long cores = sysconf(_SC_NPROCESSORS_ONLN);
+        int r;
+
+        d->n = c->threads ? (unsigned)c->threads : cores > 0 ? (unsigned)cores : 1;
+        if (d->n > PARTS_MAX)
+                d->n = PARTS_MAX;
+        d->parts = must_alloc(d->n * sizeof *d->parts);
+        d->hubs = must_alloc(d->n * sizeof *d->hubs);
+        d->inlets = must_alloc(d->n * sizeof *d->inlets);
+        r = open_ledger(d, c, e);
+        for (unsigned i = 0; i < d->n && r == 0; i++)
+                r = part_init(&d->parts[i], i, d->n, d->ledger, s, d->hubs, d->inlets, e);
+        for (unsigned i = 0; i < d->n && r == 0; i++)
+                r = part_listen(&d->parts[i], e);
+        return r;
+}
+
+static void tell_listening(const Daemon *d, const Config *c) {
+        char public[96], admin[96];
+
+        (void)snprintf(public, sizeof public, "%s:%u", c->listen.host,
+                       server_port(d->parts[0].server));
+        (void)snprintf(admin, sizeof admin, "%s:%u", c->admin.host,
+                       server_port(d->parts[0].admin_server));
+        log_fact(LOG_INFO, "listening", "webhooks", span_of(public), "admin", span_of(admin),
+                 "ledger", span_of(c->ledger), NULL);
+}
+
+int daemon_run(const char *path) {
+        Daemon d = {.path = path};
+        Snapshot *s = load(path);
+        Err e = {0};
+
+        if (!s)
+                return 1;
+        log_set_level((LogLevel)s->config->log_level);
+        (void)signal(SIGPIPE, SIG_IGN);
+        must(uv_loop_init(&d.uv) == 0);
+        if (start(&d, s, &e) < 0) {
+                (void)fprintf(stderr, "grapnel: %s\n", e.text);
+                _exit(1); /* nothing was promised to anyone yet */
+        }
+        hear_signals(&d);
+        tell_listening(&d, s->config);
+        snapshot_unref(s);
+        for (unsigned i = 0; i < d.n; i++)
+                part_start(&d.parts[i]);
+        (void)uv_run(&d.uv, UV_RUN_DEFAULT);
+        for (unsigned i = 0; i < d.n; i++)
+                part_join(&d.parts[i]);
+        ledger_close(d.ledger);
+        (void)uv_loop_close(&d.uv);
+        free(d.parts);
+        free(d.hubs);
+        free(d.inlets);
+        log_fact(LOG_INFO, "stopped", NULL);
+        return 0;
+}

@@ -1,0 +1,320 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "app/part.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+
+#define BACKGROUND_RUN_MS 60000
+#define STOP_MS           15000 /* for runs to end; then they are handed back */
+#define STOP_TICK_MS      20
+
+/* ---- the engine's ports ---- */
+
+static void on_run_ended(void *self, Job *job, const JobResult *result, const Outcome *o) {
+        Part *p = self;
+        JobResult r = *result;
+        const Flow *flow = snapshot_flow(p->runner->snapshot, job->target);
+        Waiter *w = job->waiter;
+
+        if (w) {
+                bool told = waiter_tell(w, o);
+
+                job->last_word = told && !(flow && flow->config->retry_given);
+                job->waiter = NULL;
+                waiter_unref(w);
+        }
+        engine_ended(p->engine, job, &r, clock_wall_ms());
+}
+
+static void port_run(void *self, Job *job) {
+        Part *p = self;
+        const Flow *flow = snapshot_flow(p->runner->snapshot, job->target);
+        Waiter *w = job->waiter;
+
+        must(flow); /* port_rule told of it before */
+        runner_start(p->runner, job, flow, w ? w->until_ms : clock_mono_ms() + BACKGROUND_RUN_MS);
+}
+
+static const RetryRule *port_rule(void *self, const Job *job) {
+        Part *p = self;
+        const Flow *flow = snapshot_flow(p->runner->snapshot, job->target);
+
+        return flow ? &flow->retry : NULL;
+}
+
+typedef struct Settling {
+        LedgerRequest request;
+        Part *part;
+        Attempt attempt;
+        Arena *arena;
+} Settling;
+
+static void on_settled(LedgerRequest *q) {
+        Settling *s = q->arg;
+        Part *p = s->part;
+        Job *job = q->write.settle.job;
+        int result = q->result;
+        bool woke = q->write.settle.woke;
+
+        arena_free(s->arena);
+        free(s);
+        engine_settled(p->engine, job, result, woke, clock_wall_ms());
+}
+
+static void port_settle(void *self, Job *job, const Attempt *attempt) {
+        Part *p = self;
+        Settling *s = must_alloc(sizeof *s);
+
+        s->part = p;
+        s->request = (LedgerRequest){.ask = ASK_WRITE,
+                                     .home = &p->loop.inbox,
+                                     .done = on_settled,
+                                     .arg = s,
+                                     .write = {.kind = WRITE_SETTLE, .settle = {.job = job}}};
+        if (attempt) {
+                s->arena = arena_new(256 * 1024);
+                s->attempt = *attempt;
+                s->attempt.code = arena_span(s->arena, attempt->code);
+                s->attempt.message = arena_span(s->arena, attempt->message);
+                s->attempt.detail = arena_span(s->arena, attempt->detail);
+                s->request.write.settle.attempt = &s->attempt;
+        }
+        must(ledger_send(p->ledger, &s->request) == 0); /* settles are always taken */
+}
+
+typedef struct Claiming {
+        LedgerRequest request;
+        Part *part;
+} Claiming;
+
+static void on_claimed(LedgerRequest *q) {
+        Claiming *c = q->arg;
+        Part *p = c->part;
+        Claim got = q->claim.ret;
+        int result = q->result;
+
+        free(c);
+        engine_claimed(p->engine, got.jobs, got.n, got.more, got.next_due_ms, result,
+                       clock_wall_ms());
+        free(got.jobs);
+}
+
+static void port_claim(void *self, size_t max, bool queued, int64_t after_id) {
+        Part *p = self;
+        Claiming *c = must_alloc(sizeof *c);
+
+        c->part = p;
+        c->request = (LedgerRequest){.ask = ASK_CLAIM,
+                                     .home = &p->loop.inbox,
+                                     .done = on_claimed,
+                                     .arg = c,
+                                     .claim = {.ask = {.now_ms = clock_wall_ms(),
+                                                       .shard = p->index,
+                                                       .shards = p->n,
+                                                       .max = max,
+                                                       .after_id = after_id,
+                                                       .queued = queued}}};
+        must(ledger_send(p->ledger, &c->request) == 0);
+}
+
+static void port_gone(void *self, Job *job) {
+        (void)self;
+        waiter_unref(job->waiter);
+        job_free(job);
+}
+
+/* ---- the turn ---- */
+
+static void on_engine_timer(uv_timer_t *t) {
+        (void)t; /* it only wakes the loop: the turn does the work */
+}
+
+/* Callbacks have filled the engine's lists; now it does what follows, once per turn. */
+static void on_turn(uv_prepare_t *h) {
+        Part *p = h->data;
+        int64_t now = clock_wall_ms();
+        int64_t next = engine_step(p->engine, now);
+
+        atomic_store(&p->inlet->full, engine_full(p->engine));
+        if (next == p->engine_due_ms && uv_is_active((uv_handle_t *)&p->engine_timer))
+                return;
+        p->engine_due_ms = next;
+        if (next == INT64_MAX)
+                (void)uv_timer_stop(&p->engine_timer);
+        else {
+                int64_t wait = next > now ? next - now : 0;
+
+                /* A clock that jumped may not let work sleep for years. */
+                (void)uv_timer_start(&p->engine_timer, on_engine_timer,
+                                     (uint64_t)(wait > 60000 ? 60000 : wait), 0);
+        }
+}
+
+static RunnerHost host_of(Part *p) {
+        return (RunnerHost){.self = p, .ended = on_run_ended};
+}
+
+int part_init(Part *p, unsigned index, unsigned n, Ledger *ledger, Snapshot *s, Hub *hubs,
+              Inlet *inlets, Err *e) {
+        EnginePorts ports = {.self = p,
+                             .run = port_run,
+                             .settle = port_settle,
+                             .claim = port_claim,
+                             .rule = port_rule,
+                             .gone = port_gone};
+        RunnerHost host = host_of(p);
+        uint64_t seed;
+        int r = loop_init(&p->loop, index, e);
+
+        if (r < 0)
+                return r;
+        random_bytes(&seed, sizeof seed);
+        p->index = index;
+        p->n = n;
+        p->ledger = ledger;
+        p->hub = &hubs[index];
+        p->inlet = &inlets[index];
+        p->snapshot = snapshot_ref(s);
+        r = client_new(&p->loop.uv, NULL, &p->client, e);
+        if (r < 0)
+                return r;
+        hub_init(p->hub, &p->loop, p->client, hubs, n);
+        r = runner_new(p->hub, s, &host, &p->runner, e);
+        if (r < 0)
+                return r;
+        p->engine = engine_new(&(EngineLimits){0}, &ports, seed);
+        inlet_init(p->inlet, &p->loop, ledger, p->engine, inlets, n);
+        p->inlet->runner = p->runner;
+        must(uv_timer_init(&p->loop.uv, &p->engine_timer) == 0 &&
+             uv_timer_init(&p->loop.uv, &p->stop_timer) == 0 &&
+             uv_prepare_init(&p->loop.uv, &p->turn) == 0);
+        p->engine_timer.data = p->turn.data = p->stop_timer.data = p;
+        must(uv_prepare_start(&p->turn, on_turn) == 0);
+        engine_recover(p->engine, clock_wall_ms());
+        return 0;
+}
+
+int part_listen(Part *p, Err *e) {
+        const Config *c = p->snapshot->config;
+        ServerLimits limits = {.connections_max = (size_t)c->connections_max / p->n + 1,
+                               .head_ms = c->head_timeout_ms,
+                               .body_ms = c->body_timeout_ms,
+                               .idle_ms = c->idle_timeout_ms,
+                               .write_ms = c->body_timeout_ms};
+        ServerHandler handler = inlet_handler(p->inlet);
+        int r = server_open(&p->loop, c->listen.host, c->listen.port, &limits, &handler, &p->server,
+                            e);
+
+        if (r < 0 || p->index != 0)
+                return r;
+        limits.connections_max = 100;
+        admin_init(&p->admin, p->ledger, &p->loop, p->inlet, p->n, &c->admin_token);
+        handler = admin_handler(&p->admin);
+        return server_open(&p->loop, c->admin.host, c->admin.port, &limits, &handler,
+                           &p->admin_server, e);
+}
+
+static void *thread_main(void *arg) {
+        Part *p = arg;
+
+        loop_run(&p->loop);
+        return NULL;
+}
+
+void part_start(Part *p) {
+        must(pthread_create(&p->thread, NULL, thread_main, p) == 0);
+}
+
+/* ---- reload ---- */
+
+typedef struct Reload {
+        Note note;
+        Part *part;
+        Snapshot *snapshot;
+} Reload;
+
+static void on_reload(Note *n) {
+        Reload *l = CONTAINER_OF(n, Reload, note);
+        Part *p = l->part;
+        RunnerHost host = host_of(p);
+        Runner *fresh = NULL;
+        Err e = {0};
+
+        if (!p->stopping && runner_new(p->hub, l->snapshot, &host, &fresh, &e) == 0) {
+                Runner *old = p->runner;
+
+                p->runner = p->inlet->runner = fresh;
+                runner_retire(old, NULL, NULL);
+                snapshot_unref(p->snapshot);
+                p->snapshot = snapshot_ref(l->snapshot);
+        } else if (e.code)
+                log_fact(LOG_ERROR, "reload failed", "why", span_of(e.text), NULL);
+        snapshot_unref(l->snapshot);
+        free(l);
+}
+
+void part_reload(Part *p, Snapshot *s) {
+        Reload *l = must_alloc(sizeof *l);
+
+        *l = (Reload){.note = {.read = on_reload}, .part = p, .snapshot = s};
+        inbox_send(&p->loop.inbox, &l->note);
+}
+
+/* ---- stop ---- */
+
+static void close_rest(Part *p) {
+        if (p->stopped)
+                return;
+        p->stopped = true;
+        uv_close((uv_handle_t *)&p->stop_timer, NULL);
+        uv_close((uv_handle_t *)&p->engine_timer, NULL);
+        uv_close((uv_handle_t *)&p->turn, NULL);
+        hub_done(p->hub);
+        client_close(p->client, NULL, NULL);
+        runner_retire(p->runner, NULL, NULL);
+        inlet_close(p->inlet);
+        server_close(p->server, NULL, NULL);
+        if (p->admin_server)
+                server_close(p->admin_server, NULL, NULL);
+        loop_stop(&p->loop);
+}
+
+/* Waits until nothing runs, nothing is unsettled and every answer has left; after the time is up
+ * it cuts what still runs: those jobs stay queued in the ledger. */
+static void on_stop_tick(uv_timer_t *t) {
+        Part *p = t->data;
+        EngineGauges g = engine_gauges(p->engine);
+
+        if ((g.running == 0 && g.unsettled == 0 && server_idle(p->server)) ||
+            clock_mono_ms() > p->stop_by_ms)
+                close_rest(p);
+}
+
+static void on_stop(Note *n) {
+        Reload *l = CONTAINER_OF(n, Reload, note);
+        Part *p = l->part;
+
+        free(l);
+        if (p->stopping)
+                return;
+        p->stopping = true;
+        p->inlet->draining = true;
+        p->stop_by_ms = clock_mono_ms() + STOP_MS;
+        server_drain(p->server);
+        engine_drain(p->engine);
+        must(uv_timer_start(&p->stop_timer, on_stop_tick, 0, STOP_TICK_MS) == 0);
+}
+
+void part_stop(Part *p) {
+        Reload *l = must_alloc(sizeof *l);
+
+        *l = (Reload){.note = {.read = on_stop}, .part = p};
+        inbox_send(&p->loop.inbox, &l->note);
+}
+
+void part_join(Part *p) {
+        pthread_join(p->thread, NULL);
+        p->engine = engine_free(p->engine);
+        p->snapshot = snapshot_unref(p->snapshot);
+        loop_done(&p->loop);
+}

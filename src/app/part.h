@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * One loop's share of the daemon, wired: listener, client, runner, engine. The engine's ports end
+ * here. */
+#pragma once
+
+#include "api/admin.h"
+#include "trigger/inlet.h"
+
+#include <pthread.h>
+
+typedef struct Part {
+        Loop loop;
+        pthread_t thread;
+        Ledger *ledger;
+        Client *client;
+        Hub *hub;
+        Engine *engine;
+        Inlet *inlet;
+        Runner *runner;
+        Server *server, *admin_server; /* the second on one loop only */
+        Admin admin;
+        Snapshot *snapshot;
+        uv_timer_t engine_timer;
+        uv_prepare_t turn; /* after the callbacks of a turn: the engine steps */
+        int64_t engine_due_ms;
+        unsigned index, n;
+        bool stopping, stopped;
+        int64_t stop_by_ms;
+        uv_timer_t stop_timer;
+} Part;
+
+/* All parts first, so that they know each other; then each opens its doors. */
+MUST_CHECK int part_init(Part *p, unsigned index, unsigned n, Ledger *ledger, Snapshot *s,
+                         Hub *hubs, Inlet *inlets, Err *e);
+MUST_CHECK int part_listen(Part *p, Err *e);
+void part_start(Part *p); /* its thread */
+/* From another thread: */
+void part_reload(Part *p, Snapshot *s); /* takes over a reference */
+void part_stop(Part *p);
+void part_join(Part *p);

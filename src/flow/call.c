@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "flow/call.h"
+
+#include "base/clock.h"
+#include "flow/runner.h"
+
+/* How long this loop trusts its copy of a token before it asks the owner again; the owner knows
+ * the real expiry. */
+#define TOKEN_COPY_MS 5000
+
+static void dial(Call *c);
+
+static CallQueue *queue_of(const Call *c) {
+        return &c->run->runner->queues[c->target->config->index];
+}
+
+static void give_permit(Call *c) {
+        Runner *r = c->run->runner;
+        uint64_t loops;
+
+        if (!c->permit)
+                return;
+        c->permit = false;
+        loops = limit_give(c->target->limit);
+        if (loops)
+                hub_wake(r->hub, loops);
+}
+
+static void finish(Call *c, const ClientAnswer *a) {
+        c->phase = CALL_IDLE;
+        give_permit(c);
+        c->then(c->run, a);
+}
+
+static void fault(Call *c, const char *why) {
+        ClientAnswer a = {.end = CLIENT_FAULT};
+
+        (void)snprintf(a.why, sizeof a.why, "%s", why);
+        finish(c, &a);
+}
+
+/* ---- credentials ---- */
+
+static void on_token(TokenAsk *a) {
+        Call *c = a->arg;
+
+        if (c) {
+                Run *r = c->run;
+                Span token = secret_reveal(&a->token);
+
+                c->token = NULL;
+                if (token.n == 0) {
+                        fault(c, a->why);
+                } else {
+                        CallQueue *q = queue_of(c);
+
+                        secret_done(&q->token);
+                        q->token = secret_copy(token);
+                        q->token_until_ms = clock_mono_ms() + TOKEN_COPY_MS;
+                        c->token_used = arena_span(r->arena, token);
+                        dial(c);
+                }
+        }
+        token_ask_free(a);
+}
+
+static void get_token(Call *c, Span rejected) {
+        CallQueue *q = queue_of(c);
+
+        if (!rejected.n && q->token.n && clock_mono_ms() < q->token_until_ms) {
+                c->token_used = arena_span(c->run->arena, secret_reveal(&q->token));
+                dial(c);
+                return;
+        }
+        c->phase = CALL_TOKEN;
+        hub_ask_token(c->run->runner->hub, c->run->runner->snapshot, c->target->config->index,
+                      rejected, on_token, c, &c->token);
+}
+
+/* ---- the call ---- */
+
+static void on_answer(ClientCall *client, const ClientAnswer *a) {
+        Call *c = client->arg;
+        Run *r = c->run;
+
+        run_tell(r, c->method, span_of(c->url), a);
+        if (a->end == CLIENT_ANSWERED && a->status == 401 &&
+            c->target->config->auth == AUTH_OAUTH2 && !c->second_try) {
+                c->second_try = true;
+                secret_done(&queue_of(c)->token);
+                get_token(c, c->token_used);
+                return;
+        }
+        finish(c, a);
+}
+
+static void add_header(Call *c, size_t *n, Span name, Span value) {
+        if (*n < COUNT_OF(c->headers))
+                c->headers[(*n)++] = (HttpHeader){name, value};
+}
+
+static void dial(Call *c) {
+        Run *r = c->run;
+        const ConnectionConfig *config = c->target->config;
+        int64_t left = r->deadline.due - clock_mono_ms();
+        size_t n = 0;
+        Err e = {0};
+
+        c->phase = CALL_DIALLING;
+        add_header(c, &n, SPAN("Accept"), SPAN("application/json"));
+        if (c->content_type)
+                add_header(c, &n, SPAN("Content-Type"), span_of(c->content_type));
+        for (size_t i = 0; i < c->target->n_headers; i++)
+                add_header(c, &n, c->target->headers[i].name, c->target->headers[i].value);
+        for (size_t i = 0; i < c->n_more; i++)
+                add_header(c, &n, c->more[i].name, c->more[i].value);
+        if (r->job->event->trace.n)
+                add_header(c, &n, SPAN("traceparent"), r->job->event->trace);
+        if (c->token_used.p) {
+                char *value = arena_printf(r->arena, "Bearer " SPAN_FMT, SPAN_ARG(c->token_used));
+
+                add_header(c, &n, SPAN("Authorization"), span_of(value));
+        }
+        c->client =
+                (ClientCall){.method = c->method,
+                             .url = c->url,
+                             .headers = c->headers,
+                             .n_headers = n,
+                             .body = c->body,
+                             .connect_ms = config->connect_timeout_ms,
+                             .timeout_ms = left < config->timeout_ms ? left : config->timeout_ms,
+                             .answer_max = (size_t)config->answer_max_bytes,
+                             .allow = &r->runner->snapshot->allow,
+                             .done = on_answer,
+                             .arg = c};
+        if (left <= 0)
+                fault(c, "no time was left for the call");
+        else if (client_start(r->runner->hub->client, &c->client, &e) < 0)
+                fault(c, e.text);
+}
+
+static void with_permit(Call *c) {
+        c->permit = true;
+        if (c->target->config->auth == AUTH_OAUTH2)
+                get_token(c, (Span){NULL, 0});
+        else
+                dial(c);
+}
+
+/* Tries for a permit; otherwise the call waits in the right queue. */
+static bool try_permit(Call *c) {
+        CallQueue *q = queue_of(c);
+        int64_t now = clock_mono_us();
+        int64_t wait = limit_take(c->target->limit, now, c->run->runner->hub->loop->index);
+
+        if (wait == 0)
+                return true;
+        c->phase = CALL_PERMIT;
+        if (wait > 0) {
+                heap_push(&q->paced, &c->due, now + wait);
+                runner_set_timer(c->run->runner);
+        } else
+                list_push(&q->waiting, &c->link);
+        return false;
+}
+
+void call_start(Run *r) {
+        Call *c = &r->call;
+
+        c->run = r;
+        c->second_try = false;
+        c->permit = false;
+        c->token_used = (Span){NULL, 0};
+        link_init(&c->link);
+        /* Who came earlier goes first. */
+        if (queue_of(c)->waiting.n) {
+                c->phase = CALL_PERMIT;
+                list_push(&queue_of(c)->waiting, &c->link);
+                return;
+        }
+        if (try_permit(c))
+                with_permit(c);
+}
+
+void call_poke_queue(CallQueue *q, int64_t now_us) {
+        HeapNode *node;
+
+        while ((node = heap_pop_due(&q->paced, now_us))) {
+                Call *c = CONTAINER_OF(node, Call, due);
+
+                if (try_permit(c))
+                        with_permit(c);
+        }
+        while (q->waiting.n) {
+                Call *c = CONTAINER_OF(list_pop(&q->waiting), Call, link);
+
+                if (try_permit(c)) {
+                        with_permit(c);
+                        continue;
+                }
+                if (!link_on(&c->link))
+                        continue; /* it went to the paced ones */
+                list_remove(&q->waiting, &c->link);
+                list_push_front(&q->waiting, &c->link);
+                break;
+        }
+}
+
+static void on_cancelled(ClientCall *client, const ClientAnswer *a) {
+        Call *c = client->arg;
+
+        run_tell(c->run, c->method, span_of(c->url), a);
+}
+
+void call_cancel(Call *c) {
+        CallQueue *q;
+
+        if (c->phase == CALL_IDLE)
+                return;
+        q = queue_of(c);
+        if (c->phase == CALL_PERMIT) {
+                if (link_on(&c->link))
+                        list_remove(&q->waiting, &c->link);
+                heap_remove(&q->paced, &c->due);
+        } else if (c->phase == CALL_TOKEN) {
+                c->token->arg = NULL;
+                c->token = NULL;
+        } else {
+                c->client.done = on_cancelled;
+                client_cancel(c->run->runner->hub->client, &c->client);
+        }
+        c->phase = CALL_IDLE;
+        give_permit(c);
+}

@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "flow/complaint.h"
+
+#include "flow/step.h"
+#include "map/trace.h"
+#include "json/check.h"
+#include "json/value.h"
+
+#define TEXT_MAX_BYTES 500
+
+static const char *const message_names[] = {
+        "message", "detail", "error_description", "description", "title", "error", "reason"};
+static const char *const field_names[] = {"field",    "pointer", "path",      "param",
+                                          "property", "name",    "attribute", "source"};
+
+static Span text_of(Run *r, Span value) {
+        AUTO(buf_done)
+        Buf b = BUF(64 * 1024);
+
+        if (!value.p || json_kind(value) != JSON_STRING || json_text(value, &b) < 0 || b.n == 0)
+                return (Span){NULL, 0};
+        if (b.n > TEXT_MAX_BYTES)
+                b.n = TEXT_MAX_BYTES;
+        return arena_span(r->arena, buf_span(&b));
+}
+
+static Span first_text(Run *r, Span object, const char *const *names, size_t n) {
+        for (size_t i = 0; i < n; i++) {
+                Span t = text_of(r, json_member(object, span_of(names[i])));
+
+                if (t.p)
+                        return t;
+        }
+        return (Span){NULL, 0};
+}
+
+/* Did the step of that name ask this very target? Then its values are not the source's own. */
+static bool from_target(const Run *r, Span root, const Target *target) {
+        for (size_t i = 0; i < r->n_asked; i++)
+                if (span_eq(r->asked[i].step, root))
+                        return r->asked[i].target == target;
+        return false;
+}
+
+static void add(Run *r, Outcome *o, Span field, Span detail, const Program *mapping,
+                const Target *target) {
+        TraceOrigin origin[TRACE_MAX];
+        size_t n = mapping ? trace_field(program_text(mapping), field, r->arena, origin) : 0;
+        size_t before = o->n_errors;
+
+        for (size_t i = 0; i < n && o->n_errors < OUTCOME_ERRORS_MAX; i++)
+                if (!from_target(r, origin[i].root, target) && origin[i].pointer.n)
+                        o->errors[o->n_errors++] = (OutcomeError){origin[i].pointer, detail, field};
+        if (o->n_errors == before && o->n_errors < OUTCOME_ERRORS_MAX)
+                o->errors[o->n_errors++] = (OutcomeError){SPAN(""), detail, field};
+}
+
+static void read_one(Run *r, Span object, Outcome *o, const Program *mapping,
+                     const Target *target) {
+        Span field, message;
+
+        if (json_kind(object) != JSON_OBJECT)
+                return;
+        field = first_text(r, object, field_names, COUNT_OF(field_names));
+        message = first_text(r, object, message_names, COUNT_OF(message_names));
+        if (message.p && !o->message.p)
+                o->message = message;
+        if (field.p)
+                add(r, o, field, message.p ? message : SPAN(""), mapping, target);
+}
+
+/* {"email": ["is not valid", ...], ...} */
+static void read_by_field(Run *r, Span object, Outcome *o, const Program *mapping,
+                          const Target *target) {
+        Span key, value;
+
+        for (size_t pos = 0; json_next(object, &pos, &key, &value);) {
+                AUTO(buf_done)
+                Buf name = BUF(4096);
+                Span text = json_kind(value) == JSON_ARRAY ? json_element(value, 0) : value;
+
+                text = text_of(r, text);
+                if (!text.p || json_key_text(key, &name) < 0)
+                        continue;
+                Span field = arena_span(r->arena, buf_span(&name));
+                if (!field.p)
+                        return;
+                if (!o->message.p)
+                        o->message = text;
+                add(r, o, field, text, mapping, target);
+        }
+}
+
+void complaint_read(Run *r, Span body, const Program *mapping, const Target *target, Outcome *o) {
+        JsonFault fault;
+        Span errors, value, key;
+
+        if (body.n == 0 || json_check(body, JSON_KEYS_MAX, &fault) < 0 ||
+            json_kind(body) != JSON_OBJECT)
+                return;
+        o->message = first_text(r, body, message_names, COUNT_OF(message_names));
+        errors = json_member(body, SPAN("errors"));
+        if (!errors.p)
+                errors = json_member(body, SPAN("error"));
+        if (errors.p && json_kind(errors) == JSON_ARRAY) {
+                for (size_t pos = 0; json_next(errors, &pos, &key, &value);)
+                        read_one(r, value, o, mapping, target);
+        } else if (errors.p && json_kind(errors) == JSON_OBJECT) {
+                read_by_field(r, errors, o, mapping, target);
+        }
+        if (o->n_errors == 0)
+                read_one(r, body, o, mapping, target);
+}

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What the steps that call share: the address, the body, and what the answer means. */
+#pragma once
+
+#include "flow/step.h"
+
+/* `missing: {fail: 404, message: '...'}`; by default a 404 with a plain sentence. */
+typedef struct Missing Missing;
+struct Missing {
+        int64_t status;
+        Expr message;
+        bool as_null; /* `missing: null`: the step gives null and the flow goes on */
+        Template text;
+};
+
+MUST_CHECK int missing_prepare(StepBuild *b, const Node *node, Missing *ret);
+/* The entity is not there: fails the run, or goes on with null. */
+void missing_run(Run *r, const Missing *m, const Target *target);
+
+/* Fills the template of the address and calls; `then` hears a 2xx or 404 answer, everything else
+ * has failed the run. r->call's method, body, content_type must be set before. */
+void exchange_start(Run *r, const Address *to, void (*then)(Run *r, const ClientAnswer *a));
+/* For steps that sent something: `mapping` made the body (NULL for none). Call before
+ * exchange_start; forgotten after it. */
+void exchange_mapping(Run *r, const Program *mapping);
+/* The answer's JSON, copied to the run's arena; false when the run has failed: no JSON. An empty
+ * body gives null when `may_be_empty`. */
+bool exchange_json(Run *r, const ClientAnswer *a, bool may_be_empty, Span *ret);

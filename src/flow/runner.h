@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The runner of one loop for one snapshot: starts runs, keeps their deadlines, lets calls wait
+ * for the limits of their connections. A reload makes a new runner; the old one ends with its
+ * last run. */
+#pragma once
+
+#include "flow/hub.h"
+#include "flow/run.h"
+
+typedef struct RunnerHost {
+        void *self;
+        /* A run has ended: the outcome is lent, the result's attempt too. The run is gone after. */
+        void (*ended)(void *self, Job *job, const JobResult *result, const Outcome *o);
+} RunnerHost;
+
+/* The calls that wait for one connection's limit. */
+typedef struct CallQueue {
+        List waiting; /* for a permit in use */
+        Heap paced;   /* for the rate; due in microseconds */
+        Secret token; /* OAuth2: what this loop knows */
+        int64_t token_until_ms;
+} CallQueue;
+
+struct Runner {
+        Link link; /* in the hub */
+        Hub *hub;
+        Snapshot *snapshot;
+        Map *map;
+        RunnerHost host;
+        List runs;
+        Heap deadlines;
+        uv_timer_t timer;
+        CallQueue *queues; /* as Snapshot.targets */
+        bool retired, closing;
+        void (*closed)(void *arg);
+        void *closed_arg;
+        unsigned handles;
+};
+
+MUST_CHECK int runner_new(Hub *hub, Snapshot *s, const RunnerHost *host, Runner **ret, Err *e);
+/* Begins a run of the job; `until_ms` (monotonic) bounds it. The flow must be of the snapshot. */
+void runner_start(Runner *r, Job *job, const Flow *flow, int64_t until_ms);
+/* No new runs come; it closes itself when the last one has ended. */
+void runner_retire(Runner *r, void (*closed)(void *arg), void *arg);
+/* Permits may be free: looks through the queues. */
+void runner_poke(Runner *r);
+/* Deadlines or paces have changed: sets the timer anew. */
+void runner_set_timer(Runner *r);
+/* Called by the run at its end. */
+void runner_run_gone(Runner *r, Run *run);

@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What the steps that write share: a body made by an expression, sent, and remembered for the
+ * message that a person reads. */
+#pragma once
+
+#include "flow/exchange.h"
+
+/* Sends `body` (.p NULL for none) made by `mapping`. The step's value is the answer's JSON, null
+ * when it has no body. `writes`: it counts as a change at the target. */
+void send_start(Run *r, const char *method, const Address *to, Span body, const Program *mapping,
+                const char *content_type, bool writes);

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * post: send a new entity or a message. */
+#include "flow/send.h"
+
+typedef struct PostOptions {
+        Expr post, body;
+        Address to;
+        const Program *body_program[1];
+} PostOptions;
+
+static const Option options[] = {
+        {.name = "post",
+         .type = OPTION_TEMPLATE,
+         .offset = offsetof(PostOptions, post),
+         .required = true,
+         .help = "Where to: connection:/path with holes."},
+        {.name = "body",
+         .type = OPTION_EXPR,
+         .offset = offsetof(PostOptions, body),
+         .fallback = ".event",
+         .help = "A jq expression that gives the JSON to send; the event by default."},
+};
+
+static int prepare(StepBuild *b, void *into) {
+        PostOptions *o = into;
+        Program *p = NULL;
+        int r = build_address(b, &o->post, &o->to);
+
+        if (build_program(b, &o->body, &p) < 0)
+                r = -EINVAL;
+        o->body_program[0] = p;
+        return r;
+}
+
+static void on_body(Run *r) {
+        const PostOptions *o = r->current->options;
+        Span body = r->evaluation.values[0];
+
+        send_start(r, "POST", &o->to, body.p ? body : SPAN("null"), o->body_program[0],
+                   "application/json", true);
+}
+
+static void run(Run *r, const Step *s) {
+        const PostOptions *o = s->options;
+
+        run_evaluate(r, o->body_program, 1, on_body);
+}
+
+const StepKind step_post = {
+        .name = "post",
+        .help = "Sends JSON to a connection by POST.",
+        .options = options,
+        .n_options = COUNT_OF(options),
+        .size = sizeof(PostOptions),
+        .prepare = prepare,
+        .run = run,
+};

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * request: any call that the other steps have no name for. */
+#include "flow/send.h"
+
+typedef struct RequestOptions {
+        Expr request, body;
+        int method;
+        Address to;
+        const Program *body_program[1];
+} RequestOptions;
+
+static const char *const methods[] = {"GET", "POST", "PUT", "PATCH", "DELETE", NULL};
+
+static const Option options[] = {
+        {.name = "request",
+         .type = OPTION_TEMPLATE,
+         .offset = offsetof(RequestOptions, request),
+         .required = true,
+         .help = "Where to: connection:/path with holes."},
+        {.name = "method",
+         .type = OPTION_CHOICE,
+         .offset = offsetof(RequestOptions, method),
+         .fallback = "GET",
+         .choices = methods,
+         .help = "The HTTP method."},
+        {.name = "body",
+         .type = OPTION_EXPR,
+         .offset = offsetof(RequestOptions, body),
+         .help = "A jq expression that gives the JSON to send; no body by default."},
+};
+
+static int prepare(StepBuild *b, void *into) {
+        RequestOptions *o = into;
+        Program *p = NULL;
+        int r = build_address(b, &o->request, &o->to);
+
+        if (build_program(b, &o->body, &p) < 0)
+                r = -EINVAL;
+        o->body_program[0] = p;
+        return r;
+}
+
+static void on_body(Run *r) {
+        const RequestOptions *o = r->current->options;
+
+        send_start(r, methods[o->method], &o->to, r->evaluation.values[0], o->body_program[0],
+                   "application/json", o->method != 0);
+}
+
+static void run(Run *r, const Step *s) {
+        const RequestOptions *o = s->options;
+
+        run_evaluate(r, o->body_program, 1, on_body);
+}
+
+const StepKind step_request = {
+        .name = "request",
+        .help = "Calls a connection by any method.",
+        .options = options,
+        .n_options = COUNT_OF(options),
+        .size = sizeof(RequestOptions),
+        .prepare = prepare,
+        .run = run,
+};

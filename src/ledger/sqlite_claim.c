@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Claims: jobs that came due, and queued ones that nobody holds. A claim looks at a bounded number
+ * of index entries; many may belong to other shards, so each shard remembers what it need not look
+ * at again. Memory may only know too little: whatever adds a job that a cursor has passed puts the
+ * cursor back, also when its transaction fails. */
+#include "ledger/store_sqlite.h"
+
+typedef struct Found {
+        int64_t id;
+        bool is_recovered; /* held by an earlier start of this process: it may have been running */
+} Found;
+
+static ClaimCursor *cursor_of(Sqlite *s, unsigned shard) {
+        return s->shards ? &s->cursors[shard % s->shards] : NULL;
+}
+
+void sqlite_claim_waiting(Sqlite *s, unsigned shard, int64_t due_ms) {
+        ClaimCursor *c = cursor_of(s, shard);
+
+        if (c && due_ms < c->due_from)
+                c->due_from = due_ms;
+}
+
+void sqlite_claim_free(Sqlite *s, unsigned shard, int64_t id) {
+        ClaimCursor *c = cursor_of(s, shard);
+
+        if (c && id <= c->free_to)
+                c->free_to = id - 1;
+        if (c && c->free_to < c->free_from)
+                c->free_from = c->free_to;
+}
+
+static void use_shards(Sqlite *s, unsigned shards) {
+        if (s->shards == shards)
+                return;
+        must(shards > 0 && shards <= SHARDS_MAX);
+        s->shards = shards;
+        for (unsigned i = 0; i < shards; i++)
+                s->cursors[i] = (ClaimCursor){.due_from = INT64_MIN};
+}
+
+static int find_due(Sqlite *s, const ClaimAsk *ask, Found *found, Claim *ret, Err *e) {
+        ClaimCursor *c = &s->cursors[ask->shard];
+        sqlite3_stmt *st = NULL;
+        size_t looked = 0;
+        int64_t due = c->due_from;
+        int r;
+
+        ret->next_due_ms = c->due_from;
+        if (c->due_from == INT64_MAX)
+                return 0;
+        r = sqlite_get(s, SQL_CLAIM_DUE, &st, e);
+        if (r < 0)
+                return r;
+        bind_int(st, 1, c->due_from);
+        while ((r = sqlite_row(s, st, e, "look for due jobs")) > 0) {
+                due = sqlite3_column_int64(st, 2);
+                if (looked++ == SCAN_MAX)
+                        break;
+                if ((unsigned)sqlite3_column_int(st, 1) % ask->shards != ask->shard)
+                        continue;
+                if (due > ask->now_ms || ret->n == ask->max)
+                        break;
+                found[ret->n++] = (Found){.id = sqlite3_column_int64(st, 0)};
+        }
+        if (r < 0)
+                return r;
+        ret->next_due_ms = r == 0 ? INT64_MAX : due;
+        ret->more = r > 0 && due <= ask->now_ms;
+        sqlite3_reset(st);
+        return 0;
+}
+
+static int find_free(Sqlite *s, const ClaimAsk *ask, Found *found, Claim *ret, int64_t *ret_to,
+                     Err *e) {
+        ClaimCursor *c = &s->cursors[ask->shard];
+        sqlite3_stmt *st = NULL;
+        size_t looked = 0;
+        int r = sqlite_get(s, SQL_CLAIM_QUEUED, &st, e);
+
+        if (r < 0)
+                return r;
+        if (ask->after_id < c->free_from || ask->after_id > c->free_to)
+                c->free_from = c->free_to = ask->after_id;
+        *ret_to = c->free_to;
+        bind_int(st, 1, c->free_to);
+        while ((r = sqlite_row(s, st, e, "look for free jobs")) > 0) {
+                int64_t id = sqlite3_column_int64(st, 0), holder = sqlite3_column_int64(st, 2);
+
+                if (ret->n == ask->max || looked++ == SCAN_MAX) {
+                        ret->more = true;
+                        break;
+                }
+                *ret_to = id;
+                if ((unsigned)sqlite3_column_int(st, 1) % ask->shards != ask->shard ||
+                    holder == s->holder)
+                        continue;
+                found[ret->n++] = (Found){.id = id, .is_recovered = holder != 0};
+        }
+        if (r > 0)
+                sqlite3_reset(st);
+        return r < 0 ? r : 0;
+}
+
+void sqlite_event_row(sqlite3_stmt *st, int at, Event *ret) {
+        memset(ret, 0, sizeof *ret);
+        ret->id = sqlite3_column_int64(st, at);
+        ret->received_ms = sqlite3_column_int64(st, at + 1);
+        ret->time_ms = sqlite3_column_int64(st, at + 2);
+        ret->source = column_span(st, at + 3);
+        ret->type = column_span(st, at + 4);
+        ret->subject = column_span(st, at + 5);
+        ret->content_type = column_span(st, at + 6);
+        ret->trace = column_span(st, at + 7);
+        ret->key = column_span(st, at + 8);
+        ret->body = column_span(st, at + 9);
+}
+
+/* Jobs of one event that are claimed together share it. */
+static int load(Sqlite *s, int64_t id, const Job *before, Job **ret, Err *e) {
+        sqlite3_stmt *st = NULL;
+        Event parts;
+        int r = sqlite_get(s, SQL_CLAIM_LOAD, &st, e);
+
+        if (r < 0)
+                return r;
+        bind_int(st, 1, id);
+        r = sqlite_row(s, st, e, "load a job");
+        if (r < 0)
+                return r;
+        if (r == 0)
+                return FAIL(e, -EBADMSG, "ledger %s: job %" PRId64 " has lost its event", s->path,
+                            id);
+        sqlite_event_row(st, 3, &parts);
+        bool is_shared = before && before->event->id == parts.id;
+        Event *event = is_shared ? event_ref(before->event) : event_new(&parts);
+        *ret = job_new(id, event, column_span(st, 2), (uint64_t)sqlite3_column_int64(st, 1));
+        event_unref(event);
+        (*ret)->attempts = (unsigned)sqlite3_column_int64(st, 0);
+        sqlite3_reset(st);
+        return 0;
+}
+
+/* The row says from now on that this process has the job. */
+static int hold(Sqlite *s, Job *j, const Found *f, int64_t now_ms, Err *e) {
+        sqlite3_stmt *st = NULL;
+        int r = sqlite_get(s, SQL_CLAIM_HOLD, &st, e);
+
+        if (r < 0)
+                return r;
+        if (f->is_recovered) {
+                Attempt unknown = {
+                        .number = ++j->attempts,
+                        .started_ms = now_ms,
+                        .code = SPAN("unknown"),
+                        .message =
+                                SPAN("the process ended while this attempt may have been running"),
+                };
+
+                r = sqlite_attempt_add(s, j->id, &unknown, e);
+                if (r < 0)
+                        return r;
+        }
+        bind_int(st, 1, j->id);
+        bind_int(st, 2, j->attempts);
+        r = sqlite_run(s, st, e, "hold a job");
+        if (r == 0)
+                r = sqlite_get(s, SQL_ASIDE_HOLD, &st, e);
+        if (r < 0)
+                return r;
+        bind_int(st, 1, j->id);
+        bind_int(st, 2, s->holder);
+        return sqlite_run(s, st, e, "hold a job");
+}
+
+static int by_id(const void *a, const void *b) {
+        const Found *x = a, *y = b;
+
+        return x->id < y->id ? -1 : x->id > y->id;
+}
+
+static size_t bytes_of(const Event *e) {
+        return sizeof *e + e->body.n + e->subject.n + e->type.n + e->key.n;
+}
+
+/* Takes found jobs until all are loaded or they are too large together. */
+static int take(Sqlite *s, const ClaimAsk *ask, const Found *found, size_t n, Claim *ret, Err *e) {
+        size_t bytes = 0;
+        int r = 0;
+
+        for (ret->n = 0; r == 0 && ret->n < n && bytes < CLAIM_MAX_BYTES; ret->n++) {
+                const Job *before = ret->n ? ret->jobs[ret->n - 1] : NULL;
+                Job **j = &ret->jobs[ret->n];
+
+                r = load(s, found[ret->n].id, before, j, e);
+                if (r < 0)
+                        break;
+                bytes += before && before->event == (*j)->event ? 0 : bytes_of((*j)->event);
+                r = hold(s, *j, &found[ret->n], ask->now_ms, e);
+        }
+        return r;
+}
+
+static void claim_done(Claim *c) {
+        for (size_t i = 0; c->jobs && i < c->n; i++)
+                job_free(c->jobs[i]);
+        free(c->jobs);
+        *c = (Claim){.next_due_ms = INT64_MAX};
+}
+
+int sqlite_claim(Store *store, const ClaimAsk *ask, Claim *ret, Err *e) {
+        Sqlite *s = sqlite_of(store);
+        AUTO(freep)
+        Found *found = must_alloc((ask->max + 1) * sizeof *found);
+        int64_t free_to = 0;
+        int r;
+
+        must(ask->shard < ask->shards && ask->max > 0);
+        use_shards(s, ask->shards);
+        *ret = (Claim){.next_due_ms = INT64_MAX};
+        ClaimCursor *c = &s->cursors[ask->shard];
+        r = find_due(s, ask, found, ret, e);
+        if (r == 0 && ask->queued)
+                r = find_free(s, ask, found, ret, &free_to, e);
+        if (r < 0)
+                return r;
+        size_t n = ret->n;
+        if (n > 0) {
+                /* Several jobs of a lane reach the engine in their order. */
+                qsort(found, n, sizeof *found, by_id);
+                ret->jobs = must_alloc(n * sizeof(Job *));
+                r = sqlite_begin(s, e);
+                if (r == 0) {
+                        r = take(s, ask, found, n, ret, e);
+                        r = r < 0 ? sqlite_rollback(s, r) : sqlite_commit(s, e);
+                }
+                if (r < 0) {
+                        claim_done(ret);
+                        return r;
+                }
+        }
+        if (ret->n < n) {
+                /* Too large together: what was found and not taken is found again. */
+                ret->more = true;
+                ret->next_due_ms = c->due_from > INT64_MIN ? c->due_from : ask->now_ms;
+                return 0;
+        }
+        c->due_from = ret->next_due_ms;
+        if (ask->queued)
+                c->free_to = free_to;
+        return 0;
+}

@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Every statement that the store runs, prepared when first used and kept, and the few calls
+ * through which the other files use the library. */
+#include "ledger/store_sqlite.h"
+
+#define EVENT_COLUMNS                                                                              \
+        "e.id, e.received_ms, e.time_ms, n.name, e.type, e.subject, e.content_type, e.trace, "     \
+        "e.key, e.body"
+#define LISTING_COLUMNS                                                                            \
+        "e.id, e.received_ms, e.time_ms, n.name, e.type, e.subject, e.content_type, e.trace, "     \
+        "e.key, x'', e.first_job, e.last_job"
+/* Word for word as in the index aside_lane: so SQLite sees that it serves. */
+#define IN_LANE "lane = ?1 AND lane <> 0 AND (state IN (1, 2) OR (state = 0 AND holder = 0))"
+
+static const char *const texts[SQL_STATEMENTS] = {
+        [SQL_BEGIN] = "BEGIN IMMEDIATE",
+        [SQL_COMMIT] = "COMMIT",
+        [SQL_ROLLBACK] = "ROLLBACK",
+        [SQL_EVENT_ADD] = "INSERT INTO events(id, received_ms, time_ms, source, first_job,"
+                          " last_job, type, subject, content_type, trace, key, body)"
+                          " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+        [SQL_JOB_ADD] = "INSERT INTO jobs(id, event, target, state, attempts, due_ms, lane, shard)"
+                        " VALUES(?1, ?2, ?3, ?4, 0, 0, ?5, ?6)",
+        [SQL_JOB_SETTLE] = "UPDATE jobs SET state = ?2, attempts = ?3, due_ms = ?4 WHERE id = ?1",
+        [SQL_ASIDE_PUT] = "INSERT OR REPLACE INTO aside(job, event, state, due_ms, lane, shard,"
+                          " holder) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        [SQL_ASIDE_HAS] = "SELECT 1 FROM aside WHERE job BETWEEN ?1 AND ?2 LIMIT 1",
+        [SQL_ASIDE_DROP] = "DELETE FROM aside WHERE job = ?1",
+        [SQL_ATTEMPT_ADD] = "INSERT OR REPLACE INTO attempts(job, number, started_ms, took_us,"
+                            " status, code, message, detail) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7,"
+                            " ?8)",
+        [SQL_ANSWER_ADD] = "INSERT OR IGNORE INTO answers(event, status, content_type, body)"
+                           " SELECT ?1, ?2, ?3, ?4 WHERE EXISTS"
+                           " (SELECT 1 FROM events WHERE id = ?1)",
+        [SQL_ANSWER_GET] = "SELECT status, content_type, body FROM answers WHERE event = ?1",
+        [SQL_LANE_BUSY] =
+                "SELECT 1 FROM aside INDEXED BY aside_lane WHERE " IN_LANE " AND job < ?2 LIMIT 1",
+        [SQL_LANE_FIRST] =
+                "SELECT job, state, shard FROM aside INDEXED BY aside_lane WHERE " IN_LANE
+                " ORDER BY job LIMIT 1",
+        [SQL_JOB_WAKE] = "UPDATE jobs SET state = 1, due_ms = ?2 WHERE id = ?1",
+        [SQL_ASIDE_WAKE] = "UPDATE aside SET state = 1, due_ms = ?2 WHERE job = ?1",
+        [SQL_NAME_GET] = "SELECT id FROM names WHERE name = ?1",
+        [SQL_NAME_ADD] = "INSERT INTO names(name) VALUES(?1)",
+        [SQL_META_GET] = "SELECT value FROM meta WHERE name = ?1",
+        [SQL_META_SET] = "INSERT OR REPLACE INTO meta(name, value) VALUES(?1, ?2)",
+        [SQL_LIST_RUNNING] =
+                "INSERT OR IGNORE INTO aside(job, event, state, due_ms, lane, shard, holder)"
+                " SELECT id, event, 0, due_ms, lane, shard, ?3 FROM jobs"
+                " WHERE id > ?1 AND id <= ?2 AND state = 0",
+        [SQL_KEY_ADD] = "INSERT INTO keys(id, hash, event, body, received_ms)"
+                        " VALUES(?1, ?2, ?3, ?4, ?5)",
+        [SQL_KEY_BLOCK] = "SELECT hash, event, body, received_ms FROM keys"
+                          " WHERE id >= ?1 AND id < ?2 ORDER BY id DESC",
+        [SQL_KEY_SCAN] = "SELECT id, hash, received_ms FROM keys WHERE id >= ?1 AND id < ?2",
+        [SQL_KEY_DROP] = "DELETE FROM keys WHERE id >= ?1 AND id < ?2",
+        [SQL_GENERATION_SET] = "INSERT OR REPLACE INTO key_filters(generation, newest_ms, keys,"
+                               " filter) VALUES(?1, ?2, ?3, ?4)",
+        [SQL_GENERATION_GET] = "SELECT newest_ms, keys, filter FROM key_filters"
+                               " WHERE generation = ?1",
+        [SQL_GENERATION_DROP] = "DELETE FROM key_filters WHERE generation < ?1",
+        [SQL_CLAIM_DUE] = "SELECT job, shard, due_ms FROM aside INDEXED BY aside_due"
+                          " WHERE state = 1 AND due_ms >= ?1 ORDER BY due_ms, job",
+        [SQL_CLAIM_QUEUED] = "SELECT job, shard, holder FROM aside INDEXED BY aside_queued"
+                             " WHERE state = 0 AND job > ?1 ORDER BY job",
+        [SQL_CLAIM_LOAD] = "SELECT j.attempts, j.lane, t.name, " EVENT_COLUMNS
+                           " FROM jobs j CROSS JOIN events e ON e.id = j.event"
+                           " CROSS JOIN names n ON n.id = e.source"
+                           " CROSS JOIN names t ON t.id = j.target WHERE j.id = ?1",
+        [SQL_CLAIM_HOLD] = "UPDATE jobs SET state = 0, attempts = ?2 WHERE id = ?1",
+        [SQL_ASIDE_HOLD] = "UPDATE aside SET state = 0, holder = ?2 WHERE job = ?1",
+        [SQL_TRIM_SCAN] = "SELECT id, received_ms, first_job, last_job, length(body) FROM events"
+                          " WHERE id > ?1 ORDER BY id",
+        [SQL_TRIM_OPEN] = "SELECT 1 FROM jobs WHERE id BETWEEN ?1 AND ?2 AND event = ?3"
+                          " AND state < 3 LIMIT 1",
+        [SQL_TRIM_ATTEMPTS] = "DELETE FROM attempts WHERE job IN (SELECT id FROM jobs"
+                              " WHERE id BETWEEN ?1 AND ?2 AND event = ?3)",
+        [SQL_TRIM_ASIDE] = "DELETE FROM aside WHERE job BETWEEN ?1 AND ?2 AND event = ?3",
+        [SQL_TRIM_JOBS] = "DELETE FROM jobs WHERE id BETWEEN ?1 AND ?2 AND event = ?3",
+        [SQL_TRIM_ANSWER] = "DELETE FROM answers WHERE event = ?1",
+        [SQL_TRIM_EVENT] = "DELETE FROM events WHERE id = ?1",
+        [SQL_PAGES] = "PRAGMA page_count",
+        [SQL_PAGES_FREE] = "PRAGMA freelist_count",
+        [SQL_EVENT_GET] = "SELECT " EVENT_COLUMNS ", e.first_job, e.last_job FROM events e"
+                          " CROSS JOIN names n ON n.id = e.source WHERE e.id = ?1",
+        [SQL_EVENT_HEAD] = "SELECT " LISTING_COLUMNS " FROM events e"
+                           " CROSS JOIN names n ON n.id = e.source WHERE e.id = ?1",
+        [SQL_EVENT_JOBS] = "SELECT j.id, n.name, j.state, j.attempts, j.due_ms FROM jobs j"
+                           " CROSS JOIN names n ON n.id = j.target"
+                           " WHERE j.id BETWEEN ?1 AND ?2 AND j.event = ?3 ORDER BY j.id",
+        [SQL_EVENT_ATTEMPTS] = "SELECT number, started_ms, took_us, status, code, message, detail"
+                               " FROM attempts WHERE job = ?1 ORDER BY number DESC LIMIT ?2",
+        [SQL_PAGE_WALK] = "SELECT " LISTING_COLUMNS " FROM events e"
+                          " CROSS JOIN names n ON n.id = e.source WHERE e.id < ?1"
+                          " ORDER BY e.id DESC",
+        [SQL_PAGE_BY_STATE] = "SELECT DISTINCT event FROM aside INDEXED BY aside_by_state"
+                              " WHERE state IN (1, 2, 4) AND state = ?2 AND event < ?1"
+                              " ORDER BY event DESC",
+        [SQL_COUNT_STATE] = "SELECT count(*) FROM aside INDEXED BY aside_by_state"
+                            " WHERE state IN (1, 2, 4) AND state = ?1",
+        [SQL_OLDEST] = "SELECT received_ms FROM events ORDER BY id LIMIT 1",
+};
+
+static int code_of(int rc) {
+        switch (rc & 0xff) {
+        case SQLITE_FULL:
+                return -ENOSPC;
+        case SQLITE_BUSY:
+        case SQLITE_LOCKED:
+                return -EAGAIN;
+        case SQLITE_NOMEM:
+                return -ENOMEM;
+        case SQLITE_CORRUPT:
+        case SQLITE_NOTADB:
+                return -EBADMSG;
+        case SQLITE_READONLY:
+                return -EROFS;
+        case SQLITE_PERM:
+                return -EACCES;
+        case SQLITE_INTERRUPT:
+                return -ETIMEDOUT;
+        default:
+                return -EIO;
+        }
+}
+
+int sqlite_fail(Sqlite *s, int rc, Err *e, const char *what) {
+        return FAIL(e, code_of(rc), "ledger %s: cannot %s: %s (%d)", s->path, what,
+                    s->db ? sqlite3_errmsg(s->db) : sqlite3_errstr(rc), rc);
+}
+
+int sqlite_get(Sqlite *s, StatementName name, sqlite3_stmt **ret, Err *e) {
+        sqlite3_stmt **st = &s->statements[name];
+
+        if (!*st) {
+                int rc = sqlite3_prepare_v3(s->db, texts[name], -1, SQLITE_PREPARE_PERSISTENT, st,
+                                            NULL);
+                if (rc != SQLITE_OK)
+                        return sqlite_fail(s, rc, e, "prepare a statement");
+        }
+        *ret = *st;
+        return 0;
+}
+
+/* Binding numbers and borrowed bytes allocates nothing, so it fails only by our own mistake. */
+void bind_int(sqlite3_stmt *st, int at, int64_t v) {
+        must(sqlite3_bind_int64(st, at, v) == SQLITE_OK);
+}
+
+void bind_text(sqlite3_stmt *st, int at, Span v) {
+        must(sqlite3_bind_text64(st, at, v.n ? v.p : "", v.n, SQLITE_STATIC, SQLITE_UTF8) ==
+             SQLITE_OK);
+}
+
+void bind_blob(sqlite3_stmt *st, int at, Span v) {
+        must(sqlite3_bind_blob64(st, at, v.n ? v.p : "", v.n, SQLITE_STATIC) == SQLITE_OK);
+}
+
+Span column_span(sqlite3_stmt *st, int at) {
+        const void *p = sqlite3_column_blob(st, at);
+
+        return (Span){p ? p : "", (size_t)sqlite3_column_bytes(st, at)};
+}
+
+int sqlite_run(Sqlite *s, sqlite3_stmt *st, Err *e, const char *what) {
+        int rc = sqlite3_step(st);
+        int r = rc == SQLITE_DONE ? 0 : sqlite_fail(s, rc, e, what);
+
+        sqlite3_reset(st);
+        return r;
+}
+
+int sqlite_row(Sqlite *s, sqlite3_stmt *st, Err *e, const char *what) {
+        int rc = sqlite3_step(st);
+
+        if (rc == SQLITE_ROW)
+                return 1;
+        int r = rc == SQLITE_DONE ? 0 : sqlite_fail(s, rc, e, what);
+        sqlite3_reset(st);
+        return r;
+}
+
+int sqlite_exec(Sqlite *s, const char *sql, Err *e, const char *what) {
+        int rc = sqlite3_exec(s->db, sql, NULL, NULL, NULL);
+
+        return rc == SQLITE_OK ? 0 : sqlite_fail(s, rc, e, what);
+}
+
+int sqlite_meta_get(Sqlite *s, const char *name, int64_t *ret, Err *e) {
+        sqlite3_stmt *st = NULL;
+        int r = sqlite_get(s, SQL_META_GET, &st, e);
+
+        if (r < 0)
+                return r;
+        bind_text(st, 1, span_of(name));
+        r = sqlite_row(s, st, e, "read the meta table");
+        if (r > 0)
+                *ret = sqlite3_column_int64(st, 0);
+        sqlite3_reset(st);
+        return r < 0 ? r : 0;
+}
+
+int sqlite_meta_set(Sqlite *s, const char *name, int64_t value, Err *e) {
+        sqlite3_stmt *st = NULL;
+        int r = sqlite_get(s, SQL_META_SET, &st, e);
+
+        if (r < 0)
+                return r;
+        bind_text(st, 1, span_of(name));
+        bind_int(st, 2, value);
+        return sqlite_run(s, st, e, "write the meta table");
+}

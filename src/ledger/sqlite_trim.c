@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Retention: old events go with their jobs, attempts and answers, a bounded slice per call, never
+ * one with an unfinished job. Events are looked at in the order of ids, which is the order of
+ * their arrival but for moments. A cursor in memory passes those that must stay, and goes back to
+ * the start when it meets one that is young: what was unfinished then may be finished now. */
+#include "ledger/store_sqlite.h"
+
+enum { LOOK_MAX_PER_EVENT = 4, EVENT_ROWS_BYTES = 300 /* jobs, attempts: about */ };
+
+typedef struct Old {
+        int64_t id, first_job, last_job;
+} Old;
+
+static int pages(Sqlite *s, StatementName name, int64_t *ret, Err *e) {
+        sqlite3_stmt *st = NULL;
+        int r = sqlite_get(s, name, &st, e);
+
+        if (r == 0)
+                r = sqlite_row(s, st, e, "measure the file");
+        if (r < 0)
+                return r;
+        *ret = sqlite3_column_int64(st, 0);
+        sqlite3_reset(st);
+        return 0;
+}
+
+/* What is used; free pages inside the file count as free. */
+int sqlite_bytes(Sqlite *s, int64_t *ret, Err *e) {
+        int64_t all = 0, unused = 0;
+        int r = pages(s, SQL_PAGES, &all, e);
+
+        if (r == 0)
+                r = pages(s, SQL_PAGES_FREE, &unused, e);
+        if (r == 0)
+                *ret = (all - unused) * SQLITE_PAGE_BYTES;
+        return r;
+}
+
+/* 1 when a job of the event is not finished. */
+static int is_open(Sqlite *s, const Old *old, Err *e) {
+        sqlite3_stmt *st = NULL;
+        int r = sqlite_get(s, SQL_TRIM_OPEN, &st, e);
+
+        if (r < 0 || old->first_job == 0)
+                return r;
+        bind_int(st, 1, old->first_job);
+        bind_int(st, 2, old->last_job);
+        bind_int(st, 3, old->id);
+        r = sqlite_row(s, st, e, "look for unfinished jobs");
+        if (r > 0)
+                sqlite3_reset(st);
+        return r;
+}
+
+static int run_with(Sqlite *s, StatementName name, const Old *old, bool by_jobs, Err *e) {
+        sqlite3_stmt *st = NULL;
+        int r = sqlite_get(s, name, &st, e);
+
+        if (r < 0)
+                return r;
+        bind_int(st, 1, by_jobs ? old->first_job : old->id);
+        if (by_jobs) {
+                bind_int(st, 2, old->last_job);
+                bind_int(st, 3, old->id);
+        }
+        return sqlite_run(s, st, e, "trim an event");
+}
+
+static int drop(Sqlite *s, const Old *old, Err *e) {
+        int r = 0;
+
+        if (old->first_job) {
+                r = sqlite_aside_has(s, old->first_job, old->last_job, e);
+                if (r > 0)
+                        r = run_with(s, SQL_TRIM_ASIDE, old, true, e);
+                if (r == 0)
+                        r = run_with(s, SQL_TRIM_ATTEMPTS, old, true, e);
+                if (r == 0)
+                        r = run_with(s, SQL_TRIM_JOBS, old, true, e);
+        }
+        if (r == 0)
+                r = run_with(s, SQL_TRIM_ANSWER, old, false, e);
+        if (r == 0)
+                r = run_with(s, SQL_TRIM_EVENT, old, false, e);
+        s->events_delta--;
+        return r;
+}
+
+/* Fills `olds` with what may go. */
+static int choose(Sqlite *s, const TrimRule *rule, int64_t excess, Old *olds, size_t *ret_n,
+                  Err *e) {
+        size_t n = 0, looked = 0;
+        sqlite3_stmt *st = NULL;
+        bool is_end = true;
+        int r = sqlite_get(s, SQL_TRIM_SCAN, &st, e);
+
+        if (r < 0)
+                return r;
+        bind_int(st, 1, s->trim_after);
+        while ((r = sqlite_row(s, st, e, "look for old events")) > 0) {
+                Old old = {sqlite3_column_int64(st, 0), sqlite3_column_int64(st, 2),
+                           sqlite3_column_int64(st, 3)};
+
+                if (sqlite3_column_int64(st, 1) >= rule->before_ms && excess <= 0)
+                        break;
+                if (n == rule->max || looked++ == rule->max * LOOK_MAX_PER_EVENT) {
+                        is_end = false;
+                        break;
+                }
+                r = is_open(s, &old, e);
+                if (r < 0)
+                        break;
+                s->trim_after = old.id;
+                if (r > 0)
+                        continue;
+                olds[n++] = old;
+                excess -= sqlite3_column_int64(st, 4) + EVENT_ROWS_BYTES;
+        }
+        sqlite3_reset(st);
+        if (is_end)
+                s->trim_after = 0;
+        *ret_n = n;
+        return r < 0 ? r : 0;
+}
+
+int sqlite_trim(Store *store, const TrimRule *rule, size_t *ret_trimmed, Err *e) {
+        Sqlite *s = sqlite_of(store);
+        AUTO(freep)
+        Old *olds = NULL;
+        int64_t excess = 0;
+        size_t n = 0;
+        int r;
+
+        must(rule->max > 0);
+        if (rule->bytes_max > 0) {
+                r = sqlite_bytes(s, &excess, e);
+                if (r < 0)
+                        return r;
+                excess -= rule->bytes_max;
+        }
+        olds = must_alloc(rule->max * sizeof *olds);
+        r = choose(s, rule, excess, olds, &n, e);
+        if (r < 0)
+                return r;
+        if (n > 0) {
+                r = sqlite_begin(s, e);
+                if (r < 0)
+                        return r;
+                for (size_t i = 0; r == 0 && i < n; i++)
+                        r = drop(s, &olds[i], e);
+                if (r == 0)
+                        r = sqlite_mark_totals(s, e);
+                r = r < 0 ? sqlite_rollback(s, r) : sqlite_commit(s, e);
+                if (r < 0) {
+                        s->trim_after = 0;
+                        return r;
+                }
+        }
+        *ret_trimmed = n;
+        return 0;
+}

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The store without a disk, from inside: lists and tables under one lock, which the reader shares.
+ * For simulations and tests: what it holds ends with it. */
+#pragma once
+
+#include "base/table.h"
+#include "ledger/store.h"
+#include "ledger/view.h"
+
+#include <pthread.h>
+
+enum { MEMORY_ROWS_MAX = 1 << 22 };
+
+typedef struct MemoryJob {
+        Link link; /* on `open` while unfinished, in the order of ids */
+        struct MemoryEvent *event;
+        int64_t id, due_ms;
+        uint64_t lane;
+        char *target;
+        JobState state;
+        unsigned n_attempts;
+        uint8_t shard;
+        bool is_free;      /* queued, and nobody holds it */
+        Attempt *attempts; /* their spans are one allocation, at .code.p */
+        size_t n_listed;
+} MemoryJob;
+
+typedef struct MemoryEvent {
+        Link link; /* in the order of ids */
+        Event *event;
+        MemoryJob *jobs;
+        size_t n_jobs, bytes;
+        bool has_answer;
+        int answer_status;
+        char *answer; /* type, then body */
+        size_t answer_type_n, answer_body_n;
+} MemoryEvent;
+
+typedef struct MemoryKey {
+        Link link; /* in the order of arrival */
+        int64_t event, received_ms;
+        uint64_t body;
+        size_t n;
+        char key[];
+} MemoryKey;
+
+typedef struct Memory {
+        Store store;
+        struct Memory *writer; /* itself, or whom this reader reads */
+        pthread_mutex_t lock;
+        List events, open, keys;
+        Table *events_by_id, *jobs_by_id, *by_key;
+        int64_t once_ms, bytes_max, last_id;
+        size_t bytes;
+        unsigned char secret[32];
+} Memory;
+
+static inline Memory *memory_of(Store *s) {
+        return CONTAINER_OF(s, Memory, store);
+}
+
+MUST_CHECK int memory_find_event(Store *s, int64_t id, EventView **ret, Err *e);
+MUST_CHECK int memory_list_events(Store *s, const struct EventQuery *q, EventPage **ret, Err *e);
+MUST_CHECK int memory_stats(Store *s, LedgerStats *ret, Err *e);

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Where events come in on one loop: the public listener's handler.
+ *
+ *   POST /in/{source}        a webhook
+ *   GET  /events/{id}-{tag}  what became of one; the tag makes the address unguessable
+ *
+ * An event is recorded with its jobs in one write. The ledger tells the loop that is home to the
+ * jobs, in the order of its commits, and that loop tells the one that holds the connection. */
+#pragma once
+
+#include "base/id.h"
+#include "engine/engine.h"
+#include "flow/runner.h"
+#include "ledger/ledger.h"
+#include "net/server.h"
+#include "trigger/waiter.h"
+
+enum { FLOWS_PER_EVENT_MAX = 16 };
+
+typedef struct Inlet {
+        Loop *loop;
+        Ledger *ledger;
+        Engine *engine;
+        Runner *runner; /* of the current snapshot */
+        IdMaker ids;
+        Heap patience; /* waiters, monotonic ms */
+        uv_timer_t timer;
+        struct Inlet *all; /* by loop index */
+        unsigned n;
+        uint64_t lane_key[2], url_key[2];
+        _Atomic bool full; /* the engine has no room: read by other loops */
+        bool draining;
+        struct InletCounts {
+                uint64_t webhooks, refused, repeats, accepted, answered;
+        } counts;
+} Inlet;
+
+void inlet_init(Inlet *in, Loop *loop, Ledger *ledger, Engine *engine, Inlet *all, unsigned n);
+void inlet_close(Inlet *in); /* closes its timer */
+ServerHandler inlet_handler(Inlet *in);
+
+/* ---- between the files of this folder ---- */
+
+/* A webhook on its way in. */
+typedef struct Intake Intake;
+/* POST /in/{source}: called with the head, then with the whole request. */
+bool webhook_head(Inlet *in, Exchange *x, Span source);
+void webhook_request(Inlet *in, Exchange *x);
+/* GET /events/... */
+void status_request(Inlet *in, Exchange *x, Span address);
+/* "evt_...-tag" of an event. */
+enum { EVENT_ADDRESS_TEXT = ID_TEXT + 16 };
+void event_address(const Inlet *in, int64_t id, char ret[EVENT_ADDRESS_TEXT]);
+bool event_address_parse(const Inlet *in, Span text, int64_t *ret_id);
+
+/* Answers in the dialect of a source; `store`: for repeats of the event. */
+void answer_source(Inlet *in, Exchange *x, const Source *s, const Outcome *o, int64_t store_event);
+/* The same without a source: problem+json. */
+void answer_problem(Exchange *x, int status, const char *code, const char *message);
+void inlet_set_timer(Inlet *in);
+/* Tells a job's home, on whatever loop, that it lies in the ledger for it. */
+void inlet_spilled(Inlet *home, int64_t job_id);

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A source that waits for the result of its webhook. Its jobs may run on other loops; whoever is
+ * first decides what the source hears: the first job that fails, the last that succeeds, or the
+ * patience of the source itself. What it was told is final. */
+#pragma once
+
+#include "base/heap.h"
+#include "base/inbox.h"
+#include "reply/outcome.h"
+
+#include <stdatomic.h>
+
+typedef struct Waiter {
+        Note note;
+        _Atomic unsigned refs;
+        _Atomic bool told;
+        _Atomic unsigned pending; /* jobs that have not ended */
+        Inbox *home;
+        Arena *arena;
+        Outcome *outcome;
+        HeapNode patience; /* on the source's loop */
+        int64_t until_ms;  /* monotonic: the jobs' first runs end by then */
+        /* On the source's loop, once, when a job decided. */
+        void (*on_told)(struct Waiter *w);
+        void *arg;
+} Waiter;
+
+Waiter *waiter_new(Inbox *home, unsigned jobs);
+Waiter *waiter_ref(Waiter *w);
+Waiter *waiter_unref(Waiter *w);
+/* A job has ended, on any loop. True when the source hears, or has heard, a failure of this very
+ * run from it: then the failure is final. */
+bool waiter_tell(Waiter *w, const Outcome *o);
+/* The source's loop: stops waiting. False when a job was first. */
+bool waiter_give_up(Waiter *w);

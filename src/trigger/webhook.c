@@ -1,0 +1,567 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * One webhook, from its whole request to its place in the ledger: verify, read, plan, evaluate
+ * what the source's configuration asks for, record. Nothing is stored before all of it is well. */
+#include "trigger/inlet.h"
+
+#include "base/clock.h"
+#include "base/table.h"
+#include "http/media.h"
+#include "http/prefer.h"
+#include "json/check.h"
+#include "json/value.h"
+
+#include <openssl/evp.h>
+
+#define INTAKE_ARENA_MAX_BYTES (32 * 1024 * 1024)
+#define BACKGROUND_RUN_MS      60000 /* a run that no source waits for */
+
+enum { VALUE_ONCE, VALUE_PREFER, VALUE_TYPE, VALUE_TIME, VALUE_SUBJECTS };
+
+struct Intake {
+        Note note; /* back to the source's loop */
+        LedgerRequest request;
+        Inlet *in, *home;
+        Exchange *x;
+        Snapshot *snapshot;
+        const Source *source;
+        Arena *arena;
+        int64_t received_ms, received_mono_ms;
+        Prefer prefer;
+        const Flow *flows[FLOWS_PER_EVENT_MAX];
+        size_t n_flows;
+        /* Expressions to evaluate before recording. */
+        const Program *programs[VALUE_SUBJECTS + FLOWS_PER_EVENT_MAX];
+        Span values[VALUE_SUBJECTS + FLOWS_PER_EVENT_MAX];
+        size_t at;
+        MapCall call;
+        MapRoot root[2];
+        Span message_id;
+        Event *event;
+        Job *jobs[FLOWS_PER_EVENT_MAX];
+        Waiter *waiter;
+        int64_t event_id;
+};
+
+static void record(Intake *k);
+
+static void intake_free(Intake *k) {
+        event_unref(k->event);
+        snapshot_unref(k->snapshot);
+        waiter_unref(k->waiter);
+        free(k->request.write.record.answer_type);
+        free(k->request.write.record.answer_body);
+        arena_free(k->arena);
+        free(k);
+}
+
+static void refuse(Intake *k, int status, const char *code, const char *message) {
+        Outcome o = {.status = status,
+                     .code = code,
+                     .message = span_of(message),
+                     .retryable = status == 503 || status == 429,
+                     .retry_after_s = -1};
+
+        k->in->counts.refused++;
+        answer_source(k->in, k->x, k->source, &o, 0);
+        intake_free(k);
+}
+
+/* ---- the head ---- */
+
+bool webhook_head(Inlet *in, Exchange *x, Span name) {
+        const Source *s = snapshot_source(in->runner->snapshot, name);
+
+        if (!s) {
+                answer_problem(x, 404, "unknown-source", "there is no source of this name");
+                return false;
+        }
+        if (in->draining) {
+                answer_problem(x, 503, "stopping", "Grapnel is stopping; try again soon");
+                return false;
+        }
+        x->body_max = (size_t)s->config->body_max_bytes;
+        x->arg = in; /* it is a webhook */
+        return true;
+}
+
+/* ---- verify and read ---- */
+
+static Span header_of(const void *arg, const char *name, size_t *count) {
+        const HttpHead *h = arg;
+
+        *count = http_head_count(h, name);
+        return http_head_get(h, name);
+}
+
+static bool verify(Intake *k) {
+        SignInput in = {
+                .get = header_of, .arg = k->x->head, .body = k->x->body, .now_ms = k->received_ms};
+        const SignRule *rule = &k->source->config->verify;
+        const char *why = "the webhook could not be verified";
+
+        if (sign_check(rule, &in, &why) != SIGN_OK) {
+                refuse(k, 401, "not-verified", why);
+                return false;
+        }
+        if (rule->scheme->message_id)
+                k->message_id = rule->scheme->message_id(&in);
+        return true;
+}
+
+static bool media_allowed(const HttpHead *h) {
+        Span type = http_head_get(h, "content-type");
+
+        /* Forms are read in another way by everyone else: one body, one meaning. */
+        return !span_starts(type, SPAN("application/x-www-form-urlencoded")) &&
+               !span_starts(type, SPAN("multipart/"));
+}
+
+static bool read_body(Intake *k) {
+        const HttpHead *h = k->x->head;
+        JsonFault fault;
+        char why[160];
+
+        if (http_head_get(h, "content-encoding").p) {
+                refuse(k, 415, "encoded", "send the body without Content-Encoding");
+                return false;
+        }
+        if (http_head_count(h, "content-type") > 1) {
+                refuse(k, 400, "ambiguous", "Content-Type is given twice");
+                return false;
+        }
+        if (!media_allowed(h)) {
+                refuse(k, 415, "not-json",
+                       "the body must be JSON: send Content-Type: application/json");
+                return false;
+        }
+        if (k->x->body.n == 0) {
+                refuse(k, 400, "empty-body", "the body is empty");
+                return false;
+        }
+        if (json_check(k->x->body, JSON_KEYS_MAX, &fault) < 0) {
+                (void)snprintf(why, sizeof why, "the body is no JSON: %s at byte %zu", fault.why,
+                               fault.offset);
+                refuse(k, 400, "bad-json", why);
+                return false;
+        }
+        return true;
+}
+
+/* ---- plan ---- */
+
+static bool comes_from(const FlowConfig *f, const char *source) {
+        for (size_t i = 0; i < f->n_on; i++)
+                if (strcmp(f->on[i], source) == 0)
+                        return true;
+        return false;
+}
+
+static bool plan(Intake *k) {
+        const Snapshot *s = k->snapshot;
+        char why[160];
+
+        for (size_t i = 0; i < s->config->n_flows; i++) {
+                const Flow *f = &s->flows[i];
+                Span twice;
+
+                if (!comes_from(f->config, k->source->config->name))
+                        continue;
+                twice = plan_ambiguous(&f->plan, k->x->body);
+                if (twice.p) {
+                        (void)snprintf(why, sizeof why,
+                                       "\"%.*s\" is given twice, and flows depend on it",
+                                       twice.n > 64 ? 64 : (int)twice.n, twice.p);
+                        refuse(k, 400, "ambiguous", why);
+                        return false;
+                }
+                if (plan_matches(&f->plan, k->x->body) && k->n_flows < FLOWS_PER_EVENT_MAX)
+                        k->flows[k->n_flows++] = f;
+        }
+        if (k->n_flows == 0 && k->source->config->unmatched == UNMATCHED_REFUSE) {
+                refuse(k, 404, "unmatched", "no flow wants this event");
+                return false;
+        }
+        return true;
+}
+
+/* ---- expressions ---- */
+
+static void evaluate(Intake *k);
+
+static void on_value(MapCall *c) {
+        Intake *k = c->arg;
+        Span text = program_text(c->program);
+        char why[800];
+
+        if (c->end == MAP_OK)
+                k->values[k->at] = arena_span(k->arena, c->output);
+        if (c->end == MAP_OK || c->end == MAP_EMPTY) {
+                k->at++;
+                evaluate(k);
+                return;
+        }
+        (void)snprintf(why, sizeof why, "the expression %.*s failed: %s%s",
+                       text.n > 200 ? 200 : (int)text.n, text.p,
+                       c->end == MAP_UNSAFE ? "jq would round the number at " : "", c->why);
+        refuse(k, 422, "mapping-failed", why);
+}
+
+static void evaluate(Intake *k) {
+        Err e = {0};
+
+        for (; k->at < COUNT_OF(k->programs); k->at++) {
+                const Program *p = k->programs[k->at];
+
+                if (!p)
+                        continue;
+                if (program_is_path(p)) {
+                        k->values[k->at] = program_path_get(p, k->root, 1);
+                        continue;
+                }
+                k->call = (MapCall){
+                        .program = p, .roots = k->root, .n_roots = 1, .done = on_value, .arg = k};
+                if (map_run(k->in->runner->map, &k->call, &e) < 0)
+                        refuse(k, 503, "busy", e.text);
+                return;
+        }
+        record(k);
+}
+
+/* The expressions of a source and a flow's subject look at the body itself: `.id`. They are run
+ * as if the body were the root. */
+static void ask(Intake *k) {
+        const Source *s = k->source;
+
+        k->programs[VALUE_ONCE] = k->message_id.p ? NULL : s->once;
+        k->programs[VALUE_PREFER] = s->prefer;
+        k->programs[VALUE_TYPE] = s->type;
+        k->programs[VALUE_TIME] = s->time;
+        for (size_t i = 0; i < k->n_flows; i++)
+                k->programs[VALUE_SUBJECTS + i] = k->flows[i]->subject;
+        k->root[0] = (MapRoot){SPAN(""), k->x->body};
+        evaluate(k);
+}
+
+/* ---- from values to an event ---- */
+
+static Span text_or_nothing(Intake *k, Span value, size_t max) {
+        AUTO(buf_done)
+        Buf b = BUF(max);
+
+        if (!value.p || json_text(value, &b) < 0)
+                return (Span){NULL, 0};
+        return arena_span(k->arena, buf_span(&b));
+}
+
+static Span first_member(Span body, const char *a, const char *b) {
+        Span v = {NULL, 0};
+
+        if (json_kind(body) != JSON_OBJECT)
+                return v;
+        v = json_member(body, span_of(a));
+        return v.p ? v : json_member(body, span_of(b));
+}
+
+/* The key of this delivery: the message's id, what `once` says, else the hash of the body. */
+static Span delivery_key(Intake *k) {
+        unsigned char digest[EVP_MAX_MD_SIZE];
+        unsigned n = 0;
+        Span key = k->message_id;
+
+        if (!key.p)
+                key = text_or_nothing(k, k->values[VALUE_ONCE], 64 * 1024);
+        if (key.n && key.n <= EVENT_KEY_MAX_BYTES)
+                return key;
+        Span bytes = key.n ? key : k->x->body;
+        if (EVP_Digest(bytes.p, bytes.n, digest, &n, EVP_sha256(), NULL) != 1)
+                return (Span){NULL, 0};
+        return arena_span(k->arena, (Span){(char *)digest, n});
+}
+
+/* {"async": true, "wait": 3, "return": "representation"}: what the header says goes first. */
+static void read_preferences(Intake *k) {
+        Span v = k->values[VALUE_PREFER], member;
+        const HttpHead *h = k->x->head;
+
+        k->prefer = PREFER_NONE;
+        for (size_t i = 0; i < h->n_headers; i++)
+                if (span_eq_nocase(h->headers[i].name, SPAN("prefer")))
+                        prefer_read(&k->prefer, h->headers[i].value);
+        if (!v.p || json_kind(v) != JSON_OBJECT)
+                return;
+        member = json_member(v, SPAN("async"));
+        if (member.p && json_kind(member) == JSON_TRUE)
+                k->prefer.respond_async = true;
+        member = json_member(v, SPAN("wait"));
+        uint64_t seconds;
+        if (member.p && k->prefer.wait_ms < 0 && span_to_u64(json_trim(member), 3600, &seconds))
+                k->prefer.wait_ms = (int64_t)seconds * 1000;
+        member = text_or_nothing(k, json_member(v, SPAN("return")), 64);
+        if (k->prefer.give == RETURN_UNSAID && member.p)
+                k->prefer.give = span_eq(member, SPAN("representation")) ? RETURN_REPRESENTATION
+                                 : span_eq(member, SPAN("minimal"))      ? RETURN_MINIMAL
+                                                                         : RETURN_UNSAID;
+}
+
+static Event *make_event(Intake *k) {
+        Span body = k->x->body, type = k->values[VALUE_TYPE], time = k->values[VALUE_TIME];
+        Event parts = {.id = id_make(&k->in->ids, k->received_ms),
+                       .received_ms = k->received_ms,
+                       .source = span_of(k->source->config->name),
+                       .key = delivery_key(k),
+                       .content_type = http_head_get(k->x->head, "content-type"),
+                       .trace = http_head_get(k->x->head, "traceparent"),
+                       .body = body};
+
+        if (!type.p)
+                type = first_member(body, "eventType", "type");
+        if (!time.p)
+                time = first_member(body, "timestamp", "time");
+        parts.type = text_or_nothing(k, type, EVENT_WORD_MAX_BYTES);
+        parts.subject =
+                k->n_flows ? text_or_nothing(k, k->values[VALUE_SUBJECTS], EVENT_SUBJECT_MAX_BYTES)
+                           : (Span){NULL, 0};
+        if (!clock_parse(text_or_nothing(k, time, 64), &parts.time_ms))
+                parts.time_ms = 0;
+        if (parts.content_type.n > 128)
+                parts.content_type.n = 128;
+        if (parts.trace.n > 128)
+                parts.trace = (Span){NULL, 0};
+        return event_new(&parts);
+}
+
+/* Where work for one subject lives, whichever flow it is for. */
+static uint64_t subject_hash(const Intake *k, Span subject) {
+        return hash_keyed(subject, k->in->lane_key[0], k->in->lane_key[1]);
+}
+
+static Job *make_job(Intake *k, size_t i) {
+        AUTO(buf_done)
+        Buf name = BUF(8192);
+        const Flow *f = k->flows[i];
+        Span subject = text_or_nothing(k, k->values[VALUE_SUBJECTS + i], EVENT_SUBJECT_MAX_BYTES);
+        uint64_t lane = 0;
+
+        if (f->config->ordered && subject.n &&
+            buf_addf(&name, "%s%c" SPAN_FMT, f->target, 1, SPAN_ARG(subject)) == 0)
+                lane = subject_hash(k, buf_span(&name)) | 1;
+        Job *j = job_new(id_make(&k->in->ids, k->received_ms), k->event, span_of(f->target), lane);
+        j->shard = (uint8_t)(subject.n ? subject_hash(k, subject) : k->in->loop->index);
+        return j;
+}
+
+/* ---- who waits ---- */
+
+static bool any_waits(const Intake *k) {
+        for (size_t i = 0; i < k->n_flows; i++)
+                if (k->flows[i]->config->reply == REPLY_WAIT)
+                        return true;
+        return false;
+}
+
+static int64_t flow_patience(const Intake *k) {
+        int64_t least = 0;
+
+        for (size_t i = 0; i < k->n_flows; i++) {
+                int64_t w = k->flows[i]->config->wait_ms;
+
+                if (k->flows[i]->config->reply == REPLY_WAIT && w && (!least || w < least))
+                        least = w;
+        }
+        return least;
+}
+
+static void on_told(Waiter *w);
+
+/* How long the source waits before it hears 202; 0: until its deadline, for the result. */
+static int64_t patience_of(const Intake *k) {
+        int64_t p = k->prefer.wait_ms >= 0 ? k->prefer.wait_ms : flow_patience(k);
+
+        return p > k->source->config->deadline_ms ? k->source->config->deadline_ms : p;
+}
+
+static void start_waiting(Intake *k) {
+        int64_t patience = patience_of(k);
+        unsigned held = 0;
+
+        for (size_t i = 0; i < k->n_flows; i++)
+                held += !k->jobs[i]->spilled;
+        if (held == 0 || k->prefer.respond_async || (!any_waits(k) && patience <= 0))
+                return;
+        k->waiter = waiter_new(&k->in->loop->inbox, held);
+        k->waiter->on_told = on_told;
+        k->waiter->arg = k;
+        k->waiter->until_ms = k->received_mono_ms +
+                              (patience ? BACKGROUND_RUN_MS : k->source->config->deadline_ms);
+        for (size_t i = 0; i < k->n_flows; i++)
+                if (!k->jobs[i]->spilled)
+                        k->jobs[i]->waiter = waiter_ref(k->waiter);
+}
+
+/* ---- answers ---- */
+
+static void answer(Intake *k, Outcome *o, bool store) {
+        char address[EVENT_ADDRESS_TEXT], id[ID_TEXT], url[512];
+        const char *base = k->snapshot->config->public_url;
+
+        event_address(k->in, k->event_id, address);
+        id_print("evt", k->event_id, id);
+        (void)snprintf(url, sizeof url, "%s/events/%s", base ? base : "", address);
+        o->event = span_of(id);
+        o->event_url = span_of(url);
+        if (o->status < 300 && o->status != 202 && k->prefer.give != RETURN_REPRESENTATION)
+                o->data = (Span){NULL, 0};
+        if (o->status < 300 && o->status != 202 && k->prefer.give == RETURN_MINIMAL)
+                o->status = 204;
+        answer_source(k->in, k->x, k->source, o, store ? k->event_id : 0);
+        k->in->counts.answered++;
+}
+
+static void answer_accepted(Intake *k, bool store) {
+        Outcome o = {.status = 202,
+                     .code = "accepted",
+                     .message = SPAN("Accepted; it is being worked on."),
+                     .retry_after_s = -1};
+
+        answer(k, &o, store);
+}
+
+/* On the source's loop: a job decided, or patience ended (no outcome). */
+static void on_told(Waiter *w) {
+        Intake *k = w->arg;
+
+        heap_remove(&k->in->patience, &w->patience);
+        if (w->outcome) {
+                Outcome o = *w->outcome;
+
+                answer(k, &o, true);
+        } else
+                answer_accepted(k, true);
+        intake_free(k);
+}
+
+static void answer_repeat(Intake *k) {
+        const __typeof__(k->request.write.record) *w = &k->request.write.record;
+
+        k->event_id = w->known_event;
+        k->in->counts.repeats++;
+        if (w->result == RECORD_CONFLICT) {
+                refuse(k, 422, "conflict", "this message id was used before with another body");
+                return;
+        }
+        if (w->has_answer) {
+                exchange_answer(k->x, &(HttpAnswer){.status = w->answer_status,
+                                                    .content_type = w->answer_type,
+                                                    .body = {w->answer_body, w->answer_body_n}});
+        } else
+                answer_accepted(k, false);
+        intake_free(k);
+}
+
+/* ---- the record ---- */
+
+/* Back on the source's loop, after the commit and before any word of a job. */
+static void on_back(Note *n) {
+        Intake *k = CONTAINER_OF(n, Intake, note);
+        int64_t patience;
+
+        if (k->request.result < 0) {
+                refuse(k, 503, "ledger", "the event could not be stored; try again");
+                return;
+        }
+        if (k->request.write.record.result != RECORD_NEW) {
+                answer_repeat(k);
+                return;
+        }
+        k->in->counts.accepted++;
+        if (!k->waiter) {
+                answer_accepted(k, false);
+                intake_free(k);
+                return;
+        }
+        patience = patience_of(k);
+        if (patience && !atomic_load(&k->waiter->told)) {
+                heap_push(&k->in->patience, &k->waiter->patience, k->received_mono_ms + patience);
+                inlet_set_timer(k->in);
+        }
+}
+
+/* On the loop that is home to the jobs, in the order of the commits. The source's loop is told
+ * first: a job may end while it is added, and its word must come behind. From then on `k` is the
+ * other loop's. */
+static void on_recorded(LedgerRequest *q) {
+        Intake *k = q->arg;
+        bool is_new = q->result == 0 && q->write.record.result == RECORD_NEW;
+        Job *jobs[FLOWS_PER_EVENT_MAX];
+        Inlet *home = k->home;
+        size_t n = k->n_flows;
+
+        memcpy(jobs, k->jobs, sizeof jobs);
+        k->note.read = on_back;
+        inbox_send(&k->in->loop->inbox, &k->note);
+        for (size_t i = 0; i < n; i++) {
+                Job *j = jobs[i];
+
+                if (is_new && !j->spilled) {
+                        engine_add(home->engine, j, clock_wall_ms());
+                        continue;
+                }
+                if (is_new)
+                        inlet_spilled(&home->all[j->shard % home->n], j->id);
+                waiter_unref(j->waiter);
+                job_free(j);
+        }
+}
+
+static void record(Intake *k) {
+        Event *e;
+
+        read_preferences(k);
+        e = k->event = make_event(k);
+        k->event_id = e->id;
+        k->home = k->in;
+        for (size_t i = 0; i < k->n_flows; i++) {
+                Job *j = k->jobs[i] = make_job(k, i);
+                Inlet *home = &k->in->all[j->shard % k->in->n];
+
+                if (i == 0)
+                        k->home = home;
+                j->spilled = home != k->home || atomic_load(&home->full);
+        }
+        start_waiting(k);
+        k->request = (LedgerRequest){
+                .ask = ASK_WRITE,
+                .home = &k->home->loop->inbox,
+                .done = on_recorded,
+                .arg = k,
+                .write = {.kind = WRITE_RECORD,
+                          .record = {.event = e, .jobs = k->jobs, .n_jobs = k->n_flows}}};
+        if (ledger_send(k->in->ledger, &k->request) < 0) {
+                for (size_t i = 0; i < k->n_flows; i++) {
+                        waiter_unref(k->jobs[i]->waiter);
+                        job_free(k->jobs[i]);
+                }
+                refuse(k, 503, "busy", "too much is waiting to be stored; try again soon");
+        }
+}
+
+void webhook_request(Inlet *in, Exchange *x) {
+        Intake *k = must_alloc(sizeof *k);
+
+        in->counts.webhooks++;
+        k->in = in;
+        k->x = x;
+        k->snapshot = snapshot_ref(in->runner->snapshot);
+        k->source = snapshot_source(k->snapshot, span_from(x->head->path, 4));
+        k->arena = arena_new(INTAKE_ARENA_MAX_BYTES);
+        k->received_ms = clock_wall_ms();
+        k->received_mono_ms = clock_mono_ms();
+        if (!k->source) { /* a reload took it away between head and body */
+                answer_problem(x, 404, "unknown-source", "there is no source of this name");
+                intake_free(k);
+                return;
+        }
+        if (verify(k) && read_body(k) && plan(k))
+                ask(k);
+}

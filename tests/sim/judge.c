@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What must hold, looked at from outside the engine: against the rows, which are the truth. */
+#include "world.h"
+
+void broken(World *w, int64_t job, const char *format, ...) {
+        va_list args;
+
+        if (w->failure[0])
+                return;
+        va_start(args, format);
+        vsnprintf(w->failure, sizeof w->failure, format, args);
+        va_end(args);
+        w->failed_job = job;
+}
+
+void tell(const World *w, const Row *row, const char *format, ...) {
+        va_list args;
+
+        if (w->told_job == 0)
+                return;
+        if (row && row->id != w->told_job && (row->lane == 0 || row->lane != w->told_lane))
+                return;
+        printf("%12" PRId64 " ms  ", w->now_ms);
+        if (row)
+                printf("loop %u lane %" PRIu64 " job %" PRId64 ": ", row->loop, row->lane, row->id);
+        va_start(args, format);
+        vprintf(format, args);
+        va_end(args);
+        putchar('\n');
+}
+
+/* A run begins. */
+void judge_run(World *w, const Loop *l, const Job *job) {
+        const Row *row = rows_get(&w->rows, job->id);
+        const Target *target = &w->target[row->target];
+
+        if (!row->is_stored)
+                broken(w, row->id, "a job runs before it was recorded");
+        if (row->state == JOB_DONE || row->state == JOB_DEAD)
+                broken(w, row->id, "a job runs after its end was recorded");
+        if (row->is_live)
+                broken(w, row->id, "two runs of one job at once");
+        if (row->loop != l->index)
+                broken(w, row->id, "a job runs on another loop");
+        if (row->state != JOB_QUEUED || !row->is_held)
+                broken(w, row->id, "a job runs that is in state %d", (int)row->state);
+        if (w->now_ms < row->due_ms)
+                broken(w, row->id, "a job runs before it is due");
+        if (target->is_removed)
+                broken(w, row->id, "a job runs for a target that is gone");
+        if (job->attempts > target->rule.n + 1)
+                broken(w, row->id, "attempt %u of at most %u", job->attempts, target->rule.n + 1);
+        if (job->attempts != row->attempts + 1)
+                broken(w, row->id, "attempt %u follows %u", job->attempts, row->attempts);
+        if (row->lane == 0)
+                return;
+        /* Order and exclusivity in one: all before it have ended, by the ledger. */
+        const Link *first = list_first(&w->rows.lanes[row->lane]);
+        if (first != &row->in_lane)
+                broken(w, row->id, "a job overtakes job %" PRId64 " of its lane",
+                       CONTAINER_OF(first, Row, in_lane)->id);
+}
+
+/* An engine wants a new state written. */
+void judge_settle(World *w, const Job *job) {
+        const Row *row = rows_get(&w->rows, job->id);
+        const RetryRule *rule = &w->target[row->target].rule;
+
+        if (row->is_live)
+                broken(w, row->id, "a job is settled while it runs");
+        if (job->state == JOB_DEAD && !row->may_die)
+                broken(w, row->id, "a job dies without a reason, after %u attempts", job->attempts);
+        if (job->state != JOB_WAITING)
+                return;
+        if (job->last_word)
+                broken(w, row->id, "a job waits whose failure was the last word");
+        if (job->attempts > rule->n) {
+                broken(w, row->id, "a job waits after its last attempt");
+                return;
+        }
+        int64_t base = rule->pause_ms[job->attempts - 1];
+        int64_t hint = row->hint_ms < rule->hint_max_ms ? row->hint_ms : rule->hint_max_ms;
+        int64_t pause = job->due_ms - row->ended_ms;
+        base = hint > base ? hint : base;
+        if (pause < base || pause > base + base * (int64_t)rule->jitter_percent / 100)
+                broken(w, row->id, "a pause of %" PRId64 " ms where %" PRId64 " is the rule", pause,
+                       base);
+}
+
+/* After each turn of a loop. */
+void judge_turn(World *w, const Loop *l) {
+        EngineGauges g = engine_gauges(l->engine);
+
+        if (g.running != l->live)
+                broken(w, 0, "%zu runs counted, %zu there are", g.running, l->live);
+        if (g.running > w->limits.running_max)
+                broken(w, 0, "%zu runs, at most %zu", g.running, w->limits.running_max);
+        if (g.in_memory > w->limits.jobs_max + w->recording_max)
+                broken(w, 0, "%zu jobs in memory, at most %zu", g.in_memory,
+                       w->limits.jobs_max + w->recording_max);
+        if (g.ready + g.running + g.unsettled > g.in_memory)
+                broken(w, 0, "more jobs on lists than in memory");
+}
+
+void judge_end(World *w) {
+        for (int64_t id = 1; id <= (int64_t)w->rows.n; id++) {
+                const Row *row = rows_get(&w->rows, id);
+
+                if (row->is_stored && row->state != JOB_DONE && row->state != JOB_DEAD)
+                        broken(w, id, "a job is lost: it stays in state %d%s", (int)row->state,
+                               row->is_held ? ", held" : "");
+        }
+        for (unsigned i = 0; i < w->n_loops; i++) {
+                EngineGauges g = engine_gauges(w->loop[i].engine);
+
+                if (g.in_memory + g.running + g.ready + g.parked_lanes + g.unsettled > 0)
+                        broken(w, 0, "loop %u is not empty at the end", i);
+        }
+}

@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The loops: each has an engine, whose ports lead to the ledger and to targets that behave as
+ * they please. */
+#include "world.h"
+
+static Ask *ask_new(Loop *l, AskKind kind, Job *job) {
+        Ask *ask = must_alloc(sizeof *ask);
+
+        ask->kind = kind;
+        ask->loop = l->index;
+        ask->job = job;
+        return ask;
+}
+
+static Job *job_of(World *w, const Row *row) {
+        Job *job = must_alloc(sizeof *job);
+
+        job->id = row->id;
+        job->lane = row->lane;
+        job->attempts = row->attempts;
+        job->due_ms = row->due_ms;
+        job->target = span_of(w->target[row->target].name);
+        link_init(&job->link);
+        return job;
+}
+
+static void on_ended(World *w, Deed *d) {
+        Loop *l = &w->loop[d->loop];
+        Row *row = rows_get(&w->rows, d->job->id);
+
+        row->is_live = false;
+        l->live--;
+        row->ended_ms = w->now_ms;
+        row->hint_ms = d->result.wait_hint_ms;
+        if (d->result.verdict == JOB_FAILED || d->job->last_word ||
+            w->target[row->target].is_removed || d->job->attempts > w->target[row->target].rule.n)
+                row->may_die = true;
+        tell(w, row, "attempt %u ends: verdict %d", d->job->attempts, (int)d->result.verdict);
+        engine_ended(l->engine, d->job, &d->result, w->now_ms);
+        loop_step(l);
+}
+
+static JobResult fate(World *w, const Target *t, int64_t *ret_took_ms) {
+        JobResult r = {.verdict = JOB_SUCCEEDED, .wait_hint_ms = -1};
+
+        *ret_took_ms = t->is_slow ? 1000 + chance(w, 14000) : chance(w, 200);
+        if (t->is_away) {
+                r.verdict = JOB_RETRY;
+                *ret_took_ms = happens(w, 50) ? 15000 : chance(w, 5);
+        } else if (happens(w, 4)) {
+                r.verdict = happens(w, 25) ? JOB_FAILED : JOB_RETRY;
+        }
+        if (r.verdict == JOB_RETRY && happens(w, 20))
+                r.wait_hint_ms = happens(w, 10) ? chance(w, 200000000) : chance(w, 60000);
+        return r;
+}
+
+static void port_run(void *self, Job *job) {
+        Loop *l = self;
+        World *w = l->world;
+        Row *row = rows_get(&w->rows, job->id);
+        int64_t took_ms;
+        JobResult result = fate(w, &w->target[row->target], &took_ms);
+        Deed *d;
+
+        tell(w, row, "attempt %u begins", job->attempts);
+        judge_run(w, l, job);
+        row->is_live = true;
+        l->live++;
+        w->tally.runs++;
+        d = deed_at(w, w->now_ms + took_ms, on_ended, true);
+        d->loop = l->index;
+        d->job = job;
+        d->result = result;
+}
+
+static void port_settle(void *self, Job *job, const Attempt *attempt) {
+        Loop *l = self;
+        World *w = l->world;
+        Row *row = rows_get(&w->rows, job->id);
+
+        if (w->target[row->target].is_removed)
+                row->may_die = true;
+        judge_settle(w, job);
+        if (attempt && attempt->number != job->attempts)
+                broken(w, job->id, "attempt %u is written as %u", job->attempts, attempt->number);
+        w->tally.done += job->state == JOB_DONE;
+        w->tally.dead += job->state == JOB_DEAD;
+        w->tally.parked += job->state == JOB_BLOCKED;
+        ledger_ask(w, ask_new(l, ASK_SETTLE, job));
+}
+
+static void port_claim(void *self, size_t max, bool queued, int64_t after_id) {
+        Loop *l = self;
+        Ask *ask = ask_new(l, ASK_CLAIM, NULL);
+
+        ask->max = max;
+        ask->queued = queued;
+        ask->after_id = after_id;
+        ledger_ask(l->world, ask);
+}
+
+static const RetryRule *port_rule(void *self, const Job *job) {
+        Loop *l = self;
+        const Row *row = rows_get(&l->world->rows, job->id);
+        const Target *t = &l->world->target[row->target];
+
+        return t->is_removed ? NULL : &t->rule;
+}
+
+static void port_gone(void *self, Job *job) {
+        (void)self;
+        free(job);
+}
+
+void loop_start(Loop *l, bool recovers) {
+        EnginePorts ports = {l, port_run, port_settle, port_claim, port_rule, port_gone};
+
+        l->engine = engine_new(&l->world->limits, &ports, rng_next(&l->world->rng));
+        l->step = NULL;
+        l->reply_at_ms = 0;
+        l->recording = l->live = 0;
+        if (recovers)
+                engine_recover(l->engine, l->world->now_ms);
+        loop_step(l);
+}
+
+void loop_crash(Loop *l) {
+        l->engine = engine_free(l->engine);
+}
+
+static void on_step(World *w, Deed *d) {
+        Loop *l = &w->loop[d->loop];
+
+        l->step = NULL;
+        loop_step(l);
+}
+
+void loop_step(Loop *l) {
+        World *w = l->world;
+        int64_t next = engine_step(l->engine, w->now_ms);
+
+        judge_turn(w, l);
+        if (next == INT64_MAX || (l->step && l->step_at_ms <= next))
+                return;
+        if (l->step)
+                deed_drop(w, l->step);
+        l->step_at_ms = next < w->now_ms ? w->now_ms : next;
+        l->step = deed_at(w, l->step_at_ms, on_step, true);
+        l->step->loop = l->index;
+}
+
+static void hears_record(Loop *l, Ask *ask) {
+        World *w = l->world;
+        int64_t id = ask->job->id;
+
+        l->recording--;
+        if (ask->fault < 0) {
+                w->tally.refused++;
+                free(ask->job);
+                return;
+        }
+        w->tally.accepted++;
+        w->tally.crossed += ask->job->state == JOB_BLOCKED;
+        if (ask->spilled) {
+                w->tally.spilled++;
+                free(ask->job);
+                engine_spilled(l->engine, id, w->now_ms);
+                return;
+        }
+        engine_add(l->engine, ask->job, w->now_ms);
+}
+
+static void hears_claim(Loop *l, Ask *ask) {
+        World *w = l->world;
+        AUTO(freep)
+        Job **jobs = must_alloc((ask->n + 1) * sizeof(Job *));
+
+        for (size_t i = 0; i < ask->n; i++)
+                jobs[i] = job_of(w, ask->found[i]);
+        engine_claimed(l->engine, jobs, ask->n, ask->more, ask->next_due_ms, ask->fault, w->now_ms);
+}
+
+void loop_hears(World *w, Deed *d) {
+        Ask *ask = d->ask;
+        Loop *l = &w->loop[ask->loop];
+
+        if (ask->kind == ASK_RECORD)
+                hears_record(l, ask);
+        else if (ask->kind == ASK_SETTLE)
+                engine_settled(l->engine, ask->job, ask->fault, ask->woke, w->now_ms);
+        else
+                hears_claim(l, ask);
+        ask_free(ask);
+        loop_step(l);
+}
+
+void loop_arrival(Loop *l, unsigned target, uint64_t lane) {
+        World *w = l->world;
+        Row *row;
+        Ask *ask;
+
+        if (l->recording >= w->recording_max) {
+                w->tally.refused++;
+                return;
+        }
+        l->recording++;
+        row = rows_make(&w->rows);
+        row->target = target;
+        row->lane = lane;
+        row->loop = l->index;
+        ask = ask_new(l, ASK_RECORD, job_of(w, row));
+        ask->spilled = engine_full(l->engine);
+        ask->job->last_word = happens(w, 10);
+        row->may_die = ask->job->last_word;
+        ledger_ask(w, ask);
+}

@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "rows.h"
+
+void rows_init(Rows *r, size_t n_lanes) {
+        *r = (Rows){.n_lanes = n_lanes};
+        r->lanes = must_alloc((n_lanes + 1) * sizeof *r->lanes);
+        for (size_t i = 0; i <= n_lanes; i++)
+                list_init(&r->lanes[i]);
+}
+
+void rows_done(Rows *r) {
+        for (size_t i = 0; i < r->n; i++)
+                free(r->row[i]);
+        for (size_t i = 0; i < LOOPS_MAX; i++) {
+                heap_done(&r->waiting[i]);
+                heap_done(&r->unheld[i]);
+        }
+        free(r->row);
+        free(r->lanes);
+}
+
+Row *rows_make(Rows *r) {
+        if (r->n == r->cap) {
+                r->cap = r->cap ? r->cap * 2 : 1024;
+                r->row = realloc(r->row, r->cap * sizeof(Row *));
+                must(r->row);
+        }
+        Row *row = must_alloc(sizeof *row);
+        r->row[r->n++] = row;
+        row->id = (int64_t)r->n;
+        link_init(&row->in_lane);
+        return row;
+}
+
+/* Is there an earlier one of its lane that waits, is blocked, or is held by nobody? */
+static bool is_behind(const Rows *r, const Row *row) {
+        if (row->lane == 0)
+                return false;
+        LIST_EACH(&r->lanes[row->lane], at) {
+                const Row *other = CONTAINER_OF(at, Row, in_lane);
+
+                if (other->id >= row->id)
+                        return false;
+                if (!other->is_held)
+                        return true;
+        }
+        return false;
+}
+
+static void off_heaps(Rows *r, Row *row) {
+        if (row->node.at == 0)
+                return;
+        heap_remove(row->state == JOB_WAITING ? &r->waiting[row->loop] : &r->unheld[row->loop],
+                    &row->node);
+}
+
+static void set_state(Rows *r, Row *row, JobState state, bool is_held) {
+        off_heaps(r, row);
+        row->state = state;
+        row->is_held = state == JOB_QUEUED && is_held;
+        if (state == JOB_WAITING)
+                heap_push(&r->waiting[row->loop], &row->node, row->due_ms);
+        else if (state == JOB_QUEUED && !is_held)
+                heap_push(&r->unheld[row->loop], &row->node, row->id);
+        if (state != JOB_DONE && state != JOB_DEAD)
+                return;
+        r->n_open--;
+        if (row->lane)
+                list_remove(&r->lanes[row->lane], &row->in_lane);
+}
+
+void rows_record(Rows *r, Row *row, bool spilled) {
+        row->is_stored = true;
+        r->n_open++;
+        if (row->lane) {
+                List *lane = &r->lanes[row->lane];
+                const Link *last = lane->head.prev;
+
+                must(last == &lane->head || CONTAINER_OF(last, Row, in_lane)->id < row->id);
+                list_push(lane, &row->in_lane);
+        }
+        set_state(r, row, is_behind(r, row) ? JOB_BLOCKED : JOB_QUEUED, !spilled);
+}
+
+/* The first of the lane that the engine does not have in memory. */
+static Row *lane_first(const Rows *r, uint64_t lane) {
+        LIST_EACH(&r->lanes[lane], at) {
+                Row *row = CONTAINER_OF(at, Row, in_lane);
+
+                if (!row->is_held)
+                        return row;
+        }
+        return NULL;
+}
+
+bool rows_settle(Rows *r, Row *row, const Job *job, int64_t now_ms) {
+        Row *first;
+
+        off_heaps(r, row);
+        row->attempts = job->attempts;
+        row->due_ms = job->due_ms;
+        set_state(r, row, job->state, true);
+        if (row->lane == 0 || (row->state != JOB_DONE && row->state != JOB_DEAD))
+                return false;
+        first = lane_first(r, row->lane);
+        if (!first || first->state != JOB_BLOCKED)
+                return false;
+        first->due_ms = now_ms;
+        set_state(r, first, JOB_WAITING, false);
+        return true;
+}
+
+static int by_id(const void *a, const void *b) {
+        const Row *const *x = a, *const *y = b;
+
+        return (*x)->id < (*y)->id ? -1 : (*x)->id > (*y)->id;
+}
+
+size_t rows_claim(Rows *r, unsigned loop, bool queued, int64_t after_id, int64_t now_ms, size_t max,
+                  Row **found, bool *more, int64_t *next_due_ms) {
+        Heap *waiting = &r->waiting[loop], *unheld = &r->unheld[loop];
+        size_t n = 0, kept = 0;
+        HeapNode *at;
+
+        while (n < max && (at = heap_pop_due(waiting, now_ms)))
+                found[n++] = CONTAINER_OF(at, Row, node);
+        while (queued && n < max && (at = heap_pop_due(unheld, INT64_MAX))) {
+                found[n] = CONTAINER_OF(at, Row, node);
+                must(found[n++]->id > after_id);
+        }
+        qsort(found, n, sizeof(Row *), by_id);
+        for (size_t i = 0; i < n; i++) {
+                Row *row = found[i];
+                bool stays = is_behind(r, row);
+
+                set_state(r, row, stays ? JOB_BLOCKED : JOB_QUEUED, true);
+                if (!stays)
+                        found[kept++] = row;
+        }
+        at = heap_first(waiting);
+        *next_due_ms = at ? at->due : INT64_MAX;
+        *more = (at && at->due <= now_ms) || (queued && unheld->n > 0);
+        return kept;
+}
+
+void rows_restart(Rows *r) {
+        for (size_t i = 0; i < r->n; i++) {
+                Row *row = r->row[i];
+
+                row->is_live = false;
+                if (row->is_stored && row->state == JOB_QUEUED && row->is_held)
+                        set_state(r, row, JOB_QUEUED, false);
+        }
+}

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The ledger of the simulation: rows that survive crashes, with the rules of ledger/store.h for
+ * records, settles and claims. Simpler than a store can be, since it judges the engine: what it
+ * holds is the truth. */
+#pragma once
+
+#include "base/random.h"
+#include "ledger/job.h"
+
+enum { LOOPS_MAX = 4 };
+
+typedef struct Row {
+        int64_t id, due_ms;
+        uint64_t lane;
+        unsigned loop, target, attempts;
+        JobState state;
+        bool is_stored; /* its record was committed */
+        bool is_held;   /* queued, and a process has it */
+        Link in_lane;   /* unfinished ones of the lane, by id */
+        HeapNode node;  /* on `waiting` or `unheld` */
+        /* For the judge: */
+        bool is_live; /* a run of it goes on */
+        bool may_die; /* something happened that justifies its death */
+        int64_t hint_ms, ended_ms;
+} Row;
+
+typedef struct Rows {
+        Row **row; /* by id, from 1 */
+        size_t n, cap;
+        List *lanes; /* by lane, from 1 */
+        size_t n_lanes;
+        Heap waiting[LOOPS_MAX]; /* by due_ms */
+        Heap unheld[LOOPS_MAX];  /* queued and held by nobody, by id */
+        size_t n_open;           /* stored and unfinished */
+} Rows;
+
+void rows_init(Rows *r, size_t n_lanes);
+void rows_done(Rows *r);
+Row *rows_make(Rows *r); /* not stored yet; its id is set */
+static inline Row *rows_get(const Rows *r, int64_t id) {
+        must(id > 0 && (size_t)id <= r->n);
+        return r->row[id - 1];
+}
+
+/* The new state is in the row. */
+void rows_record(Rows *r, Row *row, bool spilled);
+/* Returns whether a blocked one was woken. */
+bool rows_settle(Rows *r, Row *row, const Job *job, int64_t now_ms);
+/* Fills `found` by id; returns how many. */
+size_t rows_claim(Rows *r, unsigned loop, bool queued, int64_t after_id, int64_t now_ms, size_t max,
+                  Row **found, bool *more, int64_t *next_due_ms);
+/* The process is gone: what it held is held by nobody. */
+void rows_restart(Rows *r);

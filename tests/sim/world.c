@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "world.h"
+
+#define HOUR_MS INT64_C(3600000)
+
+enum { REST_HOURS = 2000, DEEDS_MAX = 200 * 1000 * 1000 };
+
+int64_t chance(World *w, int64_t below) {
+        return (int64_t)rng_below(&w->rng, (uint64_t)below);
+}
+
+Deed *deed_at(World *w, int64_t when_ms, void (*act)(World *w, Deed *d), bool dies_with_process) {
+        Deed *d = must_alloc(sizeof *d);
+
+        d->act = act;
+        d->dies_with_process = dies_with_process;
+        link_init(&d->link);
+        if (dies_with_process)
+                list_push(&w->mortal, &d->link);
+        heap_push(&w->deeds, &d->node, when_ms);
+        return d;
+}
+
+static void deed_leaves(World *w, Deed *d) {
+        heap_remove(&w->deeds, &d->node);
+        if (link_on(&d->link))
+                list_remove(&w->mortal, &d->link);
+}
+
+void deed_drop(World *w, Deed *d) {
+        deed_leaves(w, d);
+        if (d->drop)
+                d->drop(d);
+        free(d);
+}
+
+static void on_arrival(World *w, Deed *d) {
+        unsigned target = (unsigned)chance(w, w->n_targets);
+        uint64_t lane = 0;
+        unsigned loop = (unsigned)chance(w, w->n_loops);
+
+        (void)d;
+        if (happens(w, w->lane_percent)) {
+                lane = 1 + target * w->lanes_per_target + (uint64_t)chance(w, w->lanes_per_target);
+                loop = (unsigned)(lane % w->n_loops);
+        }
+        loop_arrival(&w->loop[loop], target, lane);
+        loop_step(&w->loop[loop]);
+}
+
+static void process_dies(World *w) {
+        Link *at;
+
+        for (unsigned i = 0; i < w->n_loops; i++)
+                loop_crash(&w->loop[i]);
+        while ((at = list_first(&w->mortal)))
+                deed_drop(w, CONTAINER_OF(at, Deed, link));
+        while ((at = list_pop(&w->asks))) {
+                Ask *ask = CONTAINER_OF(at, Ask, link);
+
+                if (ask->kind == ASK_RECORD)
+                        free(ask->job);
+                ask_free(ask);
+        }
+        w->is_committing = false;
+}
+
+static void on_crash(World *w, Deed *d) {
+        (void)d;
+        if (w->is_closing)
+                return;
+        tell(w, NULL, "the process dies and starts anew");
+        w->tally.crashes++;
+        process_dies(w);
+        rows_restart(&w->rows);
+        for (unsigned i = 0; i < w->n_loops; i++)
+                loop_start(&w->loop[i], true);
+}
+
+static void on_disk_freed(World *w, Deed *d) {
+        (void)d;
+        tell(w, NULL, "the disk has room");
+        w->disk_is_full = false;
+}
+
+static void on_disk_full(World *w, Deed *d) {
+        int64_t lasts_ms = happens(w, 80) ? chance(w, 3000) : chance(w, HOUR_MS);
+
+        (void)d;
+        if (w->is_closing || w->disk_is_full)
+                return;
+        tell(w, NULL, "the disk is full");
+        w->tally.full_disks++;
+        w->disk_is_full = true;
+        deed_at(w, w->now_ms + lasts_ms, on_disk_freed, false);
+}
+
+/* Events come in bursts, and misfortunes like to come with them. */
+static void on_burst(World *w, Deed *d) {
+        int64_t n = 1 + chance(w, happens(w, 10) ? 400 : 30), within_ms = 1 + chance(w, 2000);
+
+        (void)d;
+        if (w->is_closing)
+                return;
+        for (int64_t i = 0; i < n; i++)
+                deed_at(w, w->now_ms + chance(w, within_ms), on_arrival, false);
+        if (happens(w, 5))
+                deed_at(w, w->now_ms + chance(w, within_ms + 500), on_crash, false);
+        if (happens(w, 5))
+                deed_at(w, w->now_ms + chance(w, within_ms + 500), on_disk_full, false);
+        deed_at(w, w->now_ms + chance(w, happens(w, 30) ? 2000 : HOUR_MS), on_burst, false);
+}
+
+static void on_weather(World *w, Deed *d) {
+        Target *t = &w->target[chance(w, w->n_targets)];
+
+        (void)d;
+        if (w->is_closing)
+                return;
+        t->is_away = happens(w, t->away_percent);
+        t->is_slow = happens(w, 20);
+        t->is_removed = happens(w, 2);
+        deed_at(w, w->now_ms + chance(w, happens(w, 50) ? HOUR_MS : 30000), on_weather, false);
+}
+
+static void on_closing(World *w, Deed *d) {
+        (void)d;
+        tell(w, NULL, "all is well from now on");
+        w->is_closing = true;
+        w->disk_is_full = false;
+        for (unsigned i = 0; i < w->n_targets; i++)
+                w->target[i].is_away = w->target[i].is_slow = w->target[i].is_removed = false;
+}
+
+static void make_targets(World *w) {
+        for (unsigned i = 0; i < w->n_targets; i++) {
+                Target *t = &w->target[i];
+                int64_t base_ms = 1 + chance(w, happens(w, 50) ? 20 : 5000);
+
+                snprintf(t->name, sizeof t->name, "flow:%u", i);
+                t->rule = happens(w, 30) ? retry_default
+                                         : retry_exponential(base_ms, base_ms + chance(w, HOUR_MS),
+                                                             (unsigned)chance(w, 12));
+                t->away_percent = happens(w, 30) ? 90 : 20;
+        }
+}
+
+static void make(World *w, const Seed *seed) {
+        *w = (World){.rng = {seed->seed * UINT64_C(0x9e3779b97f4a7c15) + 1}};
+        list_init(&w->mortal);
+        list_init(&w->asks);
+        w->now_ms = INT64_C(1700000000000);
+        w->end_ms = w->now_ms + seed->hours * HOUR_MS;
+        w->told_job = seed->told_job;
+        w->told_lane = seed->told_lane;
+        w->n_loops = 1 + (unsigned)chance(w, 3);
+        w->n_targets = 1 + (unsigned)chance(w, COUNT_OF(w->target));
+        w->limits.jobs_max = (size_t)(1 + chance(w, happens(w, 50) ? 30 : 1000));
+        w->limits.running_max = (size_t)(1 + chance(w, happens(w, 50) ? 5 : 100));
+        w->recording_max = (size_t)(1 + chance(w, happens(w, 50) ? 5 : 100));
+        w->commit_max_ms = 1 + (int)chance(w, 30);
+        w->reply_max_ms = (int)chance(w, happens(w, 50) ? 3 : 100);
+        w->batch_max = 1 + (int)chance(w, happens(w, 50) ? 3 : 100);
+        w->keeps_settles = happens(w, 50);
+        w->lane_percent = happens(w, 50) ? 95 : 40;
+        w->lanes_per_target = 1 + (unsigned)chance(w, happens(w, 50) ? 3 : 30);
+        make_targets(w);
+        rows_init(&w->rows, (size_t)w->n_targets * w->lanes_per_target);
+        for (unsigned i = 0; i < w->n_loops; i++) {
+                w->loop[i].world = w;
+                w->loop[i].index = i;
+                loop_start(&w->loop[i], false);
+        }
+        deed_at(w, w->now_ms, on_burst, false);
+        deed_at(w, w->now_ms, on_weather, false);
+        deed_at(w, w->end_ms, on_closing, false);
+}
+
+bool world_run(World *w, const Seed *seed) {
+        HeapNode *at;
+        int64_t n = 0;
+
+        make(w, seed);
+        while (!w->failure[0] && (at = heap_first(&w->deeds))) {
+                Deed *d = CONTAINER_OF(at, Deed, node);
+
+                must(at->due >= w->now_ms);
+                w->now_ms = at->due;
+                if (w->now_ms > w->end_ms + REST_HOURS * HOUR_MS || n++ > DEEDS_MAX) {
+                        broken(w, 0, "the engines do not come to rest");
+                        break;
+                }
+                deed_leaves(w, d);
+                d->act(w, d);
+                free(d);
+        }
+        if (!w->failure[0])
+                judge_end(w);
+        return !w->failure[0];
+}
+
+void world_done(World *w) {
+        HeapNode *at;
+
+        process_dies(w);
+        while ((at = heap_first(&w->deeds)))
+                deed_drop(w, CONTAINER_OF(at, Deed, node));
+        heap_done(&w->deeds);
+        rows_done(&w->rows);
+}

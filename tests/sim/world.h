@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A world in a box: engines, a ledger, sources and targets under one clock that jumps from one
+ * thing that happens to the next, all of it drawn from one seed. */
+#pragma once
+
+#include "engine/engine.h"
+#include "rows.h"
+
+typedef struct World World;
+
+typedef struct Target {
+        char name[16];
+        RetryRule rule;
+        bool is_away;     /* it fails, or takes its time to fail */
+        bool is_slow;     /* answers late */
+        bool is_removed;  /* from the configuration */
+        int away_percent; /* of the time */
+} Target;
+
+/* Something that will happen. */
+typedef struct Deed {
+        HeapNode node;
+        void (*act)(World *w, struct Deed *d);
+        void (*drop)(struct Deed *d); /* it will not happen: frees what it carries; may be NULL */
+        unsigned loop;
+        Job *job;
+        JobResult result;
+        struct Ask *ask;
+        bool dies_with_process;
+        Link link; /* on World.mortal when it does */
+} Deed;
+
+/* A request to the ledger, and its reply. */
+typedef enum AskKind { ASK_RECORD, ASK_SETTLE, ASK_CLAIM } AskKind;
+typedef struct Ask {
+        Link link;
+        AskKind kind;
+        unsigned loop;
+        Job *job;
+        bool spilled, queued, woke, more;
+        size_t max, n;
+        int64_t after_id, next_due_ms;
+        Row **found;
+        int fault;
+} Ask;
+
+typedef struct Loop {
+        World *world;
+        unsigned index;
+        Engine *engine;
+        Deed *step; /* when it wants to be called */
+        int64_t step_at_ms, reply_at_ms;
+        size_t recording, live;
+} Loop;
+
+typedef struct Tally {
+        uint64_t accepted, refused, spilled, runs, done, dead, crashes, full_disks, parked, claims,
+                crossed;
+} Tally;
+
+struct World {
+        Rng rng;
+        int64_t now_ms, end_ms;
+        Heap deeds;
+        List mortal;
+        Rows rows;
+        Loop loop[LOOPS_MAX];
+        unsigned n_loops;
+        Target target[8];
+        unsigned n_targets;
+        EngineLimits limits;
+        size_t recording_max;
+        List asks; /* sent to the ledger, not yet done */
+        bool is_committing, disk_is_full, keeps_settles;
+        int commit_max_ms, reply_max_ms, batch_max, lane_percent;
+        unsigned lanes_per_target;
+        bool is_closing; /* no more arrivals or faults: everything must come to its end */
+        Tally tally;
+        /* The verdict: the first promise broken. */
+        char failure[300];
+        int64_t failed_job;
+        int64_t told_job;
+        uint64_t told_lane;
+};
+
+typedef struct Seed {
+        uint64_t seed;
+        int64_t hours;
+        /* Whose story is printed; 0: none. */
+        int64_t told_job;
+        uint64_t told_lane; /* 0: of no lane */
+} Seed;
+
+/* False when a promise was broken: w->failure says which, w->failed_job whose. */
+bool world_run(World *w, const Seed *seed);
+void world_done(World *w);
+
+/* ledger.c: sends to the ledger, which commits in batches; replies come through loops.c. */
+void ledger_ask(World *w, Ask *ask);
+void ask_free(Ask *ask);
+/* loops.c */
+void loop_start(Loop *l, bool recovers);
+void loop_crash(Loop *l);
+void loop_step(Loop *l);
+void loop_hears(World *w, Deed *reply);
+void loop_arrival(Loop *l, unsigned target, uint64_t lane);
+/* judge.c: each says whether the promises hold at that moment. */
+void judge_run(World *w, const Loop *l, const Job *job);
+void judge_settle(World *w, const Job *job);
+void judge_turn(World *w, const Loop *l);
+void judge_end(World *w);
+void broken(World *w, int64_t job, const char *format, ...) PRINTF_LIKE(3, 4);
+void tell(const World *w, const Row *row, const char *format, ...) PRINTF_LIKE(3, 4);
+
+/* world.c */
+Deed *deed_at(World *w, int64_t when_ms, void (*act)(World *w, Deed *d), bool dies_with_process);
+void deed_drop(World *w, Deed *d);
+int64_t chance(World *w, int64_t below);
+static inline bool happens(World *w, int64_t percent) {
+        return chance(w, 100) < percent;
+}

@@ -1,0 +1,404 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * One engine with ports that write down what they are asked. What many engines do over thousands
+ * of hours is explored by tests/sim; here stand the promises that it cannot see. */
+#include "engine/engine.h"
+
+#include "unit.h"
+
+enum { NOTED_MAX = 1000 };
+
+typedef struct Desk {
+        Engine *engine;
+        Job *running[NOTED_MAX], *settling[NOTED_MAX];
+        size_t n_running, n_settling, n_gone, n_claims, claim_max;
+        bool claim_queued;
+        int64_t claim_after;
+        bool has_attempt;
+        unsigned attempt_number;
+        char attempt_code[32];
+        RetryRule rule;
+        bool has_no_target;
+} Desk;
+
+static void note_run(void *self, Job *job) {
+        Desk *d = self;
+
+        assert_true(d->n_running < NOTED_MAX);
+        d->running[d->n_running++] = job;
+}
+
+static void note_settle(void *self, Job *job, const Attempt *attempt) {
+        Desk *d = self;
+
+        assert_true(d->n_settling < NOTED_MAX);
+        d->settling[d->n_settling++] = job;
+        d->has_attempt = attempt;
+        if (!attempt)
+                return;
+        d->attempt_number = attempt->number;
+        snprintf(d->attempt_code, sizeof d->attempt_code, SPAN_FMT, SPAN_ARG(attempt->code));
+}
+
+static void note_claim(void *self, size_t max, bool queued, int64_t after_id) {
+        Desk *d = self;
+
+        d->n_claims++;
+        d->claim_max = max;
+        d->claim_queued = queued;
+        d->claim_after = after_id;
+}
+
+static const RetryRule *rule_of(void *self, const Job *job) {
+        Desk *d = self;
+
+        (void)job;
+        return d->has_no_target ? NULL : &d->rule;
+}
+
+static void note_gone(void *self, Job *job) {
+        Desk *d = self;
+
+        d->n_gone++;
+        free(job);
+}
+
+static Desk *desk_new(size_t jobs_max, size_t running_max) {
+        Desk *d = must_alloc(sizeof *d);
+        EnginePorts ports = {d, note_run, note_settle, note_claim, rule_of, note_gone};
+
+        d->rule = (RetryRule){.pause_ms = {1000, 1000}, .n = 2, .hint_max_ms = 5000};
+        d->engine = engine_new(&(EngineLimits){jobs_max, running_max}, &ports, 1);
+        return d;
+}
+
+static void desk_free(Desk *d) {
+        engine_free(d->engine);
+        free(d);
+}
+
+static Job *job_make(int64_t id, uint64_t lane) {
+        Job *job = must_alloc(sizeof *job);
+
+        job->id = id;
+        job->lane = lane;
+        job->target = SPAN("flow:a");
+        link_init(&job->link);
+        return job;
+}
+
+static void add(Desk *d, int64_t id, uint64_t lane) {
+        engine_add(d->engine, job_make(id, lane), 0);
+}
+
+static void end(Desk *d, size_t i, JobVerdict verdict, int64_t now_ms) {
+        JobResult result = {
+                .verdict = verdict, .wait_hint_ms = -1, .attempt = {.code = SPAN("what-happened")}};
+
+        engine_ended(d->engine, d->running[i], &result, now_ms);
+}
+
+/* Confirms all settles on their way. */
+static void confirm(Desk *d, bool woke, int64_t now_ms) {
+        size_t n = d->n_settling;
+
+        d->n_settling = 0;
+        for (size_t i = 0; i < n; i++)
+                engine_settled(d->engine, d->settling[i], 0, woke, now_ms);
+}
+
+static void a_job_runs_and_leaves(void **state) {
+        Desk *d = desk_new(0, 0);
+
+        (void)state;
+        add(d, 1, 0);
+        assert_int_equal(engine_step(d->engine, 0), INT64_MAX);
+        assert_int_equal(d->n_running, 1);
+        assert_int_equal(d->running[0]->attempts, 1);
+        end(d, 0, JOB_SUCCEEDED, 5);
+        assert_int_equal(d->settling[0]->state, JOB_DONE);
+        assert_int_equal(d->attempt_number, 1);
+        assert_int_equal(d->n_gone, 0);
+        confirm(d, false, 6);
+        assert_int_equal(d->n_gone, 1);
+        assert_int_equal(engine_gauges(d->engine).in_memory, 0);
+        desk_free(d);
+}
+
+static void a_failed_job_waits_for_its_pause(void **state) {
+        Desk *d = desk_new(0, 0);
+
+        (void)state;
+        add(d, 1, 0);
+        (void)engine_step(d->engine, 0);
+        end(d, 0, JOB_RETRY, 500);
+        assert_int_equal(d->settling[0]->state, JOB_WAITING);
+        assert_int_equal(d->settling[0]->due_ms, 1500);
+        confirm(d, false, 501);
+        assert_int_equal(engine_step(d->engine, 502), 1500);
+        assert_int_equal(d->n_claims, 0);
+        assert_int_equal(engine_step(d->engine, 1500), INT64_MAX);
+        assert_int_equal(d->n_claims, 1);
+        assert_false(d->claim_queued);
+        desk_free(d);
+}
+
+static void the_last_try_keeps_its_code(void **state) {
+        Desk *d = desk_new(0, 0);
+        Job *job = job_make(1, 0);
+
+        (void)state;
+        job->attempts = 2;
+        engine_add(d->engine, job, 0);
+        (void)engine_step(d->engine, 0);
+        end(d, 0, JOB_RETRY, 1);
+        assert_int_equal(d->settling[0]->state, JOB_DEAD);
+        assert_string_equal(d->attempt_code, "what-happened");
+        assert_int_equal(d->attempt_number, 3);
+        desk_free(d);
+}
+
+static void a_last_word_is_final(void **state) {
+        Desk *d = desk_new(0, 0);
+        Job *job = job_make(1, 0);
+
+        (void)state;
+        job->last_word = true;
+        engine_add(d->engine, job, 0);
+        (void)engine_step(d->engine, 0);
+        end(d, 0, JOB_RETRY, 1);
+        assert_int_equal(d->settling[0]->state, JOB_DEAD);
+        desk_free(d);
+}
+
+static void without_a_target_it_dies_with_a_reason(void **state) {
+        Desk *d = desk_new(0, 0);
+
+        (void)state;
+        d->has_no_target = true;
+        add(d, 1, 0);
+        (void)engine_step(d->engine, 0);
+        assert_int_equal(d->n_running, 0);
+        assert_int_equal(d->settling[0]->state, JOB_DEAD);
+        assert_string_equal(d->attempt_code, "no-target");
+        confirm(d, false, 1);
+
+        /* The same when it went away during a run. */
+        d->has_no_target = false;
+        add(d, 2, 0);
+        (void)engine_step(d->engine, 2);
+        d->has_no_target = true;
+        end(d, 0, JOB_RETRY, 3);
+        assert_int_equal(d->settling[0]->state, JOB_DEAD);
+        assert_string_equal(d->attempt_code, "no-target");
+        desk_free(d);
+}
+
+static void a_lane_goes_on_when_the_end_is_written(void **state) {
+        Desk *d = desk_new(0, 0);
+
+        (void)state;
+        add(d, 1, 7);
+        add(d, 2, 7);
+        add(d, 3, 8);
+        (void)engine_step(d->engine, 0);
+        assert_int_equal(d->n_running, 2);
+        assert_int_equal(d->running[1]->id, 3);
+        end(d, 0, JOB_SUCCEEDED, 1);
+        (void)engine_step(d->engine, 1);
+        assert_int_equal(d->n_running, 2);
+        confirm(d, false, 2);
+        (void)engine_step(d->engine, 2);
+        assert_int_equal(d->n_running, 3);
+        assert_int_equal(d->running[2]->id, 2);
+        desk_free(d);
+}
+
+static void those_behind_a_waiting_head_leave_memory(void **state) {
+        Desk *d = desk_new(0, 0);
+        Job *crossing = job_make(4, 7);
+
+        (void)state;
+        add(d, 1, 7);
+        add(d, 2, 7);
+        add(d, 3, 7);
+        (void)engine_step(d->engine, 0);
+        end(d, 0, JOB_RETRY, 1);
+        confirm(d, false, 2);
+        assert_int_equal(d->n_settling, 2);
+        assert_int_equal(d->settling[0]->id, 2);
+        assert_int_equal(d->settling[1]->state, JOB_BLOCKED);
+        assert_int_equal(engine_gauges(d->engine).parked_lanes, 1);
+
+        /* One that was recorded meanwhile is parked; the head, claimed, stands until all are. */
+        Job *head = job_make(1, 7);
+        engine_add(d->engine, crossing, 3);
+        assert_int_equal(crossing->state, JOB_BLOCKED);
+        (void)engine_step(d->engine, 2000);
+        assert_int_equal(d->n_claims, 1);
+        engine_claimed(d->engine, &head, 1, false, INT64_MAX, 0, 2000);
+        (void)engine_step(d->engine, 2000);
+        assert_int_equal(d->n_running, 1);
+        confirm(d, false, 2001);
+        assert_int_equal(engine_gauges(d->engine).parked_lanes, 0);
+        assert_int_equal(engine_gauges(d->engine).in_memory, 1);
+        (void)engine_step(d->engine, 2001);
+        assert_int_equal(d->n_running, 2);
+        assert_ptr_equal(d->running[1], head);
+        desk_free(d);
+}
+
+static void claimed_jobs_stand_by_their_ids(void **state) {
+        Desk *d = desk_new(0, 0);
+        Job *jobs[] = {job_make(2, 7), job_make(5, 7)}, *early[] = {job_make(3, 7)};
+        static const int64_t order[] = {2, 3, 5};
+
+        (void)state;
+        engine_recover(d->engine, 0);
+        (void)engine_step(d->engine, 0);
+        engine_claimed(d->engine, jobs, 2, true, INT64_MAX, 0, 0);
+        (void)engine_step(d->engine, 0);
+        engine_claimed(d->engine, early, 1, false, INT64_MAX, 0, 0);
+        for (size_t i = 0; i < COUNT_OF(order); i++) {
+                (void)engine_step(d->engine, 1);
+                assert_int_equal(d->n_running, i + 1);
+                assert_int_equal(d->running[i]->id, order[i]);
+                end(d, i, JOB_SUCCEEDED, 1);
+                confirm(d, false, 1);
+        }
+        desk_free(d);
+}
+
+static void a_refused_settle_is_tried_again(void **state) {
+        Desk *d = desk_new(0, 0);
+
+        (void)state;
+        add(d, 1, 0);
+        (void)engine_step(d->engine, 0);
+        end(d, 0, JOB_SUCCEEDED, 1);
+        assert_true(d->has_attempt);
+        d->n_settling = 0;
+        engine_settled(d->engine, d->settling[0], -ENOSPC, false, 2);
+        int64_t again = engine_step(d->engine, 3);
+        assert_int_equal(d->n_settling, 0);
+        assert_in_range(again, 4, 60000);
+        (void)engine_step(d->engine, again);
+        assert_int_equal(d->n_settling, 1);
+        assert_false(d->has_attempt);
+        assert_int_equal(d->settling[0]->state, JOB_DONE);
+        confirm(d, false, again);
+        assert_int_equal(engine_gauges(d->engine).in_memory, 0);
+        desk_free(d);
+}
+
+static void a_full_memory_spills_and_catches_up(void **state) {
+        Desk *d = desk_new(2, 1);
+
+        (void)state;
+        assert_false(engine_full(d->engine));
+        add(d, 1, 0);
+        add(d, 2, 0);
+        assert_true(engine_full(d->engine));
+        engine_spilled(d->engine, 3, 0);
+        (void)engine_step(d->engine, 0);
+        assert_int_equal(d->n_claims, 0);
+        end(d, 0, JOB_SUCCEEDED, 1);
+        confirm(d, false, 1);
+        assert_true(engine_full(d->engine)); /* there is room, but what was spilled goes first */
+        (void)engine_step(d->engine, 1);
+        assert_int_equal(d->n_claims, 1);
+        assert_true(d->claim_queued);
+        assert_int_equal(d->claim_after, 2);
+        Job *job = job_make(3, 0);
+        engine_claimed(d->engine, &job, 1, false, INT64_MAX, 0, 2);
+        end(d, 1, JOB_SUCCEEDED, 3);
+        confirm(d, false, 3);
+        assert_false(engine_full(d->engine));
+        desk_free(d);
+}
+
+static void a_failed_claim_is_asked_again(void **state) {
+        Desk *d = desk_new(0, 0);
+
+        (void)state;
+        engine_recover(d->engine, 0);
+        (void)engine_step(d->engine, 0);
+        assert_int_equal(d->n_claims, 1);
+        (void)engine_step(d->engine, 0);
+        assert_int_equal(d->n_claims, 1); /* one at a time */
+        engine_claimed(d->engine, NULL, 0, false, INT64_MAX, -EIO, 0);
+        int64_t again = engine_step(d->engine, 0);
+        assert_int_equal(d->n_claims, 1);
+        assert_in_range(again, 1, 60000);
+        (void)engine_step(d->engine, again);
+        assert_int_equal(d->n_claims, 2);
+        assert_true(d->claim_queued);
+        desk_free(d);
+}
+
+static void a_step_is_bounded_and_says_when_there_is_more(void **state) {
+        Desk *d = desk_new(0, 1000);
+
+        (void)state;
+        for (int64_t i = 1; i <= 400; i++)
+                add(d, i, 0);
+        assert_int_equal(engine_step(d->engine, 9), 9);
+        size_t first = d->n_running;
+        assert_in_range(first, 1, 399);
+        assert_int_equal(engine_step(d->engine, 9), INT64_MAX);
+        assert_int_equal(d->n_running, 400);
+        desk_free(d);
+}
+
+static void a_draining_engine_begins_nothing(void **state) {
+        Desk *d = desk_new(0, 0);
+
+        (void)state;
+        add(d, 1, 0);
+        (void)engine_step(d->engine, 0);
+        add(d, 2, 0);
+        engine_recover(d->engine, 0);
+        engine_drain(d->engine);
+        assert_int_equal(engine_step(d->engine, 1), INT64_MAX);
+        assert_int_equal(d->n_running, 1);
+        assert_int_equal(d->n_claims, 0);
+        end(d, 0, JOB_SUCCEEDED, 2);
+        confirm(d, false, 2);
+        assert_int_equal(engine_gauges(d->engine).in_memory, 1);
+        engine_free(d->engine);
+        assert_int_equal(d->n_gone, 2);
+        free(d);
+}
+
+static void a_blocked_job_is_not_kept(void **state) {
+        Desk *d = desk_new(0, 0);
+        Job *job = job_make(1, 7);
+
+        (void)state;
+        job->state = JOB_BLOCKED;
+        engine_add(d->engine, job, 0);
+        assert_int_equal(d->n_gone, 1);
+        assert_int_equal(engine_gauges(d->engine).in_memory, 0);
+        desk_free(d);
+}
+
+int main(void) {
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(a_job_runs_and_leaves),
+                cmocka_unit_test(a_failed_job_waits_for_its_pause),
+                cmocka_unit_test(the_last_try_keeps_its_code),
+                cmocka_unit_test(a_last_word_is_final),
+                cmocka_unit_test(without_a_target_it_dies_with_a_reason),
+                cmocka_unit_test(a_lane_goes_on_when_the_end_is_written),
+                cmocka_unit_test(those_behind_a_waiting_head_leave_memory),
+                cmocka_unit_test(claimed_jobs_stand_by_their_ids),
+                cmocka_unit_test(a_refused_settle_is_tried_again),
+                cmocka_unit_test(a_full_memory_spills_and_catches_up),
+                cmocka_unit_test(a_failed_claim_is_asked_again),
+                cmocka_unit_test(a_step_is_bounded_and_says_when_there_is_more),
+                cmocka_unit_test(a_draining_engine_begins_nothing),
+                cmocka_unit_test(a_blocked_job_is_not_kept),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}

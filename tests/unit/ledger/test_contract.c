@@ -1,0 +1,645 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The contract of stores (ledger/store.h), held by each of them. */
+#include "base/random.h"
+#include "ledger_unit.h"
+
+typedef struct World {
+        const StoreOps *ops;
+        Place place;
+        Store *store, *reader;
+        StoreOptions options;
+} World;
+
+static void open_store(World *w) {
+        Err e = {0};
+
+        assert_int_equal(w->ops->open(&w->options, &w->store, &e), 0);
+        assert_int_equal(w->ops->open_reader(w->store, &w->reader, &e), 0);
+}
+
+static void close_store(World *w) {
+        w->ops->close(w->reader);
+        w->ops->close(w->store);
+}
+
+static int start(void **state, const StoreOps *ops) {
+        World *w = must_alloc(sizeof *w);
+
+        w->ops = ops;
+        place_make(&w->place);
+        w->options = (StoreOptions){
+                .path = w->place.path, .node = "n", .once_ms = 1000000, .keys_per_generation = 64};
+        open_store(w);
+        *state = w;
+        return 0;
+}
+
+static int start_sqlite(void **state) {
+        return start(state, &store_sqlite);
+}
+
+static int start_memory(void **state) {
+        return start(state, &store_memory);
+}
+
+static int end(void **state) {
+        World *w = *state;
+
+        close_store(w);
+        place_done(&w->place);
+        free(w);
+        return 0;
+}
+
+static EventView *find(World *w, int64_t id) {
+        EventView *v = NULL;
+        Err e = {0};
+
+        assert_int_equal(w->ops->find_event(w->reader, id, &v, &e), 0);
+        return v;
+}
+
+static void what_was_recorded_is_found(void **state) {
+        World *w = *state;
+        Event *event = event_new(&(Event){.id = 10,
+                                          .received_ms = 11,
+                                          .time_ms = -5,
+                                          .source = SPAN("shop"),
+                                          .key = SPAN("k\0y"),
+                                          .type = SPAN("t"),
+                                          .subject = SPAN("s\xc3\xa4"),
+                                          .content_type = SPAN("c"),
+                                          .trace = SPAN("00"),
+                                          .body = SPAN("\0bytes\xff\n")});
+        Job *jobs[2] = {job_new(12, event, SPAN("flow:a"), 0),
+                        job_new(14, event, SPAN("endpoint:b"), 0)};
+        Write write = record_of(event, jobs, 2), answer = answer_of(10, 202, "ok");
+
+        write_one(w->store, &write);
+        assert_int_equal(write.record.result, RECORD_NEW);
+        assert_int_equal(jobs[0]->state, JOB_QUEUED);
+        settle(w->store, jobs[1], JOB_DEAD, 0);
+        write_one(w->store, &answer);
+        answer = answer_of(10, 500, "a later answer changes nothing");
+        write_one(w->store, &answer);
+        answer = answer_of(999, 500, "of no event");
+        write_one(w->store, &answer);
+        assert_null(find(w, 11));
+        EventView *v = find(w, 10);
+        assert_non_null(v);
+        assert_int_equal(v->event.received_ms, 11);
+        assert_int_equal(v->event.time_ms, -5);
+        assert_true(span_eq(v->event.source, SPAN("shop")));
+        assert_true(span_eq(v->event.key, SPAN("k\0y")));
+        assert_true(span_eq(v->event.type, SPAN("t")));
+        assert_true(span_eq(v->event.subject, SPAN("s\xc3\xa4")));
+        assert_true(span_eq(v->event.content_type, SPAN("c")));
+        assert_true(span_eq(v->event.trace, SPAN("00")));
+        assert_true(span_eq(v->event.body, SPAN("\0bytes\xff\n")));
+        assert_int_equal(v->n_jobs, 2);
+        assert_int_equal(v->jobs[0].id, 12);
+        assert_int_equal(v->jobs[0].state, JOB_QUEUED);
+        assert_int_equal(v->jobs[0].n_listed, 0);
+        assert_true(span_eq(v->jobs[1].target, SPAN("endpoint:b")));
+        assert_int_equal(v->jobs[1].state, JOB_DEAD);
+        assert_int_equal(v->jobs[1].n_attempts, 1);
+        assert_int_equal(v->jobs[1].n_listed, 1);
+        assert_int_equal(v->jobs[1].attempts[0].took_us, 1500);
+        assert_true(span_eq(v->jobs[1].attempts[0].message, SPAN("fine")));
+        assert_true(v->has_answer);
+        assert_int_equal(v->answer_status, 202);
+        assert_true(span_eq(v->answer_body, SPAN("ok")));
+        event_view_free(v);
+        job_free(jobs[0]);
+        job_free(jobs[1]);
+        event_unref(event);
+}
+
+static void only_the_last_attempts_are_listed(void **state) {
+        World *w = *state;
+        Job *j = record_job(w->store, 10, 0, false);
+
+        for (int i = 0; i < 60; i++)
+                settle(w->store, j, JOB_WAITING, 9);
+        EventView *v = find(w, 10);
+        assert_int_equal(v->jobs[0].n_attempts, 60);
+        assert_int_equal(v->jobs[0].n_listed, 50);
+        assert_int_equal(v->jobs[0].attempts[0].number, 11);
+        assert_int_equal(v->jobs[0].attempts[49].number, 60);
+        event_view_free(v);
+        job_free(j);
+}
+
+static RecordResult record_key(World *w, int64_t id, const char *key, const char *body,
+                               int64_t *ret_known) {
+        Event *event = make_event(id, key, body);
+        Write write = record_of(event, NULL, 0);
+
+        write_one(w->store, &write);
+        event_unref(event);
+        if (ret_known)
+                *ret_known = write.record.known_event;
+        if (write.record.has_answer) {
+                assert_int_equal(write.record.answer_status, 409);
+                assert_string_equal(write.record.answer_type, "text/plain");
+                assert_memory_equal(write.record.answer_body, "no", 2);
+                assert_int_equal(write.record.answer_body_n, 2);
+                free(write.record.answer_type);
+                free(write.record.answer_body);
+        }
+        return write.record.result;
+}
+
+static void a_repeat_is_known(void **state) {
+        World *w = *state;
+        Write answer = answer_of(10, 409, "no");
+        int64_t known = 0;
+
+        assert_int_equal(record_key(w, 10, "k", "{}", NULL), RECORD_NEW);
+        assert_int_equal(record_key(w, 11, "k", "{}", &known), RECORD_REPEAT);
+        assert_int_equal(known, 10);
+        write_one(w->store, &answer);
+        assert_int_equal(record_key(w, 12, "k", "{}", &known), RECORD_REPEAT);
+        assert_int_equal(record_key(w, 13, "k", "[]", &known), RECORD_CONFLICT);
+        assert_int_equal(known, 10);
+        assert_int_equal(record_key(w, 14, "K", "{}", NULL), RECORD_NEW);
+        assert_int_equal(record_key(w, 15, "", "{}", NULL), RECORD_NEW);
+        assert_int_equal(record_key(w, 16, "", "{}", NULL), RECORD_NEW);
+        assert_null(find(w, 11));
+        assert_null(find(w, 13));
+        EventView *v = find(w, 14);
+        assert_non_null(v);
+        event_view_free(v);
+}
+
+static void a_key_belongs_to_its_source(void **state) {
+        World *w = *state;
+        Event *one = event_new(&(Event){.id = 1, .source = SPAN("ab"), .key = SPAN("c")});
+        Event *two = event_new(&(Event){.id = 2, .source = SPAN("a"), .key = SPAN("bc")});
+        Write first = record_of(one, NULL, 0), second = record_of(two, NULL, 0);
+
+        write_one(w->store, &first);
+        write_one(w->store, &second);
+        assert_int_equal(second.record.result, RECORD_NEW);
+        event_unref(one);
+        event_unref(two);
+}
+
+static void an_old_key_is_new_again(void **state) {
+        World *w = *state;
+        int64_t known = 0;
+
+        assert_int_equal(record_key(w, 10, "k", "{}", NULL), RECORD_NEW);
+        assert_int_equal(record_key(w, 10 + 1000000, "k", "{}", NULL), RECORD_REPEAT);
+        assert_int_equal(record_key(w, 11 + 1000000, "k", "{}", NULL), RECORD_NEW);
+        assert_int_equal(record_key(w, 12 + 1000000, "k", "{}", &known), RECORD_REPEAT);
+        assert_int_equal(known, 11 + 1000000);
+}
+
+/* Across many generations of 64 keys, as far as they are remembered. */
+static void many_keys_are_remembered(void **state) {
+        World *w = *state;
+        enum { N = 450 };
+        char key[32];
+
+        for (int round = 0; round < 2; round++)
+                for (int i = 0; i < N; i++) {
+                        int64_t known = 0;
+
+                        (void)snprintf(key, sizeof key, "key %d", i);
+                        assert_int_equal(record_key(w, 1000 + round * N + i, key, "b", &known),
+                                         round ? RECORD_REPEAT : RECORD_NEW);
+                        assert_int_equal(known, round ? 1000 + i : 0);
+                }
+}
+
+static void equal_keys_meet_in_one_batch(void **state) {
+        World *w = *state;
+        Event *events[3] = {make_event(1, "k", "{}"), make_event(2, "k", "{}"),
+                            make_event(3, "k", "x")};
+        Write writes[3] = {record_of(events[0], NULL, 0), record_of(events[1], NULL, 0),
+                           record_of(events[2], NULL, 0)};
+        Write *batch[3] = {&writes[0], &writes[1], &writes[2]};
+        Err e = {0};
+
+        assert_int_equal(w->ops->write(w->store, batch, 3, &e), 0);
+        assert_int_equal(writes[0].record.result, RECORD_NEW);
+        assert_int_equal(writes[1].record.result, RECORD_REPEAT);
+        assert_int_equal(writes[1].record.known_event, 1);
+        assert_int_equal(writes[2].record.result, RECORD_CONFLICT);
+        for (int i = 0; i < 3; i++)
+                event_unref(events[i]);
+}
+
+static void waiting_jobs_are_claimed_when_due(void **state) {
+        World *w = *state;
+        Job *jobs[3];
+
+        for (int i = 0; i < 3; i++) {
+                jobs[i] = record_job(w->store, 10 + i * 10, 0, false);
+                settle(w->store, jobs[i], JOB_WAITING, 300 - i * 100);
+        }
+        Claim c = claim(w->store, ask_all(99));
+        assert_int_equal(c.n, 0);
+        assert_int_equal(c.next_due_ms, 100);
+        claim_free(&c);
+        c = claim(w->store, ask_all(200));
+        assert_int_equal(c.n, 2);
+        assert_int_equal(c.jobs[0]->id, 21);
+        assert_int_equal(c.jobs[1]->id, 31);
+        assert_int_equal(c.jobs[0]->attempts, 1);
+        assert_int_equal(c.jobs[0]->state, JOB_QUEUED);
+        assert_true(span_eq(c.jobs[0]->target, SPAN("flow:a")));
+        assert_true(span_eq(c.jobs[0]->event->body, SPAN("{}")));
+        assert_true(span_eq(c.jobs[0]->event->source, SPAN("shop")));
+        assert_int_equal(c.next_due_ms, 300);
+        assert_false(c.more);
+        claim_free(&c);
+        c = claim(w->store, ask_all(200));
+        assert_int_equal(c.n, 0);
+        claim_free(&c);
+        /* An earlier one comes after the claim looked. */
+        settle(w->store, jobs[2], JOB_WAITING, 50);
+        c = claim(w->store, ask_all(60));
+        assert_int_equal(c.n, 1);
+        assert_int_equal(c.jobs[0]->attempts, 2);
+        assert_int_equal(c.next_due_ms, 300);
+        claim_free(&c);
+        for (int i = 0; i < 3; i++)
+                job_free(jobs[i]);
+}
+
+static void a_claim_is_bounded_and_says_so(void **state) {
+        World *w = *state;
+
+        for (int i = 0; i < 5; i++) {
+                Job *j = record_job(w->store, 10 + i * 10, 0, false);
+
+                settle(w->store, j, JOB_WAITING, 1);
+                job_free(j);
+        }
+        ClaimAsk ask = ask_all(10);
+        ask.max = 3;
+        Claim c = claim(w->store, ask);
+        assert_int_equal(c.n, 3);
+        assert_true(c.more);
+        assert_int_equal(c.next_due_ms, 1);
+        claim_free(&c);
+        c = claim(w->store, ask);
+        assert_int_equal(c.n, 2);
+        assert_false(c.more);
+        assert_int_equal(c.next_due_ms, INT64_MAX);
+        claim_free(&c);
+}
+
+static void shards_share_no_job(void **state) {
+        World *w = *state;
+        size_t n = 0, shards = 3, of_shard[3] = {0};
+
+        for (int i = 0; i < 60; i++) {
+                Job *j = record_job(w->store, 10 + i * 10, (uint64_t)(i + 1) * 977, i % 2);
+
+                if (i % 2 == 0)
+                        settle(w->store, j, JOB_WAITING, 1);
+                of_shard[j->shard % shards]++;
+                job_free(j);
+        }
+        for (unsigned i = 0; i < shards; i++) {
+                ClaimAsk ask = {.now_ms = 9, .shard = i, .shards = 3, .max = 100, .queued = true};
+                Claim c = claim(w->store, ask);
+
+                assert_true(c.n > 0);
+                assert_int_equal(c.n, of_shard[i]);
+                for (size_t k = 0; k < c.n; k++)
+                        assert_int_equal(c.jobs[k]->shard % shards, i);
+                n += c.n;
+                claim_free(&c);
+        }
+        assert_int_equal(n, 60);
+}
+
+static void queued_jobs_are_claimed_when_nobody_has_them(void **state) {
+        World *w = *state;
+        Job *held = record_job(w->store, 10, 0, false), *a = record_job(w->store, 20, 0, true),
+            *b = record_job(w->store, 30, 0, true);
+        ClaimAsk ask = ask_all(9);
+
+        Claim c = claim(w->store, ask);
+        assert_int_equal(c.n, 0);
+        claim_free(&c);
+        ask.queued = true;
+        ask.after_id = 21;
+        c = claim(w->store, ask);
+        assert_int_equal(c.n, 1);
+        assert_int_equal(c.jobs[0]->id, 31);
+        assert_int_equal(c.jobs[0]->attempts, 0);
+        claim_free(&c);
+        ask.after_id = 0;
+        c = claim(w->store, ask);
+        assert_int_equal(c.n, 1);
+        assert_int_equal(c.jobs[0]->id, 21);
+        claim_free(&c);
+        c = claim(w->store, ask);
+        assert_int_equal(c.n, 0);
+        claim_free(&c);
+        /* Handed back. */
+        held->spilled = true;
+        Write back = settle_of(held, JOB_QUEUED, NULL);
+        write_one(w->store, &back);
+        c = claim(w->store, ask);
+        assert_int_equal(c.n, 1);
+        assert_int_equal(c.jobs[0]->id, 11);
+        claim_free(&c);
+        job_free(held);
+        job_free(a);
+        job_free(b);
+}
+
+static void a_lane_keeps_its_order(void **state) {
+        World *w = *state;
+        Job *a = record_job(w->store, 10, 5, false);
+
+        assert_int_equal(a->state, JOB_QUEUED);
+        Job *in_memory = record_job(w->store, 20, 5, false);
+        assert_int_equal(in_memory->state, JOB_QUEUED);
+        settle(w->store, a, JOB_WAITING, 100);
+        Job *b = record_job(w->store, 30, 5, false), *c = record_job(w->store, 40, 5, false),
+            *other = record_job(w->store, 50, 6, false);
+        assert_int_equal(b->state, JOB_BLOCKED);
+        assert_int_equal(c->state, JOB_BLOCKED);
+        assert_int_equal(other->state, JOB_QUEUED);
+        Claim claimed = claim(w->store, ask_all(100));
+        assert_int_equal(claimed.n, 1);
+        assert_int_equal(claimed.jobs[0]->id, 11);
+        assert_int_equal(claimed.jobs[0]->lane, 5);
+        Attempt t = {.number = 2, .started_ms = 120, .took_us = 3000};
+        Write done = settle_of(claimed.jobs[0], JOB_DONE, &t);
+        write_one(w->store, &done);
+        assert_true(done.settle.woke);
+        claim_free(&claimed);
+        claimed = claim(w->store, ask_all(123));
+        assert_int_equal(claimed.n, 1);
+        assert_int_equal(claimed.jobs[0]->id, 31);
+        Write dead = settle_of(claimed.jobs[0], JOB_DEAD, NULL);
+        write_one(w->store, &dead);
+        assert_true(dead.settle.woke);
+        claim_free(&claimed);
+        /* The woken job waits: one that ends beside it wakes nobody. */
+        Job *d = record_job(w->store, 60, 5, false);
+        assert_int_equal(d->state, JOB_BLOCKED);
+        Write again = settle_of(b, JOB_DONE, NULL);
+        write_one(w->store, &again);
+        assert_false(again.settle.woke);
+        claimed = claim(w->store, ask_all(0));
+        assert_int_equal(claimed.n, 1);
+        assert_int_equal(claimed.jobs[0]->id, 41);
+        claim_free(&claimed);
+        job_free(a);
+        job_free(b);
+        job_free(c);
+        job_free(d);
+        job_free(in_memory);
+        job_free(other);
+}
+
+static void a_lane_stays_behind_a_spilled_job(void **state) {
+        World *w = *state;
+        Job *a = record_job(w->store, 10, 5, true), *b = record_job(w->store, 20, 5, false);
+        ClaimAsk ask = ask_all(9);
+
+        assert_int_equal(b->state, JOB_BLOCKED);
+        ask.queued = true;
+        Claim c = claim(w->store, ask);
+        assert_int_equal(c.n, 1);
+        assert_int_equal(c.jobs[0]->id, 11);
+        settle(w->store, c.jobs[0], JOB_DONE, 0);
+        claim_free(&c);
+        c = claim(w->store, ask_all(10000));
+        assert_int_equal(c.n, 1);
+        assert_int_equal(c.jobs[0]->id, 21);
+        claim_free(&c);
+        job_free(a);
+        job_free(b);
+}
+
+static size_t trim(World *w, TrimRule rule) {
+        size_t n = 0;
+        Err e = {0};
+
+        assert_int_equal(w->ops->trim(w->store, &rule, &n, &e), 0);
+        return n;
+}
+
+static void trim_takes_what_is_old_and_finished(void **state) {
+        World *w = *state;
+        Job *jobs[4];
+        Write answer = answer_of(10, 200, "ok");
+
+        for (int i = 0; i < 4; i++)
+                jobs[i] = record_job(w->store, 10 + i * 10, 0, false);
+        write_one(w->store, &answer);
+        settle(w->store, jobs[0], JOB_DONE, 0);
+        settle(w->store, jobs[2], JOB_DEAD, 0);
+        settle(w->store, jobs[3], JOB_DONE, 0);
+        assert_int_equal(trim(w, (TrimRule){.before_ms = 1010, .max = 10}), 0);
+        assert_int_equal(trim(w, (TrimRule){.before_ms = 1040, .max = 1}), 1);
+        assert_null(find(w, 10));
+        assert_int_equal(trim(w, (TrimRule){.before_ms = 1040, .max = 10}), 1);
+        assert_null(find(w, 30));
+        EventView *open = find(w, 20), *young = find(w, 40);
+        assert_non_null(open);
+        assert_non_null(young);
+        event_view_free(open);
+        event_view_free(young);
+        settle(w->store, jobs[1], JOB_DONE, 0);
+        assert_int_equal(trim(w, (TrimRule){.before_ms = 1040, .max = 10}), 1);
+        assert_null(find(w, 20));
+        LedgerStats stats;
+        Err e = {0};
+        assert_int_equal(w->ops->stats(w->reader, &stats, &e), 0);
+        assert_int_equal(stats.events, 1);
+        assert_int_equal(stats.oldest_ms, 1040);
+        for (int i = 0; i < 4; i++)
+                job_free(jobs[i]);
+}
+
+static void trim_holds_the_size(void **state) {
+        World *w = *state;
+        char *body = must_alloc(30001);
+        LedgerStats before, after;
+        Err e = {0};
+
+        memset(body, 'x', 30000);
+        for (int i = 0; i < 100; i++) {
+                Event *event = make_event(10 + i, NULL, body);
+                Write write = record_of(event, NULL, 0);
+
+                write_one(w->store, &write);
+                event_unref(event);
+        }
+        assert_int_equal(w->ops->stats(w->reader, &before, &e), 0);
+        for (int i = 0; i < 100; i++)
+                (void)trim(w, (TrimRule){.bytes_max = 1000000, .max = 7});
+        assert_int_equal(w->ops->stats(w->reader, &after, &e), 0);
+        assert_true(before.bytes > 3000000);
+        assert_true(after.bytes <= 1000000);
+        assert_true(after.events > 10 && after.events < 50);
+        assert_null(find(w, 10));
+        EventView *v = find(w, 109);
+        assert_non_null(v);
+        event_view_free(v);
+        free(body);
+}
+
+static EventPage *list(World *w, EventQuery q) {
+        EventPage *p = NULL;
+        Err e = {0};
+
+        assert_int_equal(w->ops->list_events(w->reader, &q, &p, &e), 0);
+        return p;
+}
+
+static void pages_go_back_in_time(void **state) {
+        World *w = *state;
+        int64_t before = 0, seen = 0;
+        bool more = true;
+
+        for (int i = 1; i <= 7; i++)
+                assert_int_equal(record_key(w, i * 10, NULL, "body", NULL), RECORD_NEW);
+        for (int64_t expect = 70; more;) {
+                EventPage *p = list(w, (EventQuery){.before_id = before, .state = -1, .max = 3});
+
+                for (size_t i = 0; i < p->n; i++, expect -= 10, seen++) {
+                        assert_int_equal(p->events[i]->event.id, expect);
+                        assert_int_equal(p->events[i]->event.body.n, 0);
+                }
+                more = p->more;
+                before = p->next_before_id;
+                event_page_free(p);
+        }
+        assert_int_equal(seen, 7);
+        EventPage *p = list(w, (EventQuery){.source = SPAN("other"), .state = -1});
+        assert_int_equal(p->n, 0);
+        assert_false(p->more);
+        event_page_free(p);
+}
+
+static void pages_select_by_state(void **state) {
+        World *w = *state;
+        LedgerStats stats;
+        Err e = {0};
+
+        for (int i = 0; i < JOB_STATES * 2; i++) {
+                Job *j = record_job(w->store, 10 + i * 10, 0, false);
+
+                if (i % JOB_STATES != JOB_QUEUED)
+                        settle(w->store, j, (JobState)(i % JOB_STATES), 7);
+                job_free(j);
+        }
+        for (int i = 0; i < JOB_STATES; i++) {
+                EventPage *p = list(w, (EventQuery){.state = i, .max = 1});
+
+                assert_int_equal(p->n, 1);
+                assert_true(p->more);
+                assert_int_equal(p->events[0]->event.id, 60 + i * 10);
+                assert_int_equal(p->events[0]->jobs[0].state, i);
+                int64_t before = p->next_before_id;
+                event_page_free(p);
+                p = list(w, (EventQuery){.state = i, .source = SPAN("shop"), .before_id = before});
+                assert_int_equal(p->n, 1);
+                assert_false(p->more);
+                assert_int_equal(p->events[0]->event.id, 10 + i * 10);
+                event_page_free(p);
+        }
+        assert_int_equal(w->ops->stats(w->reader, &stats, &e), 0);
+        assert_int_equal(stats.events, 10);
+        assert_int_equal(stats.jobs_waiting, 2);
+        assert_int_equal(stats.jobs_blocked, 2);
+        assert_int_equal(stats.jobs_dead, 2);
+        assert_int_equal(stats.oldest_ms, 1010);
+}
+
+/* A batch that does not fit leaves nothing behind, also not in memory. */
+static void a_full_store_takes_all_or_nothing(void **state) {
+        World *w = *state;
+        Write *batch[40], writes[40];
+        Event *events[40];
+        char *body = must_alloc(100001), key[16];
+        Err e = {0};
+        int r = 0, rounds = 0;
+
+        memset(body, 'x', 100000);
+        close_store(w);
+        w->options.bytes_max = 20000000;
+        open_store(w);
+        for (; r == 0 && rounds < 50; rounds++) {
+                for (int i = 0; i < 40; i++) {
+                        (void)snprintf(key, sizeof key, "%d-%d", rounds, i);
+                        events[i] = make_event(1000 + rounds * 40 + i, key, body);
+                        writes[i] = record_of(events[i], NULL, 0);
+                        batch[i] = &writes[i];
+                }
+                r = w->ops->write(w->store, batch, 40, &e);
+                for (int i = 0; i < 40; i++)
+                        event_unref(events[i]);
+        }
+        assert_int_equal(r, -ENOSPC);
+        assert_true(rounds > 2);
+        assert_true(e.text[0] != 0);
+        LedgerStats stats;
+        assert_int_equal(w->ops->stats(w->reader, &stats, &(Err){0}), 0);
+        assert_int_equal(stats.events, (rounds - 1) * 40);
+        assert_null(find(w, 1000 + (rounds - 1) * 40));
+        /* The keys of the batch that failed are free, those of the others are not. */
+        (void)snprintf(key, sizeof key, "%d-0", rounds - 1);
+        assert_int_equal(record_key(w, 100000, key, "small", NULL), RECORD_NEW);
+        assert_int_equal(record_key(w, 100001, "0-39", "small", NULL), RECORD_CONFLICT);
+        /* Room comes back when old events go. */
+        assert_int_equal(trim(w, (TrimRule){.before_ms = INT64_MAX, .max = 40}), 40);
+        assert_int_equal(record_key(w, 100002, "later", body, NULL), RECORD_NEW);
+        free(body);
+}
+
+static void the_last_id_is_known(void **state) {
+        World *w = *state;
+
+        assert_int_equal(w->ops->last_id(w->store), 0);
+        unsigned char a[32], b[32], c[32];
+        w->ops->secret(w->store, "one", a);
+        w->ops->secret(w->store, "two", b);
+        w->ops->secret(w->store, "one", c);
+        assert_memory_equal(a, c, 32);
+        assert_memory_not_equal(a, b, 32);
+}
+
+#define BOTH(test)                                                                                 \
+        {"sqlite: " #test, test, start_sqlite, end, NULL}, {                                       \
+                "memory: " #test, test, start_memory, end, NULL                                    \
+        }
+
+int main(void) {
+        const struct CMUnitTest tests[] = {
+                BOTH(what_was_recorded_is_found),
+                BOTH(only_the_last_attempts_are_listed),
+                BOTH(a_repeat_is_known),
+                BOTH(a_key_belongs_to_its_source),
+                BOTH(an_old_key_is_new_again),
+                BOTH(many_keys_are_remembered),
+                BOTH(equal_keys_meet_in_one_batch),
+                BOTH(waiting_jobs_are_claimed_when_due),
+                BOTH(a_claim_is_bounded_and_says_so),
+                BOTH(shards_share_no_job),
+                BOTH(queued_jobs_are_claimed_when_nobody_has_them),
+                BOTH(a_lane_keeps_its_order),
+                BOTH(a_lane_stays_behind_a_spilled_job),
+                BOTH(trim_takes_what_is_old_and_finished),
+                BOTH(trim_holds_the_size),
+                BOTH(pages_go_back_in_time),
+                BOTH(pages_select_by_state),
+                BOTH(a_full_store_takes_all_or_nothing),
+                BOTH(the_last_id_is_known),
+        };
+
+        return cmocka_run_group_tests_name("contract", tests, NULL, NULL);
+}

@@ -1,0 +1,468 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The ledger thread over a store that can be stopped before a write and told how to fail. */
+#include "base/clock.h"
+#include "ledger_unit.h"
+
+#include <pthread.h>
+
+/* One stoppable store at a time. */
+static struct Gate {
+        pthread_mutex_t lock;
+        pthread_cond_t changed;
+        bool is_closed;
+        bool is_inside; /* the thread stands before the gate */
+        int fault;      /* of the next writes */
+        size_t faults;  /* how many */
+        size_t sizes[256], n_writes;
+        StoreOps ops;
+} gate = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
+
+static int gated_write(Store *s, Write *const *writes, size_t n, Err *e) {
+        int fault = 0;
+
+        pthread_mutex_lock(&gate.lock);
+        gate.is_inside = true;
+        pthread_cond_broadcast(&gate.changed);
+        while (gate.is_closed)
+                pthread_cond_wait(&gate.changed, &gate.lock);
+        gate.is_inside = false;
+        if (gate.faults > 0) {
+                gate.faults--;
+                fault = gate.fault;
+        }
+        if (gate.n_writes < COUNT_OF(gate.sizes))
+                gate.sizes[gate.n_writes++] = n;
+        pthread_mutex_unlock(&gate.lock);
+        return fault ? FAIL(e, fault, "as told") : store_memory.write(s, writes, n, e);
+}
+
+static void gate_close(void) {
+        pthread_mutex_lock(&gate.lock);
+        gate.is_closed = true;
+        pthread_mutex_unlock(&gate.lock);
+}
+
+static void gate_open(int fault, size_t faults) {
+        pthread_mutex_lock(&gate.lock);
+        gate.is_closed = false;
+        gate.fault = fault;
+        gate.faults = faults;
+        pthread_cond_broadcast(&gate.changed);
+        pthread_mutex_unlock(&gate.lock);
+}
+
+static void gate_await(void) {
+        pthread_mutex_lock(&gate.lock);
+        while (!gate.is_inside)
+                pthread_cond_wait(&gate.changed, &gate.lock);
+        pthread_mutex_unlock(&gate.lock);
+}
+
+typedef struct World {
+        Ledger *ledger;
+        Inbox home, other;
+        int64_t order[8192]; /* what was answered, by arg */
+        size_t n_answers;
+        _Atomic int broken;
+        Note told;
+} World;
+
+static World *world;
+
+static void on_done(LedgerRequest *r) {
+        if (world->n_answers < COUNT_OF(world->order))
+                world->order[world->n_answers] = (int64_t)(intptr_t)r->arg;
+        world->n_answers++;
+}
+
+static void on_told(Note *n) {
+        (void)n;
+}
+
+static void on_broken(void *arg, const Err *why) {
+        World *w = arg;
+
+        assert_int_equal(why->code, -EIO);
+        atomic_fetch_add(&w->broken, 1);
+        w->told.read = on_told;
+        inbox_send(&w->home, &w->told);
+}
+
+static int start(void **state) {
+        world = must_alloc(sizeof *world);
+        gate.ops = store_memory;
+        gate.ops.write = gated_write;
+        gate.n_writes = gate.faults = 0;
+        gate.is_closed = gate.is_inside = false;
+        LedgerOptions o = {
+                .url = SPAN("memory:"), .ops = &gate.ops, .broken = on_broken, .arg = world};
+        Err e = {0};
+        inbox_init(&world->home, NULL, NULL);
+        inbox_init(&world->other, NULL, NULL);
+        assert_int_equal(ledger_open(&o, &world->ledger, &e), 0);
+        *state = world;
+        return 0;
+}
+
+static int end(void **state) {
+        (void)state;
+        ledger_close(world->ledger);
+        inbox_done(&world->home);
+        inbox_done(&world->other);
+        free(world);
+        return 0;
+}
+
+/* Reads what comes home until `n` were answered. */
+static void await(size_t n) {
+        while (world->n_answers < n)
+                for (Note *note = inbox_wait(&world->home, -1), *next; note; note = next) {
+                        next = note->next;
+                        note->read(note);
+                }
+}
+
+static void prepare(LedgerRequest *r, Write w, int64_t turn) {
+        memset(r, 0, sizeof *r);
+        r->ask = ASK_WRITE;
+        r->home = &world->home;
+        r->done = on_done;
+        r->arg = (void *)(intptr_t)turn;
+        r->write = w;
+}
+
+static void send_event(LedgerRequest *r, int64_t turn) {
+        prepare(r, record_of(make_event(10 + turn * 2, NULL, "{}"), NULL, 0), turn);
+        assert_int_equal(ledger_send(world->ledger, r), 0);
+}
+
+static void drop_events(LedgerRequest *r, size_t n) {
+        for (size_t i = 0; i < n; i++)
+                event_unref(r[i].write.record.event);
+}
+
+static void what_arrives_during_a_commit_shares_the_next(void **state) {
+        enum { N = 1300 };
+        LedgerRequest *r = must_alloc(N * sizeof *r);
+
+        (void)state;
+        gate_close();
+        send_event(&r[0], 0);
+        gate_await();
+        for (int i = 1; i < N; i++)
+                send_event(&r[i], i);
+        assert_int_equal(ledger_gauges(world->ledger).waiting, N);
+        gate_open(0, 0);
+        await(N);
+        for (int i = 0; i < N; i++) {
+                assert_int_equal(world->order[i], i);
+                assert_int_equal(r[i].result, 0);
+        }
+        assert_int_equal(gate.n_writes, 4);
+        assert_int_equal(gate.sizes[0], 1);
+        assert_int_equal(gate.sizes[1], LEDGER_BATCH_MAX);
+        assert_int_equal(gate.sizes[2], LEDGER_BATCH_MAX);
+        assert_int_equal(gate.sizes[3], N - 1 - 2 * LEDGER_BATCH_MAX);
+        LedgerGauges g = ledger_gauges(world->ledger);
+        assert_int_equal(g.waiting, 0);
+        assert_int_equal(g.waiting_bytes, 0);
+        assert_int_equal(g.batches, 4);
+        assert_int_equal(g.writes, N);
+        drop_events(r, N);
+        free(r);
+}
+
+/* A claim sees what its sender settled before it, and ends the batch. */
+static void requests_take_effect_in_their_order(void **state) {
+        LedgerRequest record, settle_it, ask, after;
+        Event *event = make_event(10, NULL, "{}");
+        Job *j = job_new(11, event, SPAN("flow:a"), 0);
+
+        (void)state;
+        gate_close();
+        prepare(&record, record_of(event, &j, 1), 0);
+        assert_int_equal(ledger_send(world->ledger, &record), 0);
+        gate_await();
+        Job settled = *j;
+        prepare(&settle_it, settle_of(&settled, JOB_WAITING, NULL), 1);
+        prepare(&ask, (Write){0}, 2);
+        ask.ask = ASK_CLAIM;
+        ask.claim.ask = ask_all(1);
+        assert_int_equal(ledger_send(world->ledger, &settle_it), 0);
+        assert_int_equal(ledger_send(world->ledger, &ask), 0);
+        send_event(&after, 3);
+        gate_open(0, 0);
+        await(4);
+        for (int i = 0; i < 4; i++)
+                assert_int_equal(world->order[i], i);
+        assert_int_equal(ask.claim.ret.n, 1);
+        assert_int_equal(ask.claim.ret.jobs[0]->id, 11);
+        claim_free(&ask.claim.ret);
+        drop_events(&after, 1);
+        job_free(j);
+        event_unref(event);
+}
+
+static void too_many_records_are_refused_others_never(void **state) {
+        LedgerRequest *r = must_alloc((LEDGER_PENDING_MAX + 2) * sizeof *r), answer;
+        size_t n = LEDGER_PENDING_MAX;
+
+        (void)state;
+        gate_close();
+        for (size_t i = 0; i < n; i++)
+                send_event(&r[i], (int64_t)i);
+        prepare(&r[n], record_of(make_event(1, NULL, "{}"), NULL, 0), 0);
+        assert_int_equal(ledger_send(world->ledger, &r[n]), -EAGAIN);
+        prepare(&answer, answer_of(10, 200, "x"), 0);
+        assert_int_equal(ledger_send(world->ledger, &answer), 0);
+        gate_open(0, 0);
+        await(n + 1);
+        assert_int_equal(ledger_send(world->ledger, &r[n]), 0);
+        await(n + 2);
+        drop_events(r, n + 1);
+        free(r);
+}
+
+static void too_many_bytes_are_refused(void **state) {
+        enum { N = 5 };
+        size_t mib = 8 << 20;
+        char *body = must_alloc(mib + 1);
+        LedgerRequest r[N];
+        int sent = 0;
+
+        (void)state;
+        memset(body, 'x', mib);
+        gate_close();
+        for (int i = 0; i < N; i++) {
+                prepare(&r[i], record_of(make_event(10 + i, NULL, body), NULL, 0), i);
+                if (ledger_send(world->ledger, &r[i]) == 0)
+                        sent++;
+        }
+        assert_int_equal(sent, 3);
+        gate_open(0, 0);
+        await(3);
+        /* Two of them do not fit into one transaction. */
+        assert_int_equal(gate.n_writes, 3);
+        assert_int_equal(ledger_gauges(world->ledger).waiting_bytes, 0);
+        drop_events(r, N);
+        free(body);
+}
+
+static void a_full_disk_refuses_records_and_keeps_settles(void **state) {
+        LedgerRequest first, records[3], settles[2], ask;
+        Event *event = make_event(10, NULL, "{}");
+        Job *jobs[2] = {job_new(11, event, SPAN("flow:a"), 0),
+                        job_new(12, event, SPAN("flow:b"), 0)};
+
+        (void)state;
+        prepare(&first, record_of(event, jobs, 2), 100);
+        assert_int_equal(ledger_send(world->ledger, &first), 0);
+        await(1);
+        gate_close();
+        send_event(&records[0], 1);
+        gate_await();
+        prepare(&settles[0], settle_of(jobs[0], JOB_DONE, NULL), 2);
+        assert_int_equal(ledger_send(world->ledger, &settles[0]), 0);
+        send_event(&records[1], 3);
+        prepare(&ask, (Write){0}, 4);
+        ask.ask = ASK_CLAIM;
+        ask.claim.ask = ask_all(1);
+        assert_int_equal(ledger_send(world->ledger, &ask), 0);
+        send_event(&records[2], 5);
+        prepare(&settles[1], settle_of(jobs[1], JOB_DONE, NULL), 6);
+        assert_int_equal(ledger_send(world->ledger, &settles[1]), 0);
+        gate_open(-ENOSPC, 3);
+        await(7);
+        for (int i = 0; i < 3; i++) {
+                assert_int_equal(records[i].result, -ENOSPC);
+                assert_string_equal(records[i].error.text, "as told");
+        }
+        assert_int_equal(ask.result, -ENOSPC);
+        assert_int_equal(settles[0].result, 0);
+        assert_int_equal(settles[1].result, 0);
+        /* The settles came last, in their order, and are there. */
+        assert_int_equal(world->order[5], 2);
+        assert_int_equal(world->order[6], 6);
+        assert_int_equal(ledger_gauges(world->ledger).waiting, 0);
+        LedgerRequest look = {.ask = ASK_EVENT, .home = &world->home, .done = on_done};
+        look.event.id = 10;
+        assert_int_equal(ledger_send(world->ledger, &look), 0);
+        await(8);
+        assert_int_equal(look.event.ret->jobs[0].state, JOB_DONE);
+        assert_int_equal(look.event.ret->jobs[1].state, JOB_DONE);
+        event_view_free(look.event.ret);
+        assert_int_equal(atomic_load(&world->broken), 0);
+        drop_events(records, 3);
+        job_free(jobs[0]);
+        job_free(jobs[1]);
+        event_unref(event);
+}
+
+static void a_broken_commit_answers_nobody(void **state) {
+        LedgerRequest r[10];
+
+        (void)state;
+        gate_close();
+        send_event(&r[0], 0);
+        gate_await();
+        for (int i = 1; i < 10; i++)
+                send_event(&r[i], i);
+        gate_open(-EIO, 1);
+        while (!atomic_load(&world->broken))
+                (void)inbox_wait(&world->home, -1);
+        /* Also not what is sent later, and not at closing. */
+        LedgerRequest late;
+        send_event(&late, 11);
+        ledger_close(world->ledger);
+        (void)inbox_read(&world->home);
+        assert_int_equal(world->n_answers, 0);
+        assert_int_equal(atomic_load(&world->broken), 1);
+        assert_int_equal(gate.n_writes, 1);
+        drop_events(r, 10);
+        drop_events(&late, 1);
+        LedgerOptions o = {.url = SPAN("memory:")};
+        Err e = {0};
+        assert_int_equal(ledger_open(&o, &world->ledger, &e), 0);
+}
+
+static void closing_answers_what_was_sent(void **state) {
+        LedgerRequest r[100];
+
+        (void)state;
+        gate_close();
+        send_event(&r[0], 0);
+        gate_await();
+        for (int i = 1; i < 100; i++) {
+                send_event(&r[i], i);
+                r[i].home = &world->home;
+        }
+        gate_open(0, 0);
+        ledger_close(world->ledger);
+        (void)inbox_read(&world->home);
+        assert_int_equal(world->n_answers, 100);
+        drop_events(r, 100);
+        LedgerOptions o = {.url = SPAN("memory:")};
+        Err e = {0};
+        assert_int_equal(ledger_open(&o, &world->ledger, &e), 0);
+}
+
+static void each_home_gets_its_own(void **state) {
+        enum { HOMES = 70, N = 210 };
+        Inbox homes[HOMES];
+        LedgerRequest r[N];
+        size_t n = 0;
+
+        (void)state;
+        gate_close();
+        for (int i = 0; i < HOMES; i++)
+                inbox_init(&homes[i], NULL, NULL);
+        for (int i = 0; i < N; i++) {
+                prepare(&r[i], record_of(make_event(10 + i, NULL, "{}"), NULL, 0), i);
+                r[i].home = &homes[i % HOMES];
+                assert_int_equal(ledger_send(world->ledger, &r[i]), 0);
+        }
+        gate_open(0, 0);
+        ledger_close(world->ledger);
+        for (int i = 0; i < HOMES; i++) {
+                size_t before = world->n_answers;
+
+                n += inbox_read(&homes[i]);
+                for (size_t k = before; k < world->n_answers; k++)
+                        assert_int_equal(world->order[k], i + (int)(k - before) * HOMES);
+                inbox_done(&homes[i]);
+        }
+        assert_int_equal(n, N);
+        drop_events(r, N);
+        LedgerOptions o = {.url = SPAN("memory:")};
+        Err e = {0};
+        assert_int_equal(ledger_open(&o, &world->ledger, &e), 0);
+}
+
+static void questions_are_answered_beside_the_writer(void **state) {
+        LedgerRequest record, stats = {.ask = ASK_STATS, .home = &world->home, .done = on_done},
+                              page = {.ask = ASK_EVENTS, .home = &world->home, .done = on_done};
+
+        (void)state;
+        gate_close();
+        send_event(&record, 0);
+        gate_await();
+        page.events.query = (EventQuery){.state = -1};
+        assert_int_equal(ledger_send(world->ledger, &stats), 0);
+        assert_int_equal(ledger_send(world->ledger, &page), 0);
+        await(2);
+        assert_int_equal(stats.stats.events, 0);
+        assert_int_equal(page.events.ret->n, 0);
+        event_page_free(page.events.ret);
+        gate_open(0, 0);
+        await(3);
+        drop_events(&record, 1);
+}
+
+static void strange_urls_are_refused(void **state) {
+        Ledger *l = NULL;
+        LedgerOptions o = {.url = SPAN("oracle:x")};
+        Err e = {0};
+
+        (void)state;
+        assert_int_equal(ledger_open(&o, &l, &e), -EINVAL);
+        assert_non_null(strstr(e.text, "oracle:x"));
+        e = (Err){0};
+        o.url = SPAN("sqlite:/nonexistent/x.db");
+        assert_true(ledger_open(&o, &l, &e) < 0);
+        assert_non_null(strstr(e.text, "/nonexistent/x.db"));
+        assert_null(l);
+}
+
+/* Old events go by themselves, those with work left stay. */
+static void the_thread_trims(void **state) {
+        Place p;
+        char url[128];
+        Err e = {0};
+        Ledger *l = NULL;
+        LedgerRequest r[20], stats;
+
+        (void)state;
+        place_make(&p);
+        (void)snprintf(url, sizeof url, "sqlite:%s", p.path);
+        LedgerOptions o = {.url = span_of(url), .keep = {.before_ms = 3600 * 1000}};
+        assert_int_equal(ledger_open(&o, &l, &e), 0);
+        for (int i = 0; i < 20; i++) {
+                Event *event = make_event(10 + i, NULL, "{}");
+
+                event->received_ms = i < 15 ? 1000 : clock_wall_ms();
+                prepare(&r[i], record_of(event, NULL, 0), i);
+                assert_int_equal(ledger_send(l, &r[i]), 0);
+        }
+        await(20);
+        size_t n = 20;
+        do {
+                prepare(&stats, (Write){0}, 0);
+                stats.ask = ASK_STATS;
+                assert_int_equal(ledger_send(l, &stats), 0);
+                await(++n);
+        } while (stats.stats.events != 5);
+        ledger_close(l);
+        drop_events(r, 20);
+        place_done(&p);
+}
+
+#define LEDGER_TEST(test) cmocka_unit_test_setup_teardown(test, start, end)
+
+int main(void) {
+        const struct CMUnitTest tests[] = {
+                LEDGER_TEST(what_arrives_during_a_commit_shares_the_next),
+                LEDGER_TEST(requests_take_effect_in_their_order),
+                LEDGER_TEST(too_many_records_are_refused_others_never),
+                LEDGER_TEST(too_many_bytes_are_refused),
+                LEDGER_TEST(a_full_disk_refuses_records_and_keeps_settles),
+                LEDGER_TEST(a_broken_commit_answers_nobody),
+                LEDGER_TEST(closing_answers_what_was_sent),
+                LEDGER_TEST(each_home_gets_its_own),
+                LEDGER_TEST(questions_are_answered_beside_the_writer),
+                LEDGER_TEST(strange_urls_are_refused),
+                LEDGER_TEST(the_thread_trims),
+        };
+
+        return cmocka_run_group_tests_name("ledger", tests, NULL, NULL);
+}
