@@ -32,13 +32,17 @@ struct Leash {
         void *closed_arg;
 };
 
-static void end(Leash *l, const char *why) {
+static void end(Leash *l, LeashEnd how, const char *why) {
         if (l->ended)
                 return;
         l->ended = true;
         (void)uv_poll_stop(&l->poll);
         (void)uv_timer_stop(&l->timer);
-        l->owner->ended(l->owner->arg, l, why);
+        l->owner->ended(l->owner->arg, l, how, why);
+}
+
+static void end_silent(Leash *l) {
+        end(l, l->pid ? LEASH_SILENT : LEASH_NO_START, NULL);
 }
 
 /* ---- time ---- */
@@ -53,8 +57,10 @@ static void on_timer(uv_timer_t *t) {
                 return; /* the next call starts it again */
         if (quiet < limit)
                 must(uv_timer_start(t, on_timer, limit - quiet, 0) == 0);
+        else if (l->pid)
+                end(l, LEASH_GUILTY, "the program took too long");
         else
-                end(l, l->pid ? "the program took too long" : NULL);
+                end_silent(l);
 }
 
 static void watch_time(Leash *l) {
@@ -110,17 +116,19 @@ static void read_frame(Leash *l, WireHead head, Span payload) {
         l->quiet_since = uv_now(l->poll.loop);
         if (l->pid == 0) {
                 if (!read_hello(l, head, payload))
-                        end(l, NULL);
+                        end_silent(l);
                 return;
         }
         bool answer = head.word == WIRE_OK || head.word == WIRE_EMPTY || head.word == WIRE_FAILED ||
                       head.word == WIRE_LARGE;
         bool asked = l->calls.n && pending_of(list_first(&l->calls)) != l->unsent;
         Pending *p = answer && asked ? leash_take(l) : NULL;
-        if (!p) {
-                end(l, last_word(head.word));
+        if (head.word == WIRE_TIRED && l->answers)
+                end(l, LEASH_RESTED, NULL);
+        else if (!p)
+                end(l, LEASH_GUILTY, last_word(head.word));
+        if (!p)
                 return;
-        }
         l->answers++;
         l->owner->answered(l->owner->arg, p, end_of(head.word), payload);
 }
@@ -129,10 +137,10 @@ static void read_frames(Leash *l) {
         size_t at = 0;
         WireHead head;
 
-        while (!l->ended && !l->closed && l->in.n - at >= sizeof head) {
+        while (!l->ended && l->in.n - at >= sizeof head) {
                 memcpy(&head, l->in.p + at, sizeof head);
                 if (head.n > MAP_OUTPUT_MAX_BYTES) {
-                        end(l, last_word(UINT32_MAX));
+                        end(l, LEASH_GUILTY, last_word(UINT32_MAX));
                         return;
                 }
                 if (l->in.n - at - sizeof head < head.n)
@@ -145,38 +153,43 @@ static void read_frames(Leash *l) {
                 buf_done(&l->in);
 }
 
-/* False when there is no more to read, now or ever. */
-static bool read_some(Leash *l) {
+/* How much was there; 0 when there is no more to read, now or ever. */
+static size_t read_some(Leash *l) {
         char *at = NULL;
         ssize_t n;
 
+        if (l->ended)
+                return 0;
         if (buf_room(&l->in, READ_BYTES, &at) < 0) {
-                end(l, "no memory for the result of the program");
-                return false;
+                end(l, LEASH_GUILTY, "no memory for the result of the program");
+                return 0;
         }
         n = recv(l->fd, at, READ_BYTES, MSG_DONTWAIT);
         if (n < 0 && (errno == EAGAIN || errno == EINTR))
-                return false;
+                return 0;
         if (n <= 0) {
-                end(l, NULL);
-                return false;
+                end_silent(l);
+                return 0;
         }
         l->in.n += (size_t)n;
         read_frames(l);
-        return n == READ_BYTES && !l->ended;
+        return (size_t)n;
 }
 
 static void on_poll(uv_poll_t *poll, int status, int events) {
         Leash *l = poll->data;
 
         if (status < 0) {
-                end(l, NULL);
+                /* It ended with inputs unread, which is an error, but may have said why before. */
+                while (read_some(l) > 0)
+                        ;
+                end_silent(l);
                 return;
         }
         if (events & UV_WRITABLE)
                 leash_flush(l);
         /* Twice at most: others have their turn, too. */
-        if ((events & UV_READABLE) && read_some(l))
+        if ((events & UV_READABLE) && read_some(l) == READ_BYTES)
                 (void)read_some(l);
 }
 

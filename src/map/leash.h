@@ -10,13 +10,20 @@ enum { LEASH_LOAD_MAX = 16 }; /* calls on their way to a helper, in it or back *
 
 typedef struct Leash Leash;
 
+typedef enum LeashEnd {
+        LEASH_GUILTY,   /* the first call brought it about: why */
+        LEASH_RESTED,   /* no call did, it wanted to be replaced */
+        LEASH_SILENT,   /* it ended without a word: killed */
+        LEASH_NO_START, /* it never said hello */
+} LeashEnd;
+
 typedef struct LeashOwner {
         /* An answer for the oldest call, which is off the leash. `output` is lent, and of MAP_OK
          * any bytes. */
         void (*answered)(void *arg, Pending *p, MapEnd end, Span output);
-        /* The helper has ended; `why`: the sentence for the call that it was running, NULL when it
-         * ended without a word. Its calls are to be taken back with leash_take(). */
-        void (*ended)(void *arg, Leash *l, const char *why);
+        /* The helper has ended. Its calls are to be taken back with leash_take(); the first is the
+         * one that it was running, if the end is any call's fault. */
+        void (*ended)(void *arg, Leash *l, LeashEnd end, const char *why);
         void *arg;
 } LeashOwner;
 

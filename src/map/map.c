@@ -17,6 +17,7 @@ enum {
         HELPERS_MAX = 16,
         QUEUE_MAX = 4096,
         WALL_MS = 5000,
+        REFILL_BELOW = LEASH_LOAD_MAX / 2,
         LOST_MAX = 3,   /* innocent ends of a helper that one call survives */
         MISSES_MAX = 6, /* vain starts in a row before those who wait are told */
         PAUSE_MS = 50,  /* after the second vain start; doubles */
@@ -78,12 +79,24 @@ static void finish(Map *m, Pending *p, MapEnd end, Span output, Span why) {
         c->done(c);
 }
 
+static Leash *least_loaded(const Map *m, size_t below) {
+        Leash *best = NULL;
+
+        for (unsigned i = 0; i < m->limits.helpers; i++) {
+                Leash *l = m->leashes[i];
+
+                if (l && leash_load(l) < below && (!best || leash_load(l) < leash_load(best)))
+                        best = l;
+        }
+        return best;
+}
+
 static void on_answered(void *arg, Pending *p, MapEnd end, Span output) {
         Map *m = arg;
         JsonFault fault;
         Span none = {NULL, 0};
 
-        if (m->waiting.n)
+        if (m->waiting.n && least_loaded(m, REFILL_BELOW))
                 wake(m);
         if (end == MAP_OK && json_check(output, MAP_OUTPUT_MAX_BYTES, &fault) < 0)
                 finish(m, p, MAP_FAILED, none, SPAN("the result is no JSON"));
@@ -200,18 +213,19 @@ static void take_back(Map *m, Leash *l) {
         }
 }
 
-static void on_ended(void *arg, Leash *l, const char *why) {
+static void on_ended(void *arg, Leash *l, LeashEnd end, const char *why) {
         Map *m = arg;
         Pending *first = leash_take(l);
-        bool innocent = !why && (leash_pid(l) == 0 || program_set_nursery_gone(m->set));
-        bool vain = leash_answers(l) == 0 && !why && !(first && !innocent);
+        bool nursery_gone = end == LEASH_SILENT && program_set_nursery_gone(m->set);
+        bool innocent = end == LEASH_RESTED || end == LEASH_NO_START || nursery_gone;
+        bool vain = leash_answers(l) == 0 && (innocent || !first);
 
         take_back(m, l);
         for (unsigned i = 0; i < m->limits.helpers; i++)
                 if (m->leashes[i] == l)
                         m->leashes[i] = NULL;
         leash_close(l, on_handle_closed, m);
-        if (first && first->call && innocent && ++first->lost < LOST_MAX) {
+        if (first && first->call && innocent && (!nursery_gone || ++first->lost < LOST_MAX)) {
                 list_push_front(&m->waiting, &first->link);
                 first = NULL;
         }
@@ -228,21 +242,12 @@ static void on_ended(void *arg, Leash *l, const char *why) {
 
 /* ---- handing out ---- */
 
-static Leash *least_loaded(const Map *m) {
-        Leash *best = NULL;
-
-        for (unsigned i = 0; i < m->limits.helpers; i++) {
-                Leash *l = m->leashes[i];
-
-                if (l && leash_load(l) < LEASH_LOAD_MAX &&
-                    (!best || leash_load(l) < leash_load(best)))
-                        best = l;
-        }
-        return best;
-}
-
+/* A busy helper is filled up when half of its calls are done, not after each: one write for
+ * many. */
 static void hand_out(Map *m) {
-        for (Leash *l; m->waiting.n && (l = least_loaded(m));)
+        if (!least_loaded(m, REFILL_BELOW))
+                return;
+        for (Leash *l; m->waiting.n && (l = least_loaded(m, LEASH_LOAD_MAX));)
                 leash_give(l, pending_of(list_pop(&m->waiting)));
         for (unsigned i = 0; i < m->limits.helpers; i++)
                 if (m->leashes[i])
@@ -280,7 +285,8 @@ int map_run(Map *m, MapCall *c, Err *e) {
         m->bytes += p->bytes.n;
         c->own[0] = p;
         list_push(p->finished ? &m->finished : &m->waiting, &p->link);
-        wake(m);
+        if (p->finished || least_loaded(m, REFILL_BELOW))
+                wake(m); /* else the next answer does, or the next helper */
         return 0;
 }
 

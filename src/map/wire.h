@@ -23,7 +23,8 @@ typedef enum WireWord {
         WIRE_EMPTY,
         WIRE_FAILED, /* the message */
         WIRE_LARGE,
-        WIRE_CPU, /* the helper ends after these three */
+        WIRE_TIRED, /* the helper ends after these four; here between two runs */
+        WIRE_CPU,
         WIRE_MEMORY,
         WIRE_CRASH,
 } WireWord;

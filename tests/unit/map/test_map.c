@@ -459,6 +459,25 @@ static void a_silent_helper_is_ended(void **state) {
         bench_end(b);
 }
 
+static void a_bomb_among_many_fails_alone(void **state) {
+        enum { N = 20, BOMB = 5 };
+        Bench *b = bench_new();
+        Program *bomb = bench_add(b, "def f: f; f"), *quick = bench_add(b, "[.]");
+        static Run runs[N];
+
+        (void)state;
+        bench_start(b, NULL);
+        for (size_t i = 0; i < N; i++)
+                run_start(b, &runs[i], i == BOMB ? bomb : quick, "1");
+        for (size_t i = 0; i < N; i++) {
+                run_wait(&runs[i]);
+                assert_string_equal(runs[i].output ? runs[i].output : runs[i].call.why,
+                                    i == BOMB ? "the program used up its CPU time" : "[1]");
+                run_done_with(&runs[i]);
+        }
+        bench_end(b);
+}
+
 /* The binary vanishes, and then the nursery: those who wait are told. */
 static void without_helpers_calls_end(void **state) {
         char path[] = "/tmp/grapnel-map-XXXXXX";
@@ -504,6 +523,29 @@ static void a_binary_that_is_no_nursery_is_told(void **state) {
         }
 }
 
+/* jq 1.6 loses memory in index(). */
+static void a_helper_stays_small(void **state) {
+        enum { RUNS = 800, PAGES_MAX = 48 * 256 };
+        Bench *b = bench_new();
+        Program *p = bench_add(b, "reduce range(2000) as $i (0; [1, 2] | index(2))");
+        char path[64];
+        long pages = 0;
+
+        (void)state;
+        if (!cage_is_strict())
+                skip(); /* the sanitizers' memory is not counted */
+        bench_start(b, NULL);
+        for (int i = 0; i < RUNS; i++)
+                run_expect(b, p, "null", MAP_OK, "1");
+        (void)snprintf(path, sizeof path, "/proc/%d/statm", wait_for_helper(b));
+        FILE *f = fopen(path, "r");
+        assert_non_null(f);
+        assert_int_equal(fscanf(f, "%*d %ld", &pages), 1);
+        (void)fclose(f);
+        assert_true(pages < PAGES_MAX);
+        bench_end(b);
+}
+
 /* ---- processes ---- */
 
 static int pidfd_of(int pid) {
@@ -521,14 +563,24 @@ static void wait_for_end(int pidfd) {
 
 /* Plays the daemon: a busy helper, both process ids told, and then nothing more. */
 static _Noreturn void be_daemon(int out) {
-        Bench *b = bench_new();
-        Program *p = bench_add(b, "def f: f; f");
-        Run r;
+        const MapRoot root = {{NULL, 0}, SPAN("1")};
+        ProgramSet *set = program_set_new();
+        Program *p = NULL;
+        Map *map = NULL;
+        uv_loop_t loop;
+        MapCall call = {.roots = &root, .n_roots = 1, .done = run_done};
+        int pids[2];
 
-        bench_start(b, NULL);
-        int pids[2] = {wait_for_helper(b), program_set_nursery(b->set)};
-        run_start(b, &r, p, "1");
-        uv_run(&b->loop, UV_RUN_NOWAIT);
+        program_set_binary(set, getenv("GRAPNEL_BINARY"));
+        must(program_add(set, SPAN("def f: f; f"), &p, NULL) == 0);
+        must(program_set_seal(set, NULL, NULL, NULL) == 0 && uv_loop_init(&loop) == 0);
+        must(map_new(&loop, set, NULL, &map, NULL) == 0);
+        while (map_helpers(map, &pids[0], 1) == 0)
+                uv_run(&loop, UV_RUN_ONCE);
+        pids[1] = program_set_nursery(set);
+        call.program = p;
+        must(map_run(map, &call, NULL) == 0);
+        uv_run(&loop, UV_RUN_NOWAIT);
         must(write(out, pids, sizeof pids) == sizeof pids);
         for (;;)
                 pause();
@@ -542,6 +594,7 @@ static void all_end_with_the_daemon(void **state) {
         pid_t daemon = fork();
         if (daemon == 0)
                 be_daemon(ends[1]);
+        close(ends[1]);
         assert_int_equal(read(ends[0], pids, sizeof pids), sizeof pids);
         int helper = pidfd_of(pids[0]), nursery = pidfd_of(pids[1]);
         assert_int_equal(kill(daemon, SIGKILL), 0);
@@ -549,7 +602,6 @@ static void all_end_with_the_daemon(void **state) {
         wait_for_end(helper);
         wait_for_end(nursery);
         close(ends[0]);
-        close(ends[1]);
 }
 
 static void *seal_elsewhere(void *arg) {
@@ -613,8 +665,10 @@ int main(int argc, char **argv) {
                 cmocka_unit_test(an_idle_helper_that_is_killed_is_replaced),
                 cmocka_unit_test(a_killed_nursery_fails_no_call),
                 cmocka_unit_test(a_silent_helper_is_ended),
+                cmocka_unit_test(a_bomb_among_many_fails_alone),
                 cmocka_unit_test(without_helpers_calls_end),
                 cmocka_unit_test(a_binary_that_is_no_nursery_is_told),
+                cmocka_unit_test(a_helper_stays_small),
                 cmocka_unit_test(all_end_with_the_daemon),
                 cmocka_unit_test(a_nursery_outlives_the_thread_that_started_it),
                 cmocka_unit_test(helpers_see_no_environment_and_no_descriptors),

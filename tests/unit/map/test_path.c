@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "map/map.h"
+#include "map/path.h"
 #include "unit.h"
 
 static const MapRoot roots[] = {
@@ -58,6 +59,16 @@ static void one_nameless_root_is_the_input(void **state) {
         program_set_unref(s);
 }
 
+static void a_path_into_a_list_may_begin_with_an_index(void **state) {
+        Path p;
+
+        (void)state;
+        assert_true(path_parse_any(SPAN(".[1].a"), &p));
+        assert_true(span_eq(path_follow(&p, 0, SPAN("[1,{\"a\":2}]")), SPAN("2")));
+        assert_null(path_follow(&p, 0, SPAN("{\"a\":2}")).p);
+        assert_false(path_parse(SPAN(".[1].a"), &p));
+}
+
 static void other_programs_are_no_paths(void **state) {
         static const char *const texts[] = {
                 ".",
@@ -70,7 +81,7 @@ static void other_programs_are_no_paths(void **state) {
                 ".a + 1",
                 ".a[\"b\\u0063\"]",
                 ".a[.b]",
-                ".[0]",
+
                 ".a.b // 1",
                 ".a, .b",
                 ".a as $x | $x",
@@ -80,6 +91,8 @@ static void other_programs_are_no_paths(void **state) {
                 ".a[1e0]",
                 ".\"a\\(1)\"",
                 "$x.a",
+                "[0]",
+                ".[0]",
                 ".a.b.c.d.e.f.g.h.i.j.k.l.m.n.o.p.q",
         };
         ProgramSet *s = program_set_new();
@@ -99,6 +112,7 @@ int main(void) {
                 cmocka_unit_test(a_path_is_read_in_place),
                 cmocka_unit_test(where_nothing_is_there_is_null),
                 cmocka_unit_test(one_nameless_root_is_the_input),
+                cmocka_unit_test(a_path_into_a_list_may_begin_with_an_index),
                 cmocka_unit_test(other_programs_are_no_paths),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
