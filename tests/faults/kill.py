@@ -40,7 +40,8 @@ flows:
     steps:
       - sent: {{post: 'target:/in', body: .event}}
 """
-SENDERS, SUBJECTS, ENDED = 8, 20, (3, 4)
+SENDERS, SUBJECTS = 8, 20
+AHEAD_MAX = 2000  # events acknowledged that the target has not seen: then the senders pause
 
 
 class Target(socketserver.ThreadingMixIn, http.server.HTTPServer):
@@ -77,8 +78,8 @@ class Answer(http.server.BaseHTTPRequestHandler):
 class Generator:
     """Sends from several threads and writes down what was acknowledged before it goes on."""
 
-    def __init__(self, port):
-        self.port, self.acknowledged, self.stopping = port, {}, False
+    def __init__(self, port, target):
+        self.port, self.target, self.acknowledged, self.stopping = port, target, {}, False
         self._next, self._lock = 0, threading.Lock()
         self._threads = [threading.Thread(target=self._run) for _ in range(SENDERS)]
 
@@ -99,6 +100,9 @@ class Generator:
     def _run(self):
         connection = None
         while not self.stopping:
+            if len(self.acknowledged) - len(self.target.log) > AHEAD_MAX:
+                time.sleep(0.01)
+                continue
             number = self._take()
             body = json.dumps({"id": f"s{number % SUBJECTS}", "n": number}).encode()
             try:
@@ -173,7 +177,7 @@ def main():
         config.write_text(CONFIG.format(port=port, admin=free_port(), folder=folder,
                                         target=target.server_address[1]))
         process = start(options.binary, str(config), log)
-        generator = Generator(port)
+        generator = Generator(port, target)
         generator.start()
         for _ in range(options.kills):
             time.sleep(chance.uniform(0.001, 0.25))  # the moment of the kill is the fault
