@@ -23,6 +23,7 @@ enum {
         NAMES_CACHED_MAX = 65536,
         KEY_GENERATIONS = 8,
         KEYS_PER_GENERATION = 786432, /* times eight: 6.3 million keys in 32 MB */
+        HOLDER_LOST = -1,             /* aside.holder: of a process that has ended */
 };
 
 /* Prepared once each and kept; the texts are in sqlite_statement.c. */
@@ -48,6 +49,7 @@ typedef enum StatementName {
         SQL_META_GET,
         SQL_META_SET,
         SQL_LIST_RUNNING,
+        SQL_ASIDE_LOSE,
         SQL_KEY_ADD,
         SQL_KEY_BLOCK,
         SQL_KEY_SCAN,
@@ -58,8 +60,8 @@ typedef enum StatementName {
         SQL_CLAIM_DUE,
         SQL_CLAIM_QUEUED,
         SQL_CLAIM_LOAD,
-        SQL_CLAIM_HOLD,
-        SQL_ASIDE_HOLD,
+        SQL_CLAIM_STATE,
+        SQL_ASIDE_STATE,
         SQL_TRIM_SCAN,
         SQL_TRIM_OPEN,
         SQL_TRIM_ATTEMPTS,

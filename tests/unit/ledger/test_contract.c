@@ -423,6 +423,34 @@ static void a_lane_stays_behind_a_spilled_job(void **state) {
         job_free(b);
 }
 
+/* What a crash leaves: queued jobs of a lane whose earlier one waits. */
+static void a_claim_blocks_what_is_behind(void **state) {
+        World *w = *state;
+        Job *a = record_job(w->store, 10, 5, false), *b = record_job(w->store, 20, 5, true),
+            *other = record_job(w->store, 30, 6, true);
+        ClaimAsk ask = ask_all(99);
+
+        settle(w->store, a, JOB_WAITING, 100);
+        ask.queued = true;
+        Claim c = claim(w->store, ask);
+        assert_int_equal(c.n, 1);
+        assert_int_equal(c.jobs[0]->id, 31);
+        claim_free(&c);
+        ask.now_ms = 100;
+        c = claim(w->store, ask);
+        assert_int_equal(c.n, 1);
+        assert_int_equal(c.jobs[0]->id, 11);
+        settle(w->store, c.jobs[0], JOB_DONE, 0);
+        claim_free(&c);
+        c = claim(w->store, ask_all(10000));
+        assert_int_equal(c.n, 1);
+        assert_int_equal(c.jobs[0]->id, 21);
+        claim_free(&c);
+        job_free(a);
+        job_free(b);
+        job_free(other);
+}
+
 static size_t trim(World *w, TrimRule rule) {
         size_t n = 0;
         Err e = {0};
@@ -633,6 +661,7 @@ int main(void) {
                 BOTH(queued_jobs_are_claimed_when_nobody_has_them),
                 BOTH(a_lane_keeps_its_order),
                 BOTH(a_lane_stays_behind_a_spilled_job),
+                BOTH(a_claim_blocks_what_is_behind),
                 BOTH(trim_takes_what_is_old_and_finished),
                 BOTH(trim_holds_the_size),
                 BOTH(pages_go_back_in_time),
