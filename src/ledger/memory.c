@@ -86,6 +86,14 @@ static void key_drop(Memory *m, MemoryKey *k) {
         free(k);
 }
 
+static void forget_key(Memory *m, const Event *event) {
+        MemoryKey *k = key_new(event), *known = table_get(m->by_key, span_make(k->key, k->n));
+
+        if (known && known->event == event->id)
+                key_drop(m, known);
+        free(k);
+}
+
 /* True when the key is new, and known from now on. */
 static bool key_is_new(Memory *m, Write *w) {
         Event *event = w->record.event;
@@ -222,6 +230,8 @@ static void settle(Memory *m, Write *w) {
                 j->event->bytes += bytes_of(w);
                 m->bytes += bytes_of(w);
         }
+        if (w->settle.forget_key)
+                forget_key(m, from->event);
         MemoryJob *first = j->lane && state >= JOB_DONE ? lane_first(m, j->lane) : NULL;
         if (first && first->state == JOB_BLOCKED) {
                 first->due_ms = a ? a->started_ms + a->took_us / 1000 : 0;

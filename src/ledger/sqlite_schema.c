@@ -28,8 +28,8 @@
  *                rowid (1.9 us), and found without an index.
  * answers        What the source heard, for repeats of its delivery; the first answer stays.
  * keys           A log of delivery keys, appended: `hash` (128 bits) of source and key, `body` 64
- *                bits of a hash of the body, both under meta `secret`. No index: filters in memory
- *                say where a key may be (sqlite_keys.c).
+ *                bits of a hash of the body, both under meta `secret`; an empty hash: forgotten.
+ *                No index: filters in memory say where a key may be (sqlite_keys.c).
  * key_filters    A filter as it lies in memory, in the byte order of the machine, with the number
  *                of keys that it knows. Losing a row costs a scan at the next start.
  * meta           secret (32 random bytes, made once), starts, low_water, last_id (greatest ever),

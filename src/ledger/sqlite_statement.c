@@ -52,10 +52,11 @@ static const char *const texts[SQL_STATEMENTS] = {
         [SQL_ASIDE_LOSE] = "UPDATE aside SET holder = ?1 WHERE state = 0 AND holder > 0",
         [SQL_KEY_ADD] = "INSERT INTO keys(id, hash, event, body, received_ms)"
                         " VALUES(?1, ?2, ?3, ?4, ?5)",
-        [SQL_KEY_BLOCK] = "SELECT hash, event, body, received_ms FROM keys"
+        [SQL_KEY_BLOCK] = "SELECT hash, event, body, received_ms, id FROM keys"
                           " WHERE id >= ?1 AND id < ?2 ORDER BY id DESC",
         [SQL_KEY_SCAN] = "SELECT id, hash, received_ms FROM keys WHERE id >= ?1 AND id < ?2",
         [SQL_KEY_DROP] = "DELETE FROM keys WHERE id >= ?1 AND id < ?2",
+        [SQL_KEY_FORGET] = "UPDATE keys SET hash = x'' WHERE id = ?1",
         [SQL_GENERATION_SET] = "INSERT OR REPLACE INTO key_filters(generation, newest_ms, keys,"
                                " filter) VALUES(?1, ?2, ?3, ?4)",
         [SQL_GENERATION_GET] = "SELECT newest_ms, keys, filter FROM key_filters"

@@ -56,6 +56,9 @@ typedef struct Write {
                         /* The job's new state, attempts and due_ms as in *job. */
                         Job *job;
                         const Attempt *attempt; /* NULL: none to add (parked, handed back) */
+                        /* The source was told to send this delivery again: its key is forgotten,
+                         * so that the next one is a new event. */
+                        bool forget_key;
                         /* A job that ends (done, dead) or waits frees or holds its lane: when it
                          * ends, the oldest blocked job of its lane becomes waiting, due now. */
                         bool woke; /* out: that happened */

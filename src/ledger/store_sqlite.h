@@ -54,6 +54,7 @@ typedef enum StatementName {
         SQL_KEY_BLOCK,
         SQL_KEY_SCAN,
         SQL_KEY_DROP,
+        SQL_KEY_FORGET,
         SQL_GENERATION_SET,
         SQL_GENERATION_GET,
         SQL_GENERATION_DROP,
@@ -189,13 +190,15 @@ MUST_CHECK int sqlite_name_number(Sqlite *s, Span name, int64_t *ret, Err *e);
 
 /* sqlite_keys.c */
 typedef struct KeyKnown {
-        int64_t event;
+        int64_t event, row;
         bool same_body;
 } KeyKnown;
 MUST_CHECK int sqlite_keys_open(Sqlite *s, const StoreOptions *o, Err *e);
 /* 1 when the event's key is known, 0 when it is new. */
 MUST_CHECK int sqlite_keys_find(Sqlite *s, const Event *event, KeyKnown *ret, Err *e);
 MUST_CHECK int sqlite_keys_add(Sqlite *s, const Event *event, Err *e);
+/* If the key's latest event is this one, the key is new from now on. */
+MUST_CHECK int sqlite_keys_forget(Sqlite *s, const Event *event, Err *e);
 void sqlite_keys_end(Sqlite *s, bool committed);
 MUST_CHECK int sqlite_keys_upkeep(Sqlite *s, int64_t now_ms, bool *ret_more, Err *e);
 MUST_CHECK int sqlite_keys_save(Sqlite *s, Err *e); /* in a transaction: all filters */

@@ -173,6 +173,33 @@ static void a_repeat_is_known(void **state) {
         event_view_free(v);
 }
 
+static void a_forgotten_key_is_new_again(void **state) {
+        World *w = *state;
+        Event *first = make_event(10, "k", "{}"), *second = make_event(20, "k", "{}"),
+              *third = make_event(30, "k", "{}");
+        Job *job = job_new(11, first, SPAN("flow:a"), 0);
+        Write write = record_of(first, &job, 1), end = settle_of(job, JOB_DEAD, NULL);
+
+        job->state = JOB_QUEUED;
+        write_one(w->store, &write);
+        end.settle.forget_key = true;
+        job->state = JOB_DEAD;
+        write_one(w->store, &end);
+        write = record_of(second, NULL, 0);
+        write_one(w->store, &write);
+        assert_int_equal(write.record.result, RECORD_NEW);
+        /* Forgetting the first once more leaves the second known. */
+        write_one(w->store, &end);
+        write = record_of(third, NULL, 0);
+        write_one(w->store, &write);
+        assert_int_equal(write.record.result, RECORD_REPEAT);
+        assert_int_equal(write.record.known_event, 20);
+        job_free(job);
+        event_unref(first);
+        event_unref(second);
+        event_unref(third);
+}
+
 static void a_key_belongs_to_its_source(void **state) {
         World *w = *state;
         Event *one = event_new(&(Event){.id = 1, .source = SPAN("ab"), .key = SPAN("c")});
@@ -651,6 +678,7 @@ int main(void) {
                 BOTH(what_was_recorded_is_found),
                 BOTH(only_the_last_attempts_are_listed),
                 BOTH(a_repeat_is_known),
+                BOTH(a_forgotten_key_is_new_again),
                 BOTH(a_key_belongs_to_its_source),
                 BOTH(an_old_key_is_new_again),
                 BOTH(many_keys_are_remembered),
