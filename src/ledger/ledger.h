@@ -30,7 +30,15 @@ enum {
 typedef struct Ledger Ledger;
 typedef struct LedgerRequest LedgerRequest;
 
-typedef enum LedgerAsk { ASK_WRITE, ASK_CLAIM, ASK_EVENT, ASK_EVENTS, ASK_STATS } LedgerAsk;
+typedef enum LedgerAsk {
+        ASK_WRITE,
+        ASK_CLAIM,
+        ASK_EVENT,
+        ASK_EVENTS,
+        ASK_ATTEMPTS,
+        ASK_TARGET,
+        ASK_STATS,
+} LedgerAsk;
 
 struct LedgerRequest {
         Note note;
@@ -54,6 +62,15 @@ struct LedgerRequest {
                         EventQuery query; /* spans must stay */
                         EventPage *ret;
                 } events;
+                struct {
+                        AttemptQuery query; /* spans must stay */
+                        AttemptPage *ret;
+                } attempts;
+                struct {
+                        Span target;
+                        int64_t from_ms, to_ms;
+                        TargetStats ret;
+                } target;
                 LedgerStats stats; /* out */
         };
 };

@@ -12,15 +12,26 @@
 
 #include "ledger/event.h"
 #include "ledger/job.h"
+#include "ledger/object.h"
 
 typedef struct Store Store;
 struct EventView;
 struct EventQuery;
 struct EventPage;
+struct AttemptQuery;
+struct AttemptPage;
+struct TargetStats;
 struct LedgerStats;
 
 /* What one write does; a batch of writes is one transaction: all or nothing. */
-typedef enum WriteKind { WRITE_RECORD, WRITE_SETTLE, WRITE_ANSWER } WriteKind;
+typedef enum WriteKind {
+        WRITE_RECORD,
+        WRITE_SETTLE,
+        WRITE_ANSWER,
+        WRITE_OBJECT,
+        WRITE_REPLAY,
+        WRITE_EXPUNGE,
+} WriteKind;
 
 typedef enum RecordResult {
         RECORD_NEW,
@@ -40,7 +51,9 @@ typedef struct Write {
         union {
                 struct {
                         Event *event; /* its id is set */
-                        Job **jobs;   /* of this event, states queued; ids set */
+                        /* Of this event, ids set; states queued, or waiting with due_ms set: what
+                         * is delayed lies in the store until then. */
+                        Job **jobs;
                         size_t n_jobs;
                         /* Out. RECORD_NEW: jobs whose lane has an earlier unfinished job in the
                          * store in state waiting or blocked are stored as blocked, and their
@@ -67,6 +80,33 @@ typedef struct Write {
                         int64_t event;
                         Answer answer;
                 } answer;
+                struct {
+                        /* Its version is set by the store. Removing an application removes what it
+                         * owns. */
+                        Object object;
+                        bool removes;
+                        bool must_exist;         /* a change: OBJECT_GONE when it is not there */
+                        int64_t expects_version; /* 0: any */
+                        ObjectResult result;     /* out; all but WRITTEN: nothing was done */
+                        int64_t taken_by;        /* out, of OBJECT_NAME_TAKEN */
+                } object;
+                struct {
+                        /* Runs a job of the event for the target once more: the one that there is
+                         * if it has ended (it becomes queued, its schedule starts anew), else a new
+                         * one with the id, lane and shard of `job`, which is spilled in any case:
+                         * the engine of the shard is told to claim. */
+                        Job *job;          /* event: its id alone is looked at */
+                        bool only_missing; /* not when there is a job for the target already */
+                        bool done;         /* out: false when the event is gone, a job is under way,
+                                              or only_missing found one */
+                        int64_t done_id;   /* out: of the job that will run */
+                } replay;
+                struct {
+                        int64_t event;    /* the body goes, the event stays */
+                        int64_t job;      /* not 0: instead, the detail of this job's ... */
+                        unsigned attempt; /* ... attempt goes */
+                        bool done;        /* out: it was there */
+                } expunge;
         };
 } Write;
 
@@ -117,6 +157,9 @@ typedef struct StoreOps {
         int (*write)(Store *s, Write *const *writes, size_t n, Err *e);
         int (*claim)(Store *s, const ClaimAsk *ask, Claim *ret, Err *e);
         int (*trim)(Store *s, const TrimRule *rule, size_t *ret_trimmed, Err *e);
+        /* All objects, by kind and id; what is told is lent for the call. Of the writer, before
+         * anything else is asked of it. */
+        int (*each_object)(Store *s, void (*each)(void *arg, const Object *o), void *arg, Err *e);
         /* The greatest id ever stored: id makers go on above it. */
         int64_t (*last_id)(Store *s);
         /* Housekeeping that the writer does between batches: checkpoint, sealing of key
@@ -132,6 +175,10 @@ typedef struct StoreOps {
         int (*find_event)(Store *reader, int64_t id, struct EventView **ret, Err *e);
         int (*list_events)(Store *reader, const struct EventQuery *q, struct EventPage **ret,
                            Err *e);
+        int (*list_attempts)(Store *reader, const struct AttemptQuery *q, struct AttemptPage **ret,
+                             Err *e);
+        int (*target_stats)(Store *reader, Span target, int64_t from_ms, int64_t to_ms,
+                            struct TargetStats *ret, Err *e);
         int (*stats)(Store *reader, struct LedgerStats *ret, Err *e);
 } StoreOps;
 
