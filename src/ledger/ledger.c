@@ -417,13 +417,25 @@ int ledger_send(Ledger *l, LedgerRequest *r) {
         return 0;
 }
 
+/* The threads use the other readers. */
 int ledger_each_object(Ledger *l, void (*each)(void *arg, const Object *o), void *arg, Err *e) {
-        Store *reader = NULL; /* of its own: the threads use the others */
+        Store *reader = NULL;
         int r = l->ops->open_reader(l->store, &reader, e);
 
         if (r < 0)
                 return r;
         r = l->ops->each_object(reader, each, arg, e);
+        l->ops->close(reader);
+        return r;
+}
+
+int ledger_each_backlog(Ledger *l, void (*each)(void *arg, Span target), void *arg, Err *e) {
+        Store *reader = NULL;
+        int r = l->ops->open_reader(l->store, &reader, e);
+
+        if (r < 0)
+                return r;
+        r = l->ops->each_backlog(reader, each, arg, e);
         l->ops->close(reader);
         return r;
 }
