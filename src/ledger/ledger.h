@@ -40,12 +40,25 @@ typedef enum LedgerAsk {
         ASK_STATS,
 } LedgerAsk;
 
+/* Who else hears of a request's end, on another thread: in the order of the commits too, but before
+ * or after `done`. The request and its echoes must stay until all of them were heard. */
+typedef struct LedgerEcho {
+        Note note;
+        Inbox *home;
+        void (*heard)(struct LedgerEcho *echo);
+        LedgerRequest *of;
+} LedgerEcho;
+
+enum { LEDGER_ECHOES_MAX = 64 };
+
 struct LedgerRequest {
         Note note;
         LedgerAsk ask;
         Inbox *home;
         void (*done)(LedgerRequest *r);
         void *arg;
+        LedgerEcho *echoes; /* of a write */
+        size_t n_echoes;
         int result; /* out: 0 or a fault */
         Err error;  /* out */
         union {
