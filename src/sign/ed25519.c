@@ -109,7 +109,8 @@ static void context_freep(EVP_MD_CTX **c) {
 
 int ed25519_sign(const Ed25519Key *k, const Span *parts, size_t n_parts,
                  unsigned char ret[ED25519_SIGNATURE_BYTES]) {
-        AUTO(context_freep) EVP_MD_CTX *c = EVP_MD_CTX_new();
+        AUTO(context_freep)
+        EVP_MD_CTX *c = EVP_MD_CTX_new();
         AUTO(buf_done)
         Buf copy = {0};
         Span message = {0};
@@ -126,7 +127,8 @@ int ed25519_sign(const Ed25519Key *k, const Span *parts, size_t n_parts,
 
 int ed25519_verify(const Ed25519Key *k, const Span *parts, size_t n_parts,
                    const unsigned char signature[ED25519_SIGNATURE_BYTES]) {
-        AUTO(context_freep) EVP_MD_CTX *c = EVP_MD_CTX_new();
+        AUTO(context_freep)
+        EVP_MD_CTX *c = EVP_MD_CTX_new();
         AUTO(buf_done)
         Buf copy = {0};
         Span message = {0};

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "sign/encoding.h"
 #include "sign/key.h"
+#include "sign/profile.h"
 #include "unit.h"
 
 #include <pthread.h>
@@ -214,6 +215,37 @@ static void rules_are_checked_before_they_are_used(void **state) {
         assert_null(r.public_keys[0]);
 }
 
+/* What the profile makes the scheme takes, and only that (S-25: no downgrade, no mixing up). */
+static void what_is_signed_by_ed25519_passes_under_its_public_key(void **state) {
+        AUTO(profile_key_freep)
+        ProfileKey *pair = profile_key_new(profile_find(SPAN("standard")), span_of(pair_text),
+                                           NULL),
+                   *plain = profile_key_new(profile_find(SPAN("standard")), span_of(secret_text),
+                                            NULL);
+        Signer s = {profile_find(SPAN("standard")), {pair, plain}, 2, false};
+        const SignMessage m = {.id = span_of(message_id),
+                               .time_ms = message_s * 1000,
+                               .body = span_of(message_body)};
+        AUTO(arena_freep)
+        Arena *a = arena_new(4096);
+        SignHeaders h = {.n = 0};
+        static const char *const secrets[] = {public_text, secret_text};
+
+        (void)state;
+        assert_int_equal(profile_sign(&s, &m, a, &h, NULL), 0);
+        assert_string_equal(h.at[2].name, "webhook-signature");
+        for (size_t i = 0; i < COUNT_OF(secrets); i++) {
+                SignRule r = rule_new("standard", secrets[i]);
+
+                assert_int_equal(r.scheme->prepare(&r, NULL), 0);
+                assert_int_equal(check(&r, h.at[2].value.p, message_body), SIGN_OK);
+                assert_int_equal(check(&r, h.at[2].value.p, "{}"), SIGN_WRONG);
+                assert_int_equal(check(&r, h.at[2].value.p + 1, message_body),
+                                 i == 0 ? SIGN_WRONG : SIGN_OK);
+                sign_rule_done(&r);
+        }
+}
+
 /* Every single part of a digest must count: no prefix of it, no byte of it altered (S-21). */
 static void every_byte_of_a_signature_counts(void **state) {
         SignRule r = rule_new("standard", secret_text);
@@ -389,6 +421,13 @@ static void base64_and_hex_are_read_to_the_letter(void **state) {
         for (size_t i = 0; i < COUNT_OF(bad_bare); i++)
                 assert_false(
                         base64_parse(span_of(bad_bare[i]), BASE64_EITHER, bytes, sizeof bytes, &n));
+        AUTO(buf_done)
+        Buf hex = BUF(8);
+        assert_int_equal(hex_print(SPAN("\x00\xff\xab\x09"), &hex), 0);
+        assert_true(span_eq(buf_span(&hex), SPAN("00ffab09")));
+        assert_int_equal(hex_print(SPAN("\x00"), &hex), -EMSGSIZE);
+        assert_int_equal(hex_print(SPAN(""), &hex), 0);
+        assert_int_equal(hex.n, 8);
         assert_true(hex_parse(SPAN("00fFAb09"), bytes, 4, &n));
         assert_int_equal(n, 4);
         assert_memory_equal(bytes, "\x00\xff\xab\x09", 4);
@@ -437,6 +476,7 @@ int main(void) {
                 cmocka_unit_test(a_standard_secret_has_24_to_75_bytes),
                 cmocka_unit_test(a_rule_that_is_not_whole_refuses_everything),
                 cmocka_unit_test(rules_are_checked_before_they_are_used),
+                cmocka_unit_test(what_is_signed_by_ed25519_passes_under_its_public_key),
                 cmocka_unit_test(every_byte_of_a_signature_counts),
                 cmocka_unit_test(a_thousand_signatures_are_refused),
                 cmocka_unit_test(secrets_change_hands),
