@@ -70,7 +70,9 @@ typedef struct Snapshot {
         Flow *flows;     /* as Config.flows */
 } Snapshot;
 
-/* Takes over `config` (also on failure). NULL when there is any error; `problems` says them. */
+/* Takes over `config` (also on failure). NULL when there is any error; `problems` says them,
+ * sorted. Where it holds errors already, `config` may be partial: then this looks for more of them.
+ */
 Snapshot *snapshot_build(Config *config, Problems *problems);
 Snapshot *snapshot_ref(Snapshot *s);
 Snapshot *snapshot_unref(Snapshot *s); /* any thread; NULL is fine */
