@@ -203,6 +203,10 @@ void admin_init(Admin *a, Ledger *ledger, Loop *loop, const Inlet *inlets, unsig
         *a = (Admin){ledger, loop, inlets, n, token};
 }
 
+void admin_use(Admin *a, const Secret *token) {
+        a->token = token;
+}
+
 ServerHandler admin_handler(Admin *a) {
         return (ServerHandler){.self = a, .head = on_head, .request = on_request};
 }

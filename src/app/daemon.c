@@ -8,10 +8,11 @@
 #include <signal.h>
 #include <unistd.h>
 
-#define PARTS_MAX      LIMIT_LOOPS_MAX
-#define EXIT_BROKEN    3 /* the ledger failed: start again, it recovers */
-#define PROBLEMS_ARENA (4 * 1024 * 1024)
-#define LEASE_MS       30000
+#define PARTS_MAX         LIMIT_LOOPS_MAX
+#define EXIT_BROKEN       3 /* the ledger failed: start again, it recovers */
+#define PROBLEMS_ARENA    (4 * 1024 * 1024)
+#define PROBLEMS_TEXT_MAX (1024 * 1024)
+#define LEASE_MS          30000
 
 typedef struct Daemon {
         const char *path;
@@ -28,14 +29,13 @@ extern char **environ;
 
 /* ---- configuration ---- */
 
-static void print_problems(const Problems *problems, Span source) {
-        for (size_t i = 0; i < problems->n; i++) {
-                AUTO(buf_done)
-                Buf line = BUF(16 * 1024);
+static void print_problems(const Problems *problems) {
+        AUTO(buf_done)
+        Buf text = BUF(PROBLEMS_TEXT_MAX);
 
-                if (problem_print(&problems->item[i], source, &line) == 0)
-                        (void)fprintf(stderr, SPAN_FMT "\n", SPAN_ARG(buf_span(&line)));
-        }
+        if (problems_print(problems, &text) < 0)
+                (void)fputs("there are more problems than can be shown\n", stderr);
+        (void)fwrite(text.p ? text.p : "", 1, text.n, stderr);
 }
 
 static Snapshot *load(const char *path) {
@@ -47,13 +47,10 @@ static Snapshot *load(const char *path) {
 
         must(problems);
         problems->arena = a;
-        c = config_load(path, environ, problems);
-        if (c) {
-                config_ref(c); /* the source's text is needed for the problems */
+        c = config_load_partly(path, environ, problems);
+        if (c)
                 s = snapshot_build(c, problems);
-        }
-        print_problems(problems, c ? c->source : (Span){NULL, 0});
-        config_unref(c);
+        print_problems(problems);
         return s;
 }
 
@@ -91,6 +88,7 @@ static void on_hangup(uv_signal_t *h, int number) {
                 log_fact(LOG_ERROR, "reload refused: the running configuration stays", NULL);
                 return;
         }
+        log_set_level((LogLevel)s->config->log_level);
         for (unsigned i = 0; i < d->n; i++)
                 part_reload(&d->parts[i], snapshot_ref(s));
         snapshot_unref(s);
@@ -141,8 +139,10 @@ static int start(Daemon *d, Snapshot *s, Err *e) {
         r = open_ledger(d, c, e);
         for (unsigned i = 0; i < d->n && r == 0; i++)
                 r = part_init(&d->parts[i], i, d->n, d->ledger, s, d->hubs, d->inlets, e);
+        /* Where the system chooses the port (0), it does so once and for all loops. */
         for (unsigned i = 0; i < d->n && r == 0; i++)
-                r = part_listen(&d->parts[i], e);
+                r = part_listen(&d->parts[i], i ? server_port(d->parts[0].server) : c->listen.port,
+                                e);
         return r;
 }
 

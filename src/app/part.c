@@ -194,7 +194,7 @@ int part_init(Part *p, unsigned index, unsigned n, Ledger *ledger, Snapshot *s, 
         return 0;
 }
 
-int part_listen(Part *p, Err *e) {
+int part_listen(Part *p, uint16_t port, Err *e) {
         const Config *c = p->snapshot->config;
         ServerLimits limits = {.connections_max = (size_t)c->connections_max / p->n + 1,
                                .head_ms = c->head_timeout_ms,
@@ -202,8 +202,7 @@ int part_listen(Part *p, Err *e) {
                                .idle_ms = c->idle_timeout_ms,
                                .write_ms = c->body_timeout_ms};
         ServerHandler handler = inlet_handler(p->inlet);
-        int r = server_open(&p->loop, c->listen.host, c->listen.port, &limits, &handler, &p->server,
-                            e);
+        int r = server_open(&p->loop, c->listen.host, port, &limits, &handler, &p->server, e);
 
         if (r < 0 || p->index != 0)
                 return r;
@@ -245,6 +244,7 @@ static void on_reload(Note *n) {
 
                 p->runner = p->inlet->runner = fresh;
                 runner_retire(old, NULL, NULL);
+                admin_use(&p->admin, &l->snapshot->config->admin_token);
                 snapshot_unref(p->snapshot);
                 p->snapshot = snapshot_ref(l->snapshot);
         } else if (e.code)

@@ -33,7 +33,7 @@ typedef struct Part {
 /* All parts first, so that they know each other; then each opens its doors. */
 MUST_CHECK int part_init(Part *p, unsigned index, unsigned n, Ledger *ledger, Snapshot *s,
                          Hub *hubs, Inlet *inlets, Err *e);
-MUST_CHECK int part_listen(Part *p, Err *e);
+MUST_CHECK int part_listen(Part *p, uint16_t port, Err *e);
 void part_start(Part *p); /* its thread */
 /* From another thread: */
 void part_reload(Part *p, Snapshot *s); /* takes over a reference */
