@@ -15,15 +15,19 @@ static void on_run_ended(void *self, Job *job, const JobResult *result, const Ou
         JobResult r = *result;
         const Flow *flow = snapshot_flow(p->runner->snapshot, job->target);
         Waiter *w = job->waiter;
+        WaiterWord word = w ? waiter_decide(w, o) : WAITER_NOTHING;
 
-        if (w) {
-                bool told = waiter_tell(w, o);
-
-                job->last_word = told && !(flow && flow->config->retry_given);
-                job->waiter = NULL;
-                waiter_unref(w);
+        if (word == WAITER_FAILURE && !(flow && flow->config->retry_given)) {
+                job->last_word = true;
+                job->told_again = o->retryable;
         }
+        job->waiter = NULL;
+        /* The settle goes first: when the source sends its delivery again, the ledger must know
+         * that it may. */
         engine_ended(p->engine, job, &r, clock_wall_ms());
+        if (word != WAITER_NOTHING)
+                waiter_tell(w);
+        waiter_unref(w);
 }
 
 static void port_run(void *self, Job *job) {
@@ -66,11 +70,13 @@ static void port_settle(void *self, Job *job, const Attempt *attempt) {
         Settling *s = must_alloc(sizeof *s);
 
         s->part = p;
-        s->request = (LedgerRequest){.ask = ASK_WRITE,
-                                     .home = &p->loop.inbox,
-                                     .done = on_settled,
-                                     .arg = s,
-                                     .write = {.kind = WRITE_SETTLE, .settle = {.job = job}}};
+        s->request =
+                (LedgerRequest){.ask = ASK_WRITE,
+                                .home = &p->loop.inbox,
+                                .done = on_settled,
+                                .arg = s,
+                                .write = {.kind = WRITE_SETTLE,
+                                          .settle = {.job = job, .forget_key = job->told_again}}};
         if (attempt) {
                 s->arena = arena_new(256 * 1024);
                 s->attempt = *attempt;

@@ -141,9 +141,9 @@ void engine_spilled(Engine *e, int64_t job_id, int64_t now_ms) {
         claims_due(&e->claims, now_ms);
 }
 
-/* What becomes of a job after a run: its new state, and its due_ms. */
+/* What becomes of a job after a run: its new state, its due_ms, and whether the try counts. */
 static JobState judge(Engine *e, Job *job, const JobResult *result, Attempt *attempt,
-                      int64_t now_ms) {
+                      bool *ret_counts, int64_t now_ms) {
         const RetryRule *rule;
         int64_t pause;
 
@@ -156,6 +156,12 @@ static JobState judge(Engine *e, Job *job, const JobResult *result, Attempt *att
                 attempt->code = SPAN("no-target");
                 return JOB_DEAD;
         }
+        if (result->verdict == JOB_NOT_TRIED &&
+            retry_is_sooner(rule, job->attempts, result->wait_hint_ms)) {
+                *ret_counts = false;
+                job->due_ms = now_ms + retry_wait_ms(rule, result->wait_hint_ms, &e->rng);
+                return JOB_WAITING;
+        }
         pause = retry_pause_ms(rule, job->attempts, result->wait_hint_ms, &e->rng);
         if (pause < 0)
                 return JOB_DEAD;
@@ -165,13 +171,15 @@ static JobState judge(Engine *e, Job *job, const JobResult *result, Attempt *att
 
 void engine_ended(Engine *e, Job *job, const JobResult *result, int64_t now_ms) {
         Attempt attempt = result->attempt;
+        bool counts = true;
         JobState to;
 
         must(job->state == JOB_RUNNING);
         queues_ended(&e->queues, job);
         attempt.number = job->attempts;
-        to = judge(e, job, result, &attempt, now_ms);
-        settle(e, job, to, &e->running, &attempt);
+        to = judge(e, job, result, &attempt, &counts, now_ms);
+        job->attempts -= counts ? 0 : 1;
+        settle(e, job, to, &e->running, counts ? &attempt : NULL);
 }
 
 static void on_settled(Engine *e, Job *job, bool woke, int64_t now_ms) {

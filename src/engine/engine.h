@@ -31,11 +31,16 @@ typedef enum JobVerdict {
         JOB_RETRY = 0, /* zero is the safe one */
         JOB_SUCCEEDED,
         JOB_FAILED, /* final: a retry would not help, or nobody wants one */
+        /* Nothing was sent, since the target is known to be away for `wait_hint_ms` (its breaker is
+         * open). When the schedule asks for a shorter pause, or for none any more, the try does
+         * not count: a blip of the target must not use up the tries of all its jobs. Longer pauses
+         * go on by the schedule, so that a dead target's jobs come to their end. */
+        JOB_NOT_TRIED,
 } JobVerdict;
 
 typedef struct JobResult {
         JobVerdict verdict;
-        int64_t wait_hint_ms; /* Retry-After of the target; -1 none */
+        int64_t wait_hint_ms; /* Retry-After of the target, or its breaker's pause; -1 none */
         Attempt attempt; /* spans must stay until the settle is confirmed: copied by the port */
 } JobResult;
 

@@ -145,9 +145,11 @@ static int build_target(Build *b, const ConnectionConfig *c, Target *t) {
         if (b->is_partial)
                 return 0;
         t->limit = arena_alloc(a, sizeof *t->limit);
+        t->breaker = arena_alloc(a, sizeof *t->breaker);
         t->headers = arena_alloc(a, (c->n_headers + 1) * sizeof *t->headers);
-        if (!t->limit || !t->headers)
+        if (!t->limit || !t->breaker || !t->headers)
                 return problem_add(b->step.problems, c->place, "too many connections");
+        breaker_init(t->breaker, BREAKER_FAILURES, BREAKER_PAUSE_MS, BREAKER_PAUSE_MAX_MS);
         limit_init(t->limit, c->concurrency ? (uint32_t)c->concurrency : CONCURRENCY_DEFAULT,
                    c->rate.count, c->rate.per_ms);
         for (size_t i = 0; i < c->n_headers; i++)

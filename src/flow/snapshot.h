@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * A configuration made ready to run: every expression compiled, every step prepared, every name
- * resolved. Immutable and counted by reference, but for the limits of its connections, which are
- * atomics. Work in flight ends on the snapshot it began with. */
+ * resolved. Immutable and counted by reference, but for the limits and breakers of its
+ * connections, which are atomics. Work in flight ends on the snapshot it began with. */
 #pragma once
 
 #include "config/config.h"
+#include "engine/breaker.h"
 #include "engine/limit.h"
 #include "engine/plan.h"
 #include "engine/retry.h"
@@ -25,6 +26,7 @@ typedef struct StepKind StepKind;
 typedef struct Target {
         const ConnectionConfig *config;
         Limit *limit;
+        Breaker *breaker;
         HttpHeader *headers; /* of the configuration, and the credentials that never change */
         size_t n_headers;
 } Target;

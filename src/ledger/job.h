@@ -43,9 +43,10 @@ typedef struct Job {
         /* The engine's while in memory; zero at birth. */
         Link link;
         HeapNode timer;
-        void *waiter;   /* who waits for the result, or NULL */
-        void *run;      /* the runner's */
-        bool last_word; /* a failure of this run is final: the source was, or will be, told so */
+        void *waiter;    /* who waits for the result, or NULL */
+        void *run;       /* the runner's */
+        bool last_word;  /* a failure of this run is final: the source was, or will be, told so */
+        bool told_again; /* ... and told to send its delivery again */
 } Job;
 
 /* Copies the target; takes a reference of the event. */

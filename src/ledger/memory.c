@@ -86,6 +86,14 @@ static void key_drop(Memory *m, MemoryKey *k) {
         free(k);
 }
 
+static void forget_key(Memory *m, const Event *event) {
+        MemoryKey *k = key_new(event), *known = table_get(m->by_key, span_make(k->key, k->n));
+
+        if (known && known->event == event->id)
+                key_drop(m, known);
+        free(k);
+}
+
 /* True when the key is new, and known from now on. */
 static bool key_is_new(Memory *m, Write *w) {
         Event *event = w->record.event;
@@ -222,6 +230,8 @@ static void settle(Memory *m, Write *w) {
                 j->event->bytes += bytes_of(w);
                 m->bytes += bytes_of(w);
         }
+        if (w->settle.forget_key)
+                forget_key(m, from->event);
         MemoryJob *first = j->lane && state >= JOB_DONE ? lane_first(m, j->lane) : NULL;
         if (first && first->state == JOB_BLOCKED) {
                 first->due_ms = a ? a->started_ms + a->took_us / 1000 : 0;
@@ -282,30 +292,66 @@ static bool claimable(const MemoryJob *j, const ClaimAsk *ask) {
         return ask->queued && j->state == JOB_QUEUED && j->is_free && j->id > ask->after_id;
 }
 
+/* Due ones by their time, before queued ones by their ids. */
+static int by_turn(const void *a, const void *b) {
+        const MemoryJob *x = *(MemoryJob *const *)a, *y = *(MemoryJob *const *)b;
+        bool x_waits = x->state == JOB_WAITING, y_waits = y->state == JOB_WAITING;
+
+        if (x_waits != y_waits)
+                return x_waits ? -1 : 1;
+        if (x_waits && x->due_ms != y->due_ms)
+                return x->due_ms < y->due_ms ? -1 : 1;
+        return x->id < y->id ? -1 : x->id > y->id;
+}
+
+static int by_id(const void *a, const void *b) {
+        const MemoryJob *x = *(MemoryJob *const *)a, *y = *(MemoryJob *const *)b;
+
+        return x->id < y->id ? -1 : x->id > y->id;
+}
+
+static void take(Memory *m, MemoryJob *j, Claim *ret) {
+        const MemoryJob *first = j->lane ? lane_first(m, j->lane) : NULL;
+
+        j->is_free = false;
+        if (first && first->id < j->id) {
+                move(m, j, JOB_BLOCKED);
+                return;
+        }
+        move(m, j, JOB_QUEUED);
+        Job *job = job_new(j->id, j->event->event, span_of(j->target), j->lane);
+        job->attempts = j->n_attempts;
+        ret->jobs[ret->n++] = job;
+}
+
 static int memory_claim(Store *s, const ClaimAsk *ask, Claim *ret, Err *e) {
         Memory *m = memory_of(s);
+        size_t n = 0;
 
         (void)e;
         must(ask->shard < ask->shards && ask->max > 0);
         *ret = (Claim){.next_due_ms = INT64_MAX};
         ret->jobs = must_alloc(ask->max * sizeof(Job *));
         pthread_mutex_lock(&m->lock);
+        AUTO(freep)
+        MemoryJob **found = must_alloc((m->open.n + 1) * sizeof *found);
         LIST_EACH(&m->open, it) {
                 MemoryJob *j = CONTAINER_OF(it, MemoryJob, link);
 
-                if (j->shard % ask->shards != ask->shard)
-                        continue;
-                if (claimable(j, ask) && ret->n < ask->max) {
-                        Job *job = job_new(j->id, j->event->event, span_of(j->target), j->lane);
+                if (j->shard % ask->shards == ask->shard && claimable(j, ask))
+                        found[n++] = j;
+        }
+        qsort(found, n, sizeof *found, by_turn);
+        ret->more = n > ask->max;
+        n = n > ask->max ? ask->max : n;
+        qsort(found, n, sizeof *found, by_id);
+        for (size_t i = 0; i < n; i++)
+                take(m, found[i], ret);
+        LIST_EACH(&m->open, it) {
+                const MemoryJob *j = CONTAINER_OF(it, MemoryJob, link);
 
-                        job->attempts = j->n_attempts;
-                        ret->jobs[ret->n++] = job;
-                        j->is_free = false;
-                        move(m, j, JOB_QUEUED);
-                        continue;
-                }
-                ret->more |= claimable(j, ask);
-                if (j->state == JOB_WAITING && j->due_ms < ret->next_due_ms)
+                if (j->shard % ask->shards == ask->shard && j->state == JOB_WAITING &&
+                    j->due_ms < ret->next_due_ms)
                         ret->next_due_ms = j->due_ms;
         }
         pthread_mutex_unlock(&m->lock);

@@ -3,7 +3,10 @@
  * Claims: jobs that came due, and queued ones that nobody holds. A claim looks at a bounded number
  * of index entries; many may belong to other shards, so each shard remembers what it need not look
  * at again. Memory may only know too little: whatever adds a job that a cursor has passed puts the
- * cursor back, also when its transaction fails. */
+ * cursor back, also when its transaction fails.
+ *
+ * What is found is gone through by id. A job whose lane has an earlier one that nobody holds is
+ * not given but blocked: that one's end will wake it. */
 #include "ledger/store_sqlite.h"
 
 typedef struct Found {
@@ -93,10 +96,9 @@ static int find_free(Sqlite *s, const ClaimAsk *ask, Found *found, Claim *ret, i
                         break;
                 }
                 *ret_to = id;
-                if ((unsigned)sqlite3_column_int(st, 1) % ask->shards != ask->shard ||
-                    holder == s->holder)
+                if ((unsigned)sqlite3_column_int(st, 1) % ask->shards != ask->shard || holder > 0)
                         continue;
-                found[ret->n++] = (Found){.id = id, .is_recovered = holder != 0};
+                found[ret->n++] = (Found){.id = id, .is_recovered = holder == HOLDER_LOST};
         }
         if (r > 0)
                 sqlite3_reset(st);
@@ -142,36 +144,35 @@ static int load(Sqlite *s, int64_t id, const Job *before, Job **ret, Err *e) {
         return 0;
 }
 
-/* The row says from now on that this process has the job. */
-static int hold(Sqlite *s, Job *j, const Found *f, int64_t now_ms, Err *e) {
+static int add_unknown(Sqlite *s, Job *j, int64_t now_ms, Err *e) {
+        Attempt unknown = {
+                .number = ++j->attempts,
+                .started_ms = now_ms,
+                .code = SPAN("unknown"),
+                .message = SPAN("the process ended while this attempt may have been running"),
+        };
+
+        return sqlite_attempt_add(s, j->id, &unknown, e);
+}
+
+static int set_state(Sqlite *s, const Job *j, JobState state, int64_t holder, Err *e) {
         sqlite3_stmt *st = NULL;
-        int r = sqlite_get(s, SQL_CLAIM_HOLD, &st, e);
+        int r = sqlite_get(s, SQL_CLAIM_STATE, &st, e);
 
         if (r < 0)
                 return r;
-        if (f->is_recovered) {
-                Attempt unknown = {
-                        .number = ++j->attempts,
-                        .started_ms = now_ms,
-                        .code = SPAN("unknown"),
-                        .message =
-                                SPAN("the process ended while this attempt may have been running"),
-                };
-
-                r = sqlite_attempt_add(s, j->id, &unknown, e);
-                if (r < 0)
-                        return r;
-        }
         bind_int(st, 1, j->id);
-        bind_int(st, 2, j->attempts);
-        r = sqlite_run(s, st, e, "hold a job");
+        bind_int(st, 2, state);
+        bind_int(st, 3, j->attempts);
+        r = sqlite_run(s, st, e, "claim a job");
         if (r == 0)
-                r = sqlite_get(s, SQL_ASIDE_HOLD, &st, e);
+                r = sqlite_get(s, SQL_ASIDE_STATE, &st, e);
         if (r < 0)
                 return r;
         bind_int(st, 1, j->id);
-        bind_int(st, 2, s->holder);
-        return sqlite_run(s, st, e, "hold a job");
+        bind_int(st, 2, state);
+        bind_int(st, 3, holder);
+        return sqlite_run(s, st, e, "claim a job");
 }
 
 static int by_id(const void *a, const void *b) {
@@ -184,22 +185,42 @@ static size_t bytes_of(const Event *e) {
         return sizeof *e + e->body.n + e->subject.n + e->type.n + e->key.n;
 }
 
-/* Takes found jobs until all are loaded or they are too large together. */
-static int take(Sqlite *s, const ClaimAsk *ask, const Found *found, size_t n, Claim *ret, Err *e) {
-        size_t bytes = 0;
-        int r = 0;
+/* Takes the job: 1 when this process has it from now on, 0 when it is blocked behind its lane. */
+static int take(Sqlite *s, const Found *f, Job *j, int64_t now_ms, Err *e) {
+        int busy = j->lane ? sqlite_lane_busy(s, j, e) : 0;
+        int r = busy < 0 ? busy : 0;
 
-        for (ret->n = 0; r == 0 && ret->n < n && bytes < CLAIM_MAX_BYTES; ret->n++) {
+        /* Behind an earlier one it was standing, not running. */
+        if (r == 0 && f->is_recovered && !busy)
+                r = add_unknown(s, j, now_ms, e);
+        if (r == 0)
+                r = set_state(s, j, busy ? JOB_BLOCKED : JOB_QUEUED, busy ? 0 : s->holder, e);
+        return r < 0 ? r : !busy;
+}
+
+/* Takes found jobs until all are dealt with or they are too large together. Returns how many of
+ * `found` were dealt with. */
+static int take_all(Sqlite *s, const ClaimAsk *ask, const Found *found, size_t n, Claim *ret,
+                    Err *e) {
+        size_t bytes = 0, i;
+
+        for (i = 0, ret->n = 0; i < n && bytes < CLAIM_MAX_BYTES; i++) {
                 const Job *before = ret->n ? ret->jobs[ret->n - 1] : NULL;
-                Job **j = &ret->jobs[ret->n];
+                Job *j = NULL;
+                int r = load(s, found[i].id, before, &j, e);
 
-                r = load(s, found[ret->n].id, before, j, e);
+                if (r == 0)
+                        r = take(s, &found[i], j, ask->now_ms, e);
+                if (r <= 0)
+                        job_free(j);
                 if (r < 0)
-                        break;
-                bytes += before && before->event == (*j)->event ? 0 : bytes_of((*j)->event);
-                r = hold(s, *j, &found[ret->n], ask->now_ms, e);
+                        return r;
+                if (r == 0)
+                        continue;
+                bytes += before && before->event == j->event ? 0 : bytes_of(j->event);
+                ret->jobs[ret->n++] = j;
         }
-        return r;
+        return (int)i;
 }
 
 static void claim_done(Claim *c) {
@@ -225,14 +246,16 @@ int sqlite_claim(Store *store, const ClaimAsk *ask, Claim *ret, Err *e) {
                 r = find_free(s, ask, found, ret, &free_to, e);
         if (r < 0)
                 return r;
-        size_t n = ret->n;
+        size_t n = ret->n, taken = 0;
+        ret->n = 0;
         if (n > 0) {
                 /* Several jobs of a lane reach the engine in their order. */
                 qsort(found, n, sizeof *found, by_id);
                 ret->jobs = must_alloc(n * sizeof(Job *));
                 r = sqlite_begin(s, e);
                 if (r == 0) {
-                        r = take(s, ask, found, n, ret, e);
+                        r = take_all(s, ask, found, n, ret, e);
+                        taken = r < 0 ? 0 : (size_t)r;
                         r = r < 0 ? sqlite_rollback(s, r) : sqlite_commit(s, e);
                 }
                 if (r < 0) {
@@ -240,7 +263,7 @@ int sqlite_claim(Store *store, const ClaimAsk *ask, Claim *ret, Err *e) {
                         return r;
                 }
         }
-        if (ret->n < n) {
+        if (taken < n) {
                 /* Too large together: what was found and not taken is found again. */
                 ret->more = true;
                 ret->next_due_ms = c->due_from > INT64_MIN ? c->due_from : ask->now_ms;

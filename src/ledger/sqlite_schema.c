@@ -21,14 +21,15 @@
  *                blocked and dead ones, and queued ones that were spilled, claimed, replayed, or
  *                are in memory for long (sqlite_mark.c). holder: under state queued, the process
  *                that has the job in memory, as the number of its start (meta `starts`); 0:
- *                nobody. A queued job that is not aside belongs to the process that runs.
+ *                nobody; -1: nobody, since the process that had it has ended. A queued job that
+ *                is not aside belongs to the process that runs.
  * attempts       One row per run. code "unknown": the process ended while it may have run.
  *                Keyed by job and number without a rowid: measured no slower than appending by
  *                rowid (1.9 us), and found without an index.
  * answers        What the source heard, for repeats of its delivery; the first answer stays.
  * keys           A log of delivery keys, appended: `hash` (128 bits) of source and key, `body` 64
- *                bits of a hash of the body, both under meta `secret`. No index: filters in memory
- *                say where a key may be (sqlite_keys.c).
+ *                bits of a hash of the body, both under meta `secret`; an empty hash: forgotten.
+ *                No index: filters in memory say where a key may be (sqlite_keys.c).
  * key_filters    A filter as it lies in memory, in the byte order of the machine, with the number
  *                of keys that it knows. Losing a row costs a scan at the next start.
  * meta           secret (32 random bytes, made once), starts, low_water, last_id (greatest ever),
@@ -61,7 +62,7 @@ static const char schema[] =
         " shard INTEGER NOT NULL, holder INTEGER NOT NULL);"
         "CREATE INDEX aside_due ON aside(due_ms, job, shard) WHERE state = 1;"
         "CREATE INDEX aside_lane ON aside(lane, job, state, shard) WHERE lane <> 0 AND"
-        " (state IN (1, 2) OR (state = 0 AND holder = 0));"
+        " (state IN (1, 2) OR (state = 0 AND holder <= 0));"
         "CREATE INDEX aside_queued ON aside(job, holder, shard) WHERE state = 0;"
         "CREATE INDEX aside_by_state ON aside(state, event) WHERE state IN (1, 2, 4);"
         "CREATE TABLE attempts(job INTEGER NOT NULL, number INTEGER NOT NULL,"

@@ -11,7 +11,7 @@
         "e.id, e.received_ms, e.time_ms, n.name, e.type, e.subject, e.content_type, e.trace, "     \
         "e.key, x'', e.first_job, e.last_job"
 /* Word for word as in the index aside_lane: so SQLite sees that it serves. */
-#define IN_LANE "lane = ?1 AND lane <> 0 AND (state IN (1, 2) OR (state = 0 AND holder = 0))"
+#define IN_LANE "lane = ?1 AND lane <> 0 AND (state IN (1, 2) OR (state = 0 AND holder <= 0))"
 
 static const char *const texts[SQL_STATEMENTS] = {
         [SQL_BEGIN] = "BEGIN IMMEDIATE",
@@ -49,12 +49,14 @@ static const char *const texts[SQL_STATEMENTS] = {
                 "INSERT OR IGNORE INTO aside(job, event, state, due_ms, lane, shard, holder)"
                 " SELECT id, event, 0, due_ms, lane, shard, ?3 FROM jobs"
                 " WHERE id > ?1 AND id <= ?2 AND state = 0",
+        [SQL_ASIDE_LOSE] = "UPDATE aside SET holder = ?1 WHERE state = 0 AND holder > 0",
         [SQL_KEY_ADD] = "INSERT INTO keys(id, hash, event, body, received_ms)"
                         " VALUES(?1, ?2, ?3, ?4, ?5)",
-        [SQL_KEY_BLOCK] = "SELECT hash, event, body, received_ms FROM keys"
+        [SQL_KEY_BLOCK] = "SELECT hash, event, body, received_ms, id FROM keys"
                           " WHERE id >= ?1 AND id < ?2 ORDER BY id DESC",
         [SQL_KEY_SCAN] = "SELECT id, hash, received_ms FROM keys WHERE id >= ?1 AND id < ?2",
         [SQL_KEY_DROP] = "DELETE FROM keys WHERE id >= ?1 AND id < ?2",
+        [SQL_KEY_FORGET] = "UPDATE keys SET hash = x'' WHERE id = ?1",
         [SQL_GENERATION_SET] = "INSERT OR REPLACE INTO key_filters(generation, newest_ms, keys,"
                                " filter) VALUES(?1, ?2, ?3, ?4)",
         [SQL_GENERATION_GET] = "SELECT newest_ms, keys, filter FROM key_filters"
@@ -68,8 +70,8 @@ static const char *const texts[SQL_STATEMENTS] = {
                            " FROM jobs j CROSS JOIN events e ON e.id = j.event"
                            " CROSS JOIN names n ON n.id = e.source"
                            " CROSS JOIN names t ON t.id = j.target WHERE j.id = ?1",
-        [SQL_CLAIM_HOLD] = "UPDATE jobs SET state = 0, attempts = ?2 WHERE id = ?1",
-        [SQL_ASIDE_HOLD] = "UPDATE aside SET state = 0, holder = ?2 WHERE job = ?1",
+        [SQL_CLAIM_STATE] = "UPDATE jobs SET state = ?2, attempts = ?3 WHERE id = ?1",
+        [SQL_ASIDE_STATE] = "UPDATE aside SET state = ?2, holder = ?3 WHERE job = ?1",
         [SQL_TRIM_SCAN] = "SELECT id, received_ms, first_job, last_job, length(body) FROM events"
                           " WHERE id > ?1 ORDER BY id",
         [SQL_TRIM_OPEN] = "SELECT 1 FROM jobs WHERE id BETWEEN ?1 AND ?2 AND event = ?3"

@@ -158,6 +158,8 @@ static int settle(Sqlite *s, Write *w, Err *e) {
                               : sqlite_aside_put(s, j, state, is_held ? s->holder : 0, e);
         if (r == 0 && w->settle.attempt)
                 r = sqlite_attempt_add(s, j->id, w->settle.attempt, e);
+        if (r == 0 && w->settle.forget_key)
+                r = sqlite_keys_forget(s, j->event, e);
         if (r == 0 && j->lane && (state == JOB_DONE || state == JOB_DEAD))
                 r = wake_lane(s, w, e);
         return r;

@@ -56,6 +56,9 @@ typedef struct Write {
                         /* The job's new state, attempts and due_ms as in *job. */
                         Job *job;
                         const Attempt *attempt; /* NULL: none to add (parked, handed back) */
+                        /* The source was told to send this delivery again: its key is forgotten,
+                         * so that the next one is a new event. */
+                        bool forget_key;
                         /* A job that ends (done, dead) or waits frees or holds its lane: when it
                          * ends, the oldest blocked job of its lane becomes waiting, due now. */
                         bool woke; /* out: that happened */
@@ -78,6 +81,9 @@ typedef struct StoreOptions {
         uint32_t keys_per_generation;
 } StoreOptions;
 
+/* Due jobs are taken first, by their time; then queued ones, by their ids. Taken jobs are gone
+ * through by id: one whose lane has an earlier job that nobody holds (waiting, blocked, or queued
+ * and not claimed) is blocked instead of given. */
 typedef struct ClaimAsk {
         int64_t now_ms;
         unsigned shard, shards; /* jobs with job.shard % shards == shard */
@@ -89,7 +95,7 @@ typedef struct ClaimAsk {
 typedef struct Claim {
         Job **jobs; /* events loaded; in the order of id; the caller frees all */
         size_t n;
-        bool more; /* max was reached */
+        bool more; /* max was reached, or all of it is more than a claim may carry */
         /* No waiting job left for this shard is due earlier; INT64_MAX for none. */
         int64_t next_due_ms;
 } Claim;

@@ -23,6 +23,7 @@ enum {
         NAMES_CACHED_MAX = 65536,
         KEY_GENERATIONS = 8,
         KEYS_PER_GENERATION = 786432, /* times eight: 6.3 million keys in 32 MB */
+        HOLDER_LOST = -1,             /* aside.holder: of a process that has ended */
 };
 
 /* Prepared once each and kept; the texts are in sqlite_statement.c. */
@@ -48,18 +49,20 @@ typedef enum StatementName {
         SQL_META_GET,
         SQL_META_SET,
         SQL_LIST_RUNNING,
+        SQL_ASIDE_LOSE,
         SQL_KEY_ADD,
         SQL_KEY_BLOCK,
         SQL_KEY_SCAN,
         SQL_KEY_DROP,
+        SQL_KEY_FORGET,
         SQL_GENERATION_SET,
         SQL_GENERATION_GET,
         SQL_GENERATION_DROP,
         SQL_CLAIM_DUE,
         SQL_CLAIM_QUEUED,
         SQL_CLAIM_LOAD,
-        SQL_CLAIM_HOLD,
-        SQL_ASIDE_HOLD,
+        SQL_CLAIM_STATE,
+        SQL_ASIDE_STATE,
         SQL_TRIM_SCAN,
         SQL_TRIM_OPEN,
         SQL_TRIM_ATTEMPTS,
@@ -187,13 +190,15 @@ MUST_CHECK int sqlite_name_number(Sqlite *s, Span name, int64_t *ret, Err *e);
 
 /* sqlite_keys.c */
 typedef struct KeyKnown {
-        int64_t event;
+        int64_t event, row;
         bool same_body;
 } KeyKnown;
 MUST_CHECK int sqlite_keys_open(Sqlite *s, const StoreOptions *o, Err *e);
 /* 1 when the event's key is known, 0 when it is new. */
 MUST_CHECK int sqlite_keys_find(Sqlite *s, const Event *event, KeyKnown *ret, Err *e);
 MUST_CHECK int sqlite_keys_add(Sqlite *s, const Event *event, Err *e);
+/* If the key's latest event is this one, the key is new from now on. */
+MUST_CHECK int sqlite_keys_forget(Sqlite *s, const Event *event, Err *e);
 void sqlite_keys_end(Sqlite *s, bool committed);
 MUST_CHECK int sqlite_keys_upkeep(Sqlite *s, int64_t now_ms, bool *ret_more, Err *e);
 MUST_CHECK int sqlite_keys_save(Sqlite *s, Err *e); /* in a transaction: all filters */

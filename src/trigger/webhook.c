@@ -435,7 +435,8 @@ static void on_told(Waiter *w) {
         if (w->outcome) {
                 Outcome o = *w->outcome;
 
-                answer(k, &o, true);
+                /* "Try again" is no answer to keep: who does is heard anew, or the work goes on. */
+                answer(k, &o, !o.retryable);
         } else
                 answer_accepted(k, true);
         intake_free(k);

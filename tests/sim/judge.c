@@ -85,13 +85,16 @@ void judge_settle(World *w, const Job *job) {
                 return;
         if (job->last_word)
                 broken(w, row->id, "a job waits whose failure was the last word");
-        if (job->attempts > rule->n) {
-                broken(w, row->id, "a job waits after its last attempt");
-                return;
-        }
-        int64_t base = rule->pause_ms[job->attempts - 1];
+        bool counted = job->attempts != row->attempts;
+        unsigned tries = row->attempts + 1;
+        int64_t base = tries > rule->n ? 0 : rule->pause_ms[tries - 1];
         int64_t hint = row->hint_ms < rule->hint_max_ms ? row->hint_ms : rule->hint_max_ms;
         int64_t pause = job->due_ms - row->ended_ms;
+
+        if (counted && tries > rule->n)
+                broken(w, row->id, "a job waits after its last attempt");
+        if (!counted && (!row->not_tried || hint <= base))
+                broken(w, row->id, "a try does not count");
         base = hint > base ? hint : base;
         if (pause < base || pause > base + base * (int64_t)rule->jitter_percent / 100)
                 broken(w, row->id, "a pause of %" PRId64 " ms where %" PRId64 " is the rule", pause,

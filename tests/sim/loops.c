@@ -33,8 +33,10 @@ static void on_ended(World *w, Deed *d) {
         l->live--;
         row->ended_ms = w->now_ms;
         row->hint_ms = d->result.wait_hint_ms;
+        row->not_tried = d->result.verdict == JOB_NOT_TRIED;
         if (d->result.verdict == JOB_FAILED || d->job->last_word ||
-            w->target[row->target].is_removed || d->job->attempts > w->target[row->target].rule.n)
+            w->target[row->target].is_removed ||
+            (!row->not_tried && d->job->attempts > w->target[row->target].rule.n))
                 row->may_die = true;
         tell(w, row, "attempt %u ends: verdict %d", d->job->attempts, (int)d->result.verdict);
         engine_ended(l->engine, d->job, &d->result, w->now_ms);
@@ -45,7 +47,11 @@ static JobResult fate(World *w, const Target *t, int64_t *ret_took_ms) {
         JobResult r = {.verdict = JOB_SUCCEEDED, .wait_hint_ms = -1};
 
         *ret_took_ms = t->is_slow ? 1000 + chance(w, 14000) : chance(w, 200);
-        if (t->is_away) {
+        if (t->is_away && happens(w, 30)) {
+                r.verdict = JOB_NOT_TRIED;
+                r.wait_hint_ms = 1 + chance(w, 300000);
+                *ret_took_ms = 0;
+        } else if (t->is_away) {
                 r.verdict = JOB_RETRY;
                 *ret_took_ms = happens(w, 50) ? 15000 : chance(w, 5);
         } else if (happens(w, 4)) {

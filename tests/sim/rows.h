@@ -24,6 +24,7 @@ typedef struct Row {
         bool is_live; /* a run of it goes on */
         bool may_die; /* something happened that justifies its death */
         int64_t hint_ms, ended_ms;
+        bool not_tried; /* its last run: its target was known to be away */
 } Row;
 
 typedef struct Rows {

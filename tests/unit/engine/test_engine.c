@@ -143,6 +143,41 @@ static void a_failed_job_waits_for_its_pause(void **state) {
         desk_free(d);
 }
 
+/* A try that was none is not counted when the schedule would come back too soon ... */
+static void an_away_target_uses_up_no_tries(void **state) {
+        Desk *d = desk_new(0, 0);
+        Job *job = job_make(1, 0);
+        JobResult away = {.verdict = JOB_NOT_TRIED, .wait_hint_ms = 4000};
+
+        (void)state;
+        job->attempts = 2; /* the last one is left */
+        engine_add(d->engine, job, 0);
+        (void)engine_step(d->engine, 0);
+        engine_ended(d->engine, d->running[0], &away, 500);
+        assert_int_equal(d->settling[0]->state, JOB_WAITING);
+        assert_int_equal(d->settling[0]->due_ms, 4500);
+        assert_int_equal(d->settling[0]->attempts, 2);
+        assert_int_equal(d->attempt_number, 0);
+        confirm(d, false, 501);
+        desk_free(d);
+}
+
+/* ... and is one of the schedule's when it would not. */
+static void an_away_target_follows_a_long_schedule(void **state) {
+        Desk *d = desk_new(0, 0);
+        JobResult away = {.verdict = JOB_NOT_TRIED, .wait_hint_ms = 900};
+
+        (void)state;
+        add(d, 1, 0);
+        (void)engine_step(d->engine, 0);
+        engine_ended(d->engine, d->running[0], &away, 500);
+        assert_int_equal(d->settling[0]->due_ms, 1500);
+        assert_int_equal(d->settling[0]->attempts, 1);
+        assert_int_equal(d->attempt_number, 1);
+        confirm(d, false, 501);
+        desk_free(d);
+}
+
 static void the_last_try_keeps_its_code(void **state) {
         Desk *d = desk_new(0, 0);
         Job *job = job_make(1, 0);
@@ -386,6 +421,8 @@ int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(a_job_runs_and_leaves),
                 cmocka_unit_test(a_failed_job_waits_for_its_pause),
+                cmocka_unit_test(an_away_target_uses_up_no_tries),
+                cmocka_unit_test(an_away_target_follows_a_long_schedule),
                 cmocka_unit_test(the_last_try_keeps_its_code),
                 cmocka_unit_test(a_last_word_is_final),
                 cmocka_unit_test(without_a_target_it_dies_with_a_reason),

@@ -173,6 +173,33 @@ static void a_repeat_is_known(void **state) {
         event_view_free(v);
 }
 
+static void a_forgotten_key_is_new_again(void **state) {
+        World *w = *state;
+        Event *first = make_event(10, "k", "{}"), *second = make_event(20, "k", "{}"),
+              *third = make_event(30, "k", "{}");
+        Job *job = job_new(11, first, SPAN("flow:a"), 0);
+        Write write = record_of(first, &job, 1), end = settle_of(job, JOB_DEAD, NULL);
+
+        job->state = JOB_QUEUED;
+        write_one(w->store, &write);
+        end.settle.forget_key = true;
+        job->state = JOB_DEAD;
+        write_one(w->store, &end);
+        write = record_of(second, NULL, 0);
+        write_one(w->store, &write);
+        assert_int_equal(write.record.result, RECORD_NEW);
+        /* Forgetting the first once more leaves the second known. */
+        write_one(w->store, &end);
+        write = record_of(third, NULL, 0);
+        write_one(w->store, &write);
+        assert_int_equal(write.record.result, RECORD_REPEAT);
+        assert_int_equal(write.record.known_event, 20);
+        job_free(job);
+        event_unref(first);
+        event_unref(second);
+        event_unref(third);
+}
+
 static void a_key_belongs_to_its_source(void **state) {
         World *w = *state;
         Event *one = event_new(&(Event){.id = 1, .source = SPAN("ab"), .key = SPAN("c")});
@@ -423,6 +450,34 @@ static void a_lane_stays_behind_a_spilled_job(void **state) {
         job_free(b);
 }
 
+/* What a crash leaves: queued jobs of a lane whose earlier one waits. */
+static void a_claim_blocks_what_is_behind(void **state) {
+        World *w = *state;
+        Job *a = record_job(w->store, 10, 5, false), *b = record_job(w->store, 20, 5, true),
+            *other = record_job(w->store, 30, 6, true);
+        ClaimAsk ask = ask_all(99);
+
+        settle(w->store, a, JOB_WAITING, 100);
+        ask.queued = true;
+        Claim c = claim(w->store, ask);
+        assert_int_equal(c.n, 1);
+        assert_int_equal(c.jobs[0]->id, 31);
+        claim_free(&c);
+        ask.now_ms = 100;
+        c = claim(w->store, ask);
+        assert_int_equal(c.n, 1);
+        assert_int_equal(c.jobs[0]->id, 11);
+        settle(w->store, c.jobs[0], JOB_DONE, 0);
+        claim_free(&c);
+        c = claim(w->store, ask_all(10000));
+        assert_int_equal(c.n, 1);
+        assert_int_equal(c.jobs[0]->id, 21);
+        claim_free(&c);
+        job_free(a);
+        job_free(b);
+        job_free(other);
+}
+
 static size_t trim(World *w, TrimRule rule) {
         size_t n = 0;
         Err e = {0};
@@ -623,6 +678,7 @@ int main(void) {
                 BOTH(what_was_recorded_is_found),
                 BOTH(only_the_last_attempts_are_listed),
                 BOTH(a_repeat_is_known),
+                BOTH(a_forgotten_key_is_new_again),
                 BOTH(a_key_belongs_to_its_source),
                 BOTH(an_old_key_is_new_again),
                 BOTH(many_keys_are_remembered),
@@ -633,6 +689,7 @@ int main(void) {
                 BOTH(queued_jobs_are_claimed_when_nobody_has_them),
                 BOTH(a_lane_keeps_its_order),
                 BOTH(a_lane_stays_behind_a_spilled_job),
+                BOTH(a_claim_blocks_what_is_behind),
                 BOTH(trim_takes_what_is_old_and_finished),
                 BOTH(trim_holds_the_size),
                 BOTH(pages_go_back_in_time),

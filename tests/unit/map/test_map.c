@@ -463,10 +463,11 @@ static void a_bomb_among_many_fails_alone(void **state) {
         enum { N = 20, BOMB = 5 };
         Bench *b = bench_new();
         Program *bomb = bench_add(b, "def f: f; f"), *quick = bench_add(b, "[.]");
+        MapLimits limits = {.wall_ms = 60000}; /* CPU time ends it, on a busy machine too */
         static Run runs[N];
 
         (void)state;
-        bench_start(b, NULL);
+        bench_start(b, &limits);
         for (size_t i = 0; i < N; i++)
                 run_start(b, &runs[i], i == BOMB ? bomb : quick, "1");
         for (size_t i = 0; i < N; i++) {
@@ -526,14 +527,14 @@ static void a_binary_that_is_no_nursery_is_told(void **state) {
 /* jq 1.6 loses memory in index(). */
 static void a_helper_stays_small(void **state) {
         enum { RUNS = 800, PAGES_MAX = 48 * 256 };
-        Bench *b = bench_new();
-        Program *p = bench_add(b, "reduce range(2000) as $i (0; [1, 2] | index(2))");
         char path[64];
         long pages = 0;
 
         (void)state;
         if (!cage_is_strict())
                 skip(); /* the sanitizers' memory is not counted */
+        Bench *b = bench_new();
+        Program *p = bench_add(b, "reduce range(2000) as $i (0; [1, 2] | index(2))");
         bench_start(b, NULL);
         for (int i = 0; i < RUNS; i++)
                 run_expect(b, p, "null", MAP_OK, "1");
