@@ -59,8 +59,10 @@ int daemon_check(const char *path) {
 
         if (!s)
                 return 1;
-        printf("%s: %zu sources, %zu flows, %zu connections: no errors\n", path,
-               s->config->n_sources, s->config->n_flows, s->config->n_connections);
+        const Config *c = s->config;
+        printf("%s: no errors; %zu source%s, %zu flow%s, %zu connection%s\n", path, c->n_sources,
+               c->n_sources == 1 ? "" : "s", c->n_flows, c->n_flows == 1 ? "" : "s",
+               c->n_connections, c->n_connections == 1 ? "" : "s");
         snapshot_unref(s);
         return 0;
 }
