@@ -34,7 +34,7 @@ static const Command command_serve = {
 static const Command command_check = {
         .name = "check",
         .arguments = "[grapnel.yaml]",
-        .help = "Check a configuration; print every error with its place.",
+        .help = "Check a file and print every error with its place.",
         .more = "Reads grapnel.yaml in the current folder unless another file is named. Each\n"
                 "error is a line `file:line:column: what is wrong`, with the line itself below\n"
                 "it unless that holds a secret. ${NAME} is looked up and every jq expression is\n"

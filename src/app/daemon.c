@@ -23,6 +23,7 @@ typedef struct Daemon {
         Hub *hubs;
         Inlet *inlets;
         unsigned n;
+        _Atomic unsigned undrained;
 } Daemon;
 
 extern char **environ;
@@ -77,6 +78,10 @@ static void on_stop_signal(uv_signal_t *h, int number) {
         uv_close((uv_handle_t *)&d->term, NULL);
         uv_close((uv_handle_t *)&d->interrupt, NULL);
         uv_close((uv_handle_t *)&d->hangup, NULL);
+        /* Closing them gave the signals their default back, and the next would kill what runs. */
+        (void)signal(SIGTERM, SIG_IGN);
+        (void)signal(SIGINT, SIG_IGN);
+        (void)signal(SIGHUP, SIG_IGN);
         for (unsigned i = 0; i < d->n; i++)
                 part_stop(&d->parts[i]);
 }
@@ -138,9 +143,11 @@ static int start(Daemon *d, Snapshot *s, Err *e) {
         d->parts = must_alloc(d->n * sizeof *d->parts);
         d->hubs = must_alloc(d->n * sizeof *d->hubs);
         d->inlets = must_alloc(d->n * sizeof *d->inlets);
+        d->undrained = d->n;
         r = open_ledger(d, c, e);
         for (unsigned i = 0; i < d->n && r == 0; i++)
-                r = part_init(&d->parts[i], i, d->n, d->ledger, s, d->hubs, d->inlets, e);
+                r = part_init(&d->parts[i], i, d->n, d->ledger, s, d->hubs, d->inlets,
+                              &d->undrained, e);
         /* Where the system chooses the port (0), it does so once and for all loops. */
         for (unsigned i = 0; i < d->n && r == 0; i++)
                 r = part_listen(&d->parts[i], i ? server_port(d->parts[0].server) : c->listen.port,
@@ -181,7 +188,9 @@ int daemon_run(const char *path) {
         (void)uv_run(&d.uv, UV_RUN_DEFAULT);
         for (unsigned i = 0; i < d.n; i++)
                 part_join(&d.parts[i]);
-        ledger_close(d.ledger);
+        ledger_close(d.ledger); /* it too sends notes to the loops */
+        for (unsigned i = 0; i < d.n; i++)
+                part_done(&d.parts[i]);
         (void)uv_loop_close(&d.uv);
         free(d.parts);
         free(d.hubs);

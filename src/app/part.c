@@ -161,7 +161,7 @@ static RunnerHost host_of(Part *p) {
 }
 
 int part_init(Part *p, unsigned index, unsigned n, Ledger *ledger, Snapshot *s, Hub *hubs,
-              Inlet *inlets, Err *e) {
+              Inlet *inlets, _Atomic unsigned *undrained, Err *e) {
         EnginePorts ports = {.self = p,
                              .run = port_run,
                              .settle = port_settle,
@@ -178,6 +178,7 @@ int part_init(Part *p, unsigned index, unsigned n, Ledger *ledger, Snapshot *s, 
         p->index = index;
         p->n = n;
         p->ledger = ledger;
+        p->undrained = undrained;
         p->hub = &hubs[index];
         p->inlet = &inlets[index];
         p->snapshot = snapshot_ref(s);
@@ -285,14 +286,18 @@ static void close_rest(Part *p) {
         loop_stop(&p->loop);
 }
 
-/* Waits until nothing runs, nothing is unsettled and every answer has left; after the time is up
- * it cuts what still runs: those jobs stay queued in the ledger. */
+/* Waits until nothing runs, nothing is unsettled and every answer has left, here and on the other
+ * loops: a run there may want a token or a permit from here. After the time is up it cuts what
+ * still runs: those jobs stay queued in the ledger. */
 static void on_stop_tick(uv_timer_t *t) {
         Part *p = t->data;
         EngineGauges g = engine_gauges(p->engine);
 
-        if ((g.running == 0 && g.unsettled == 0 && server_idle(p->server)) ||
-            clock_mono_ms() > p->stop_by_ms)
+        if (!p->drained && g.running == 0 && g.unsettled == 0 && server_idle(p->server)) {
+                p->drained = true;
+                atomic_fetch_sub(p->undrained, 1);
+        }
+        if (atomic_load(p->undrained) == 0 || clock_mono_ms() > p->stop_by_ms)
                 close_rest(p);
 }
 
@@ -320,6 +325,9 @@ void part_stop(Part *p) {
 
 void part_join(Part *p) {
         pthread_join(p->thread, NULL);
+}
+
+void part_done(Part *p) {
         p->engine = engine_free(p->engine);
         p->snapshot = snapshot_unref(p->snapshot);
         loop_done(&p->loop);

@@ -25,17 +25,19 @@ typedef struct Part {
         uv_prepare_t turn; /* after the callbacks of a turn: the engine steps */
         int64_t engine_due_ms;
         unsigned index, n;
-        bool stopping, stopped;
+        bool stopping, drained, stopped;
+        _Atomic unsigned *undrained; /* parts that have work left: shared by all */
         int64_t stop_by_ms;
         uv_timer_t stop_timer;
 } Part;
 
 /* All parts first, so that they know each other; then each opens its doors. */
 MUST_CHECK int part_init(Part *p, unsigned index, unsigned n, Ledger *ledger, Snapshot *s,
-                         Hub *hubs, Inlet *inlets, Err *e);
+                         Hub *hubs, Inlet *inlets, _Atomic unsigned *undrained, Err *e);
 MUST_CHECK int part_listen(Part *p, uint16_t port, Err *e);
 void part_start(Part *p); /* its thread */
 /* From another thread: */
 void part_reload(Part *p, Snapshot *s); /* takes over a reference */
-void part_stop(Part *p);
-void part_join(Part *p);
+void part_stop(Part *p); /* it ends when all have finished their work, or the time for that is up */
+void part_join(Part *p); /* its thread */
+void part_done(Part *p); /* after the threads of all have ended: they send each other notes */
