@@ -5,7 +5,8 @@
 #include "base/log.h"
 
 #define BACKGROUND_RUN_MS 60000
-#define STOP_MS           15000 /* for runs to end; then they are handed back */
+#define STOP_MS           15000 /* for runs to end; then they are cut */
+#define STOP_LAST_MS      3000  /* for the answers and settles of those */
 #define STOP_TICK_MS      20
 
 /* ---- the engine's ports ---- */
@@ -286,19 +287,28 @@ static void close_rest(Part *p) {
         loop_stop(&p->loop);
 }
 
+static void expire_runs(Part *p) {
+        LIST_EACH(&p->hub->runners, it)
+        runner_expire(CONTAINER_OF(it, Runner, link));
+}
+
 /* Waits until nothing runs, nothing is unsettled and every answer has left, here and on the other
- * loops: a run there may want a token or a permit from here. After the time is up it cuts what
- * still runs: those jobs stay queued in the ledger. */
+ * loops: a run there may want a token or a permit from here. When the time for that is up, what
+ * still runs ends as at its deadline: who waits is told, and other jobs are tried again after the
+ * restart. What does not even end then stays queued in the ledger. */
 static void on_stop_tick(uv_timer_t *t) {
         Part *p = t->data;
         EngineGauges g = engine_gauges(p->engine);
+        int64_t over_ms = clock_mono_ms() - p->stop_by_ms;
 
         if (!p->drained && g.running == 0 && g.unsettled == 0 && server_idle(p->server)) {
                 p->drained = true;
                 atomic_fetch_sub(p->undrained, 1);
         }
-        if (atomic_load(p->undrained) == 0 || clock_mono_ms() > p->stop_by_ms)
+        if (atomic_load(p->undrained) == 0 || over_ms > STOP_LAST_MS)
                 close_rest(p);
+        else if (over_ms > 0)
+                expire_runs(p);
 }
 
 static void on_stop(Note *n) {

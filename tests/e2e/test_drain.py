@@ -184,3 +184,17 @@ flows:
 
     assert wait_until(all_sent, PATIENCE_S)
     assert daemon.metrics()["grapnel_ledger_events"] >= len(acknowledged)
+
+
+def test_what_hangs_is_cut_in_time_and_handed_back(hanging):
+    daemon = hanging.daemon
+    assert daemon.wait() == 0  # 20 seconds at most, of which many have passed
+    told = result_of(hanging.waiting)
+    assert told.status == 424 and told.json["retryable"] is True
+    assert told.json["code"] == "timeout"
+    hanging.target.act = Reply(200, {})
+    daemon.start()
+    job = daemon.event(hanging.later)["jobs"][0]
+    assert job["state"] == "waiting" and [one["code"] for one in job["attempts"]] == ["timeout"]
+    # Who was told that it failed tries again; nothing is done behind its back.
+    assert [one["jobs"][0]["state"] for one in daemon.events()] == ["dead", "waiting"]
