@@ -104,6 +104,10 @@ static void on_claimed(LedgerRequest *q) {
         engine_claimed(p->engine, got.jobs, got.n, got.more, got.next_due_ms, result,
                        clock_wall_ms());
         free(got.jobs);
+        if (result == 0) {
+                atomic_store(&p->inlet->full, engine_full(p->engine));
+                atomic_store(&p->inlet->recovered, true);
+        }
 }
 
 static void port_claim(void *self, size_t max, bool queued, int64_t after_id) {
@@ -199,6 +203,8 @@ int part_init(Part *p, unsigned index, unsigned n, Ledger *ledger, Snapshot *s, 
         p->engine_timer.data = p->turn.data = p->stop_timer.data = p;
         must(uv_prepare_start(&p->turn, on_turn) == 0);
         engine_recover(p->engine, clock_wall_ms());
+        /* Another loop may begin before this one, and must not put a fresh job before old ones. */
+        atomic_store(&p->inlet->full, engine_full(p->engine));
         return 0;
 }
 
@@ -319,7 +325,7 @@ static void on_stop(Note *n) {
         if (p->stopping)
                 return;
         p->stopping = true;
-        p->inlet->draining = true;
+        atomic_store(&p->inlet->draining, true);
         p->stop_by_ms = clock_mono_ms() + STOP_MS;
         server_drain(p->server);
         engine_drain(p->engine);

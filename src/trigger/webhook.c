@@ -76,7 +76,7 @@ bool webhook_head(Inlet *in, Exchange *x, Span name) {
                 answer_problem(x, 404, "unknown-source", "there is no source of this name");
                 return false;
         }
-        if (in->draining) {
+        if (atomic_load(&in->draining)) {
                 answer_problem(x, 503, "stopping", "Grapnel is stopping; try again soon");
                 return false;
         }

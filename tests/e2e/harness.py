@@ -147,7 +147,7 @@ class Daemon:
         self.file.write_text("\n".join([*prelude, config]))
 
     def start(self):
-        """Starts it and returns when it listens."""
+        """Starts it and returns when it is ready."""
         with open(self.log, "wb") as log:
             self.process = subprocess.Popen(
                 [GRAPNEL, "serve", self.file.name], cwd=self.folder, env=self.environment,
@@ -156,6 +156,7 @@ class Daemon:
         assert self.facts("listening"), f"it does not start:\n{self.log.read_text()}"
         fact = self.facts("listening")[0]
         self.port, self.admin = (int(fact[key].rpartition(":")[2]) for key in ("webhooks", "admin"))
+        assert wait_until(lambda: ask(self.admin, "GET", "/readyz").status == 200, START_MAX_S)
 
     def facts(self, name):
         """The lines of its log that say this."""

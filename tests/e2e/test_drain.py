@@ -8,7 +8,7 @@ import socket
 
 import pytest
 
-from harness import JSON, PATIENCE_S, TO_TARGET, Reply, inside, result_of, wait_until
+from harness import JSON, PATIENCE_S, TO_TARGET, Reply, ask, inside, result_of, wait_until
 
 CONFIG = 'connections: {target: {url: "http://127.0.0.1:${TARGET_PORT}", limit: {concurrency: 1}}}'
 CONFIG += """
@@ -34,6 +34,8 @@ def refused(port):
         return False
     except ConnectionRefusedError:
         return True
+    except ConnectionResetError:  # it came in the very moment
+        return False
 
 
 def test_who_waits_is_answered_and_who_comes_later_is_not(scene):
@@ -62,6 +64,9 @@ def test_who_waits_is_answered_and_who_comes_later_is_not(scene):
     late.close()
     assert daemon.process.poll() is None  # it waits for the one that is held
     assert len(daemon.events()) == events  # the admin listener tells to the end
+    ready = ask(daemon.admin, "GET", "/readyz")
+    assert ready.status == 503 and ready.json == {"status": "stopping"}
+    assert ask(daemon.admin, "GET", "/healthz").status == 200
     held.release()
     answer = result_of(waiting)
     assert answer.status == 200 and answer.headers["Connection"] == "close"
