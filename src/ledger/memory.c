@@ -321,6 +321,7 @@ static void take(Memory *m, MemoryJob *j, Claim *ret) {
         move(m, j, JOB_QUEUED);
         Job *job = job_new(j->id, j->event->event, span_of(j->target), j->lane);
         job->attempts = j->n_attempts;
+        job->shard = j->shard;
         ret->jobs[ret->n++] = job;
 }
 

@@ -134,12 +134,13 @@ static int load(Sqlite *s, int64_t id, const Job *before, Job **ret, Err *e) {
         if (r == 0)
                 return FAIL(e, -EBADMSG, "ledger %s: job %" PRId64 " has lost its event", s->path,
                             id);
-        sqlite_event_row(st, 3, &parts);
+        sqlite_event_row(st, 4, &parts);
         bool is_shared = before && before->event->id == parts.id;
         Event *event = is_shared ? event_ref(before->event) : event_new(&parts);
         *ret = job_new(id, event, column_span(st, 2), (uint64_t)sqlite3_column_int64(st, 1));
         event_unref(event);
         (*ret)->attempts = (unsigned)sqlite3_column_int64(st, 0);
+        (*ret)->shard = (uint8_t)sqlite3_column_int(st, 3);
         sqlite3_reset(st);
         return 0;
 }

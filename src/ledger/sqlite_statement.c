@@ -66,7 +66,7 @@ static const char *const texts[SQL_STATEMENTS] = {
                           " WHERE state = 1 AND due_ms >= ?1 ORDER BY due_ms, job",
         [SQL_CLAIM_QUEUED] = "SELECT job, shard, holder FROM aside INDEXED BY aside_queued"
                              " WHERE state = 0 AND job > ?1 ORDER BY job",
-        [SQL_CLAIM_LOAD] = "SELECT j.attempts, j.lane, t.name, " EVENT_COLUMNS
+        [SQL_CLAIM_LOAD] = "SELECT j.attempts, j.lane, t.name, j.shard, " EVENT_COLUMNS
                            " FROM jobs j CROSS JOIN events e ON e.id = j.event"
                            " CROSS JOIN names n ON n.id = e.source"
                            " CROSS JOIN names t ON t.id = j.target WHERE j.id = ?1",
