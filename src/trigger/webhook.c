@@ -263,6 +263,11 @@ static Span first_member(Span body, const char *a, const char *b) {
         return v.p ? v : json_member(body, span_of(b));
 }
 
+/* A list or a map, which has no text but its JSON: [.id, .timestamp]. */
+static bool is_composed(Span value) {
+        return value.p && (json_kind(value) == JSON_ARRAY || json_kind(value) == JSON_OBJECT);
+}
+
 /* The key of this delivery: the message's id, what `once` says, else the hash of the body. */
 static Span delivery_key(Intake *k) {
         unsigned char digest[EVP_MAX_MD_SIZE];
@@ -271,6 +276,8 @@ static Span delivery_key(Intake *k) {
 
         if (!key.p)
                 key = text_or_nothing(k, k->values[VALUE_ONCE], 64 * 1024);
+        if (!key.p && is_composed(k->values[VALUE_ONCE]))
+                key = k->values[VALUE_ONCE];
         if (key.n && key.n <= EVENT_KEY_MAX_BYTES)
                 return key;
         Span bytes = key.n ? key : k->x->body;
