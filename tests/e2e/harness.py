@@ -11,6 +11,7 @@ import http.client
 import json
 import os
 import pathlib
+import re
 import signal
 import socket
 import sqlite3
@@ -86,7 +87,7 @@ def talk(port, sent):
 
 def statuses(answer):
     """The status codes in bytes that hold answers one after the other."""
-    return [int(line.split()[1]) for line in answer.split(b"\r\n") if line.startswith(b"HTTP/1.1 ")]
+    return [int(status) for status in re.findall(rb"HTTP/1\.1 (\d{3}) ", answer)]
 
 
 def inside(work, *arguments):
