@@ -154,7 +154,9 @@ class Daemon:
                 [GRAPNEL, "serve", self.file.name], cwd=self.folder, env=self.environment,
                 stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=log)
         wait_until(lambda: self.process.poll() is not None or self.facts("listening"), START_MAX_S)
-        assert self.facts("listening"), f"it does not start:\n{self.log.read_text()}"
+        if not self.facts("listening"):
+            self.kill()
+            raise AssertionError(f"it does not start:\n{self.log.read_text()}")
         fact = self.facts("listening")[0]
         self.port, self.admin = (int(fact[key].rpartition(":")[2]) for key in ("webhooks", "admin"))
         assert wait_until(lambda: ask(self.admin, "GET", "/readyz").status == 200, START_MAX_S)
