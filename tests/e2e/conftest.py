@@ -28,7 +28,7 @@ connections: {target: {url: "http://127.0.0.1:${TARGET_PORT}", timeout: 60s}}
 sources: {now: {verify: none, deadline: 60s}, later: {verify: none}}
 flows:
   now: {on: now, reply: wait, steps: [{sent: {post: 'target:/now'}}]}
-  later: {on: later, steps: [{sent: {post: 'target:/later'}}]}
+  later: {on: later, retry: {base: 1h, max: 1h}, steps: [{sent: {post: 'target:/later'}}]}
 """
 
 

@@ -126,21 +126,25 @@ def test_helpers_end_with_their_daemon(scene):
     assert wait_until(lambda: gone(helper) and gone(nursery), PATIENCE_S)
 
 
-@pytest.mark.parametrize("program, code, why", [
-    ("def f: f; f", "mapping-limit", "used up its CPU time"),
-    ('error("no such colour")', "mapping-failed", "no such colour"),
-    ("1, 2", "mapping-failed", "more than one result"),
-])
-def test_what_a_program_does_to_itself_is_told(scene, program, code, why):
-    daemon = scene.start(CONFIG.replace("(def f: f; f)", f"({program})"))
-    events = [daemon.post("later", {"id": 3, "slow": True}).json["event"]]
+def test_a_program_without_end_is_ended_and_told(scene):
+    daemon = scene.start(CONFIG)
     answer = daemon.post("now", {"id": 1, "slow": True})
-    assert answer.status == 422 and answer.json["code"] == code
-    assert why in answer.json["detail"] and "step made" in answer.json["detail"]
+    assert answer.status == 422 and answer.json["code"] == "mapping-limit"
+    assert "used up its CPU time" in answer.json["detail"]
     assert works(daemon, 2)
+
+
+@pytest.mark.parametrize("program, why", [
+    ('error("no such colour")', "no such colour"), ("1, 2", "more than one result")])
+def test_what_a_program_says_is_told_and_final(scene, program, why):
+    daemon = scene.start(CONFIG.replace("(def f: f; f)", f"({program})"))
+    answer = daemon.post("now", {"id": 1, "slow": True})
+    assert answer.status == 422 and answer.json["code"] == "mapping-failed"
+    assert why in answer.json["detail"] and "step made" in answer.json["detail"]
     # In a flow that tries again it is not tried again: the program would do the same.
-    job = daemon.settled(events[0])["jobs"][0]
-    assert job["state"] == "dead" and [one["code"] for one in job["attempts"]] == [code]
+    event = daemon.post("later", {"id": 3, "slow": True}).json["event"]
+    job = daemon.settled(event)["jobs"][0]
+    assert job["state"] == "dead" and [one["code"] for one in job["attempts"]] == ["mapping-failed"]
 
 
 def test_a_number_that_jq_would_round_is_told_with_its_place(scene):
