@@ -110,7 +110,7 @@ int build_address(StepBuild *b, const Expr *x, Address *ret) {
         if (!c || path.text.n == 0 || path.text.p[0] != '/')
                 return problem_add(b->problems, x->place,
                                    "write connection:/path, such as 'crm:/contacts/{.contact.id}'");
-        ret->target = &b->snapshot->targets[c->index];
+        b->step->target = ret->target = &b->snapshot->targets[c->index];
         return build_template(b, &path, &ret->path);
 }
 
@@ -226,12 +226,15 @@ typedef struct Common {
         Expr when;
 } Common;
 
+static const Option when = {
+        .name = "when",
+        .type = OPTION_EXPR,
+        .help = "Run the step only if this jq expression gives neither false nor null; its value "
+                "is null otherwise."};
+
+const OptionGroup step_common = {"every step", "What each of them may say too.", &when, 1};
+
 static int read_options(Build *b, const Node *map, const StepKind *k, Step *s) {
-        static const Option when = {
-                .name = "when",
-                .type = OPTION_EXPR,
-                .help = "Run the step only if this jq expression gives neither false nor null; its "
-                        "value is null otherwise."};
         Arena *a = b->step.snapshot->arena;
         Option *table = arena_alloc(a, (k->n_options + 1) * sizeof *table);
         char *into = arena_alloc(a, k->size + sizeof(Common));

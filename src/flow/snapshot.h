@@ -41,8 +41,9 @@ struct Step {
         const StepKind *kind;
         Span name;
         Place place;
-        Program *when; /* NULL: always */
-        void *options; /* of the kind */
+        Program *when;        /* NULL: always */
+        void *options;        /* of the kind */
+        const Target *target; /* that it asks; NULL for a step that asks none */
 };
 
 typedef struct Flow {

@@ -62,6 +62,8 @@ flows:
       - d: {patch: 'crm:/x', body: '{a: }', bdy: 1}
 #                                   ^ jq: syntax error
 #                                           ^ unknown key 'bdy'; did you mean 'body'?
+      - e: {patch: 'crm:/x', body: '.', have: bb}
+#           ^ have: there is no step 'bb' before this one
       - d: {fail: 600, message: 'no {'}
 #       ^ a step is called 'd' already
 #                 ^ fail: '600' is not between 400 and 499

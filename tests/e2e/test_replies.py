@@ -316,3 +316,25 @@ def test_a_hundred_at_once_of_one_delivery_are_one_event(scene):
     assert len({one.json["event"] for one in answers}) == 1
     assert len(daemon.events()) == 1 and daemon.metrics()["grapnel_webhooks_repeated_total"] == 99
     held.release()
+
+
+def test_what_differs_is_judged_by_the_same_system(scene):
+    """The address names a user of another system: what that holds is no reason to send nothing."""
+    daemon = scene.start("""
+connections:
+  id:  {url: "http://127.0.0.1:${TARGET_PORT}/id"}
+  crm: {url: "http://127.0.0.1:${TARGET_PORT}/crm"}
+sources: {app: {verify: none}}
+flows:
+  copy:
+    on: app
+    reply: wait
+    steps:
+      - user:  {get: 'id:/users/{.event.id}'}
+      - saved: {patch: 'crm:/contacts/{.user.contact}', body: '{mail: .user.mail}'}
+""")
+    scene.target.act = Reply(200, {"contact": "C1", "mail": "a@example.com"})
+    answer = daemon.post("app", {"id": 1})
+    assert answer.json["code"] == "updated"
+    assert [one.json for one in scene.target.seen("PATCH", "/crm/contacts/C1")] == [
+        {"mail": "a@example.com"}]
