@@ -16,6 +16,7 @@
 
 typedef struct Daemon {
         const char *path;
+        Snapshot *snapshot; /* the newest */
         uv_loop_t uv;
         uv_signal_t term, interrupt, hangup;
         Ledger *ledger;
@@ -86,6 +87,34 @@ static void on_stop_signal(uv_signal_t *h, int number) {
                 part_stop(&d->parts[i]);
 }
 
+static bool same_place(const ListenConfig *a, const ListenConfig *b) {
+        return strcmp(a->host, b->host) == 0 && a->port == b->port;
+}
+
+/* What only a restart changes, and was changed: said, or somebody looks for it in vain. */
+static void tell_what_waits(const Config *a, const Config *b) {
+        const struct {
+                const char *option;
+                bool is_same;
+        } all[] = {
+                {"listen", same_place(&a->listen, &b->listen)},
+                {"admin", same_place(&a->admin, &b->admin)},
+                {"ledger", strcmp(a->ledger, b->ledger) == 0},
+                {"keep", a->keep_ms == b->keep_ms && a->keep_bytes == b->keep_bytes},
+                {"once_window", a->once_ms == b->once_ms},
+                {"threads", a->threads == b->threads},
+                {"limits", a->connections_max == b->connections_max &&
+                                   a->head_timeout_ms == b->head_timeout_ms &&
+                                   a->body_timeout_ms == b->body_timeout_ms &&
+                                   a->idle_timeout_ms == b->idle_timeout_ms},
+        };
+
+        for (size_t i = 0; i < COUNT_OF(all); i++)
+                if (!all[i].is_same)
+                        log_fact(LOG_WARN, "this option changes with a restart only", "option",
+                                 span_of(all[i].option), NULL);
+}
+
 static void on_hangup(uv_signal_t *h, int number) {
         Daemon *d = h->data;
         Snapshot *s = load(d->path);
@@ -98,8 +127,10 @@ static void on_hangup(uv_signal_t *h, int number) {
         log_set_level((LogLevel)s->config->log_level);
         for (unsigned i = 0; i < d->n; i++)
                 part_reload(&d->parts[i], snapshot_ref(s));
-        snapshot_unref(s);
         log_fact(LOG_INFO, "reloaded", "file", span_of(d->path), NULL);
+        tell_what_waits(d->snapshot->config, s->config);
+        snapshot_unref(d->snapshot);
+        d->snapshot = s;
 }
 
 static void hear_signals(Daemon *d) {
@@ -182,7 +213,7 @@ int daemon_run(const char *path) {
         }
         hear_signals(&d);
         tell_listening(&d, s->config);
-        snapshot_unref(s);
+        d.snapshot = s;
         for (unsigned i = 0; i < d.n; i++)
                 part_start(&d.parts[i]);
         (void)uv_run(&d.uv, UV_RUN_DEFAULT);
@@ -191,6 +222,7 @@ int daemon_run(const char *path) {
         ledger_close(d.ledger); /* it too sends notes to the loops */
         for (unsigned i = 0; i < d.n; i++)
                 part_done(&d.parts[i]);
+        snapshot_unref(d.snapshot);
         (void)uv_loop_close(&d.uv);
         free(d.parts);
         free(d.hubs);

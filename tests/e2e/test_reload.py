@@ -121,6 +121,16 @@ def test_the_admin_token_is_that_of_the_file_that_holds(scene):
     assert look("a") == 401
 
 
+def test_what_only_a_restart_changes_is_said(scene):
+    daemon = scene.start(TWO_STEPS)
+    daemon.reload("threads: 1\nlimits: {idle_timeout: 1s}\n" + TWO_STEPS)
+    assert wait_until(lambda: len(daemon.facts("this option changes with a restart only")) == 2,
+                      PATIENCE_S)
+    told = daemon.facts("this option changes with a restart only")
+    assert [(one["level"], one["option"]) for one in told] == [
+        ("warn", "threads"), ("warn", "limits")]
+
+
 def test_many_reloads_leave_nothing_behind(scene):
     daemon = scene.start(TWO_STEPS)
     scene.target.act = Reply(200, {"name": "Aino"})
