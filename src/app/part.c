@@ -6,7 +6,8 @@
 #include "trigger/message.h"
 
 #define BACKGROUND_RUN_MS 60000
-#define STOP_MS           15000 /* for runs to end; then they are handed back */
+#define STOP_MS           15000 /* for runs to end; then they are cut */
+#define STOP_LAST_MS      3000  /* for the answers and settles of those */
 #define STOP_TICK_MS      20
 #define CONNECTIONS_MAX   1100 /* of the client; the engine runs at most a thousand jobs */
 
@@ -154,6 +155,10 @@ static void on_claimed(LedgerRequest *q) {
         free(c);
         engine_claimed(p->engine, &r, clock_wall_ms());
         free(got.jobs);
+        if (r.fault == 0) {
+                atomic_store(&p->inlet->full, engine_full(p->engine));
+                atomic_store(&p->inlet->recovered, true);
+        }
 }
 
 /* The target is lent until the claim is answered. */
@@ -237,6 +242,7 @@ int part_init(Part *p, unsigned index, const PartShares *all, Snapshot *s, Err *
         p->index = index;
         p->n = all->n;
         p->ledger = all->ledger;
+        p->undrained = all->undrained;
         p->hub = &all->hubs[index];
         p->inlet = &all->inlets[index];
         p->snapshot = snapshot_ref(s);
@@ -257,6 +263,7 @@ int part_init(Part *p, unsigned index, const PartShares *all, Snapshot *s, Err *
         p->engine_timer.data = p->turn.data = p->stop_timer.data = p;
         must(uv_prepare_start(&p->turn, on_turn) == 0);
         engine_due(p->engine, clock_wall_ms());
+        atomic_store(&p->inlet->full, engine_full(p->engine));
         return 0;
 }
 
@@ -276,7 +283,7 @@ int part_listen(Part *p, uint16_t port, uint16_t admin_port, Err *e) {
 
         if (r < 0)
                 return r;
-        admin_init(&p->admin, p->ledger, &p->loop, p->inlet, p->n, &c->admin_token);
+        admin_init(&p->admin, p->ledger, &p->loop, p->inlet->all, p->n, &c->admin_token);
         handler = admin_handler(&p->admin);
         return server_open(&p->loop, c->admin.host, admin_port, &limits, &handler, &p->admin_server,
                            e);
@@ -313,6 +320,7 @@ static void on_reload(Note *n) {
 
                 p->runner = p->inlet->runner = fresh;
                 runner_retire(old, NULL, NULL);
+                admin_use(&p->admin, &l->snapshot->config->admin_token);
                 snapshot_unref(p->snapshot);
                 p->snapshot = snapshot_ref(l->snapshot);
                 outlet_reload(&p->outlet, p->snapshot);
@@ -348,16 +356,30 @@ static void close_rest(Part *p) {
         loop_stop(&p->loop);
 }
 
-/* Waits until nothing runs, nothing is unsettled and every answer has left; after the time is up
- * it cuts what still runs: those jobs stay queued in the ledger. */
+static void expire_runs(Part *p) {
+        LIST_EACH(&p->hub->runners, it)
+        runner_expire(CONTAINER_OF(it, Runner, link));
+        outlet_cut(&p->outlet);
+}
+
+/* Waits until nothing runs, nothing is unsettled and every answer has left, here and on the other
+ * loops: a run there may want a token or a permit from here. When the time for that is up, what
+ * still runs ends as at its deadline: who waits is told, and other jobs are tried again after the
+ * restart. What does not even end then stays queued in the ledger. */
 static void on_stop_tick(uv_timer_t *t) {
         Part *p = t->data;
         EngineGauges g = engine_gauges(p->engine);
+        int64_t over_ms = clock_mono_ms() - p->stop_by_ms;
 
-        if ((g.running == 0 && g.unsettled == 0 && p->outlet.writes.n == 0 &&
-             server_idle(p->server)) ||
-            clock_mono_ms() > p->stop_by_ms)
+        if (!p->drained && g.running == 0 && g.unsettled == 0 && p->outlet.writes.n == 0 &&
+            server_idle(p->server)) {
+                p->drained = true;
+                atomic_fetch_sub(p->undrained, 1);
+        }
+        if (atomic_load(p->undrained) == 0 || over_ms > STOP_LAST_MS)
                 close_rest(p);
+        else if (over_ms > 0)
+                expire_runs(p);
 }
 
 static void on_stop(Note *n) {
@@ -368,7 +390,7 @@ static void on_stop(Note *n) {
         if (p->stopping)
                 return;
         p->stopping = true;
-        p->inlet->draining = true;
+        atomic_store(&p->inlet->draining, true);
         p->stop_by_ms = clock_mono_ms() + STOP_MS;
         server_drain(p->server);
         engine_drain(p->engine);
@@ -384,6 +406,9 @@ void part_stop(Part *p) {
 
 void part_join(Part *p) {
         pthread_join(p->thread, NULL);
+}
+
+void part_done(Part *p) {
         p->engine = engine_free(p->engine);
         outlet_done(&p->outlet);
         p->snapshot = snapshot_unref(p->snapshot);
