@@ -315,34 +315,6 @@ static void shards_share_no_job(void **state) {
         assert_int_equal(n, 60);
 }
 
-/* Whoever records a job may choose where it lives; it lives there after a claim too. */
-static void a_job_keeps_its_shard(void **state) {
-        World *w = *state;
-        Event *event = make_event(10, NULL, "{}");
-        Job *j = job_new(11, event, SPAN("flow:a"), 0);
-        Write record;
-
-        for (uint8_t shard = 0; shard < 4; shard++) /* one of them is not what the id says */
-                if (shard != j->shard % 4) {
-                        j->shard = shard;
-                        break;
-                }
-        record = record_of(event, &j, 1);
-        write_one(w->store, &record);
-        settle(w->store, j, JOB_WAITING, 1);
-        ClaimAsk ask = {.now_ms = 9, .shard = j->shard, .shards = 4, .max = 10};
-        for (int round = 0; round < 3; round++) {
-                Claim c = claim(w->store, ask);
-
-                assert_int_equal(c.n, 1);
-                assert_int_equal(c.jobs[0]->shard, j->shard);
-                settle(w->store, c.jobs[0], JOB_WAITING, 1);
-                claim_free(&c);
-        }
-        event_unref(event);
-        job_free(j);
-}
-
 static void queued_jobs_are_claimed_when_nobody_has_them(void **state) {
         World *w = *state;
         Job *held = record_job(w->store, 10, 0, false), *a = record_job(w->store, 20, 0, true),
@@ -822,7 +794,6 @@ int main(void) {
                 BOTH(waiting_jobs_are_claimed_when_due),
                 BOTH(a_claim_is_bounded_and_says_so),
                 BOTH(shards_share_no_job),
-                BOTH(a_job_keeps_its_shard),
                 BOTH(queued_jobs_are_claimed_when_nobody_has_them),
                 BOTH(a_lane_keeps_its_order),
                 BOTH(a_lane_stays_behind_a_spilled_job),
