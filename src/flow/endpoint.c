@@ -102,6 +102,23 @@ static int texts_of(Reading *r, const char *member, size_t max, const Span **ret
 
 /* ---- where to ---- */
 
+/* As in the Host header: without the scheme's own port, with brackets, with a final dot (the client
+ * sends it), and in lower case. */
+static Span authority_of(Reading *r, const Url *url) {
+        bool six = url->host_kind == URL_IPV6;
+        bool has_dot = url->host.p[url->host.n] == '.'; /* the text goes on there, or ends */
+        const char *before = six ? "[" : "", *after = six ? "]" : has_dot ? "." : "";
+        char port[8] = "";
+
+        if (url->port != (url->https ? 443 : 80))
+                (void)snprintf(port, sizeof port, ":%u", url->port);
+        char *text = arena_printf(r->p->arena, "%s" SPAN_FMT "%s%s", before, SPAN_ARG(url->host),
+                                  after, port);
+        for (char *c = text; c && *c; c++)
+                *c = *c >= 'A' && *c <= 'Z' ? (char)(*c + 32) : *c;
+        return span_of(text);
+}
+
 static int read_url(Reading *r) {
         Endpoint *p = r->p;
         Span text;
@@ -116,19 +133,8 @@ static int read_url(Reading *r) {
         p->url = text.p;
         p->path = url.path;
         p->query = url.query;
-        /* As in the Host header: without the scheme's own port, and in lower case. */
-        bool usual = url.port == (url.https ? 443 : 80);
-        bool six = url.host_kind == URL_IPV6;
-        char *authority = usual ? arena_printf(p->arena, "%s" SPAN_FMT "%s", six ? "[" : "",
-                                               SPAN_ARG(url.host), six ? "]" : "")
-                                : arena_printf(p->arena, "%s" SPAN_FMT "%s:%u", six ? "[" : "",
-                                               SPAN_ARG(url.host), six ? "]" : "", url.port);
-        if (!authority)
-                return wrong(r, "url", "is too long");
-        for (char *c = authority; *c; c++)
-                *c = *c >= 'A' && *c <= 'Z' ? (char)(*c + 32) : *c;
-        p->authority = span_of(authority);
-        return 0;
+        p->authority = authority_of(r, &url);
+        return p->authority.p ? 0 : wrong(r, "url", "is too long");
 }
 
 /* ---- headers ---- */

@@ -359,6 +359,10 @@ static void the_authority_is_that_of_the_host_header(void **state) {
                 {"http://[::1]:80/p?q", "[::1]", "/p", "q"},
                 {"http://[::1]:8080?q=[1]", "[::1]:8080", "", "q=[1]"},
                 {"http://127.0.0.1:8080/%41", "127.0.0.1:8080", "/%41", ""},
+                /* What libcurl 7.88.1 sends. */
+                {"http://example.com./p", "example.com.", "/p", ""},
+                {"http://example.com.", "example.com.", "", ""},
+                {"http://example.com.:8080/p", "example.com.:8080", "/p", ""},
         };
 
         (void)state;
