@@ -131,6 +131,8 @@ static void every_member_is_read(void **state) {
 static void each_refusal_names_its_member(void **state) {
         static const char *const cases[][2] = {
                 {"\"uid\":5", "uid: must be a text"},
+                {"\"disabled\":\"no\"", "disabled: must be true or false"},
+                {"\"disabled\":0", "disabled: must be true or false"},
                 {"\"filterTypes\":\"order\"", "filterTypes: must be a list"},
                 {"\"filterTypes\":{}", "filterTypes: must be a list"},
                 {"\"filterTypes\":[\"a\",1]", "filterTypes: must hold texts only"},
@@ -258,6 +260,7 @@ static void what_is_too_long_is_refused(void **state) {
         enum { MUCH = 2 << 20 };
 
         (void)state;
+        refused_long(WITH "\"uid\":\"", OBJECT_NAME_MAX_BYTES + 1, "\"}", "uid: is longer than");
         refused_long(WITH "\"uid\":\"", MUCH, "\"}", "uid: ");
         refused_long("{\"url\":\"https://h/", 2048, "\"," SECRETS "}", "url: ");
         refused_long("{\"url\":\"https://h/", MUCH, "\"," SECRETS "}", "url: ");
@@ -269,6 +272,7 @@ static void what_is_too_long_is_refused(void **state) {
         refused_long(WITH "\"auth\":{\"basic\":{\"user\":\"u\",\"password\":\"", 8192, "\"}}}",
                      "auth.basic: is too long");
         refused_long(WITH "\"format\":\"", MUCH, "\"}", "format: ");
+        refused_long("{" URL ",\"secrets\":[{\"key\":\"whsec_", 8192, "\"}]}", "secrets: ");
 }
 
 /* Reference faults 4.1.2: what two readers take for two hosts, or for what is no web at all. */
@@ -463,6 +467,84 @@ static void what_grapnel_sets_is_nobody_elses(void **state) {
                                  "\"Authorization\":\"z\"}}"));
 }
 
+static void keys_are_those_of_the_profile(void **state) {
+        static const char *const cases[][3] = {
+                /* profile, secret, how the refusal begins; NULL: taken */
+                {"standard", SECRET, NULL},
+                {"standard", "whsec_c2hvcnQ=", "secrets: "},
+                {"standard",
+                 "whpk_"
+                 "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=",
+                 "secrets: "},
+                {"standard", "not base64!", "secrets: "},
+                {"standard", "", "secrets: "},
+                {"rfc9421", SECRET, NULL},
+                {"github", "sixteen or more bytes", NULL},
+                {"github", "fifteen bytes..", "secrets: "},
+                {"stripe", SECRET, NULL},
+                {"slack", "tab\\tis no printable byte", "secrets: "},
+                {"shopify", "sixteen or more bytes", NULL},
+                {"none", "sixteen or more bytes", "secrets: "},
+        };
+
+        (void)state;
+        for (size_t i = 0; i < COUNT_OF(cases); i++) {
+                AUTO(buf_done)
+                Buf text = BUF(4096);
+
+                assert_int_equal(buf_addf(&text,
+                                          "{" URL ",\"profile\":\"%s\","
+                                          "\"secrets\":[{\"key\":\"%s\"}]}%c",
+                                          cases[i][0], cases[i][1], 0),
+                                 0);
+                if (cases[i][2]) {
+                        refused(text.p, cases[i][2]);
+                        continue;
+                }
+                Endpoint *p = make(text.p);
+                assert_string_equal(p->profile->name, cases[i][0]);
+                assert_int_equal(p->n_keys, 1);
+                endpoint_unref(p);
+        }
+        for (size_t i = 0; profiles[i]; i++) {
+                AUTO(buf_done)
+                Buf text = BUF(4096);
+
+                assert_int_equal(
+                        buf_addf(&text, "{" URL ",\"profile\":\"%s\"}%c", profiles[i]->name, 0), 0);
+                if (profiles[i]->secrets)
+                        refused(text.p, "secrets: one is needed to sign with");
+                else
+                        endpoint_unref(make(text.p));
+        }
+}
+
+static void secrets_of_another_shape_are_refused(void **state) {
+        static const char *const cases[] = {
+                "\"" SECRET "\"",
+                "{\"key\":\"" SECRET "\"}",
+                "[\"" SECRET "\"]",
+                "[{}]",
+                "[{\"key\":5}]",
+                "[null]",
+                /* A moment that cannot be read must not become "for ever". */
+                "[{\"key\":\"" SECRET "\"},{\"key\":\"" SECRET "\",\"until\":\"soon\"}]",
+                "[{\"key\":\"" SECRET "\"},{\"key\":\"" SECRET "\",\"until\":1e12}]",
+                "[{\"key\":\"" SECRET "\"},{\"key\":\"" SECRET "\",\"until\":-1}]",
+        };
+
+        (void)state;
+        for (size_t i = 0; i < COUNT_OF(cases); i++) {
+                AUTO(buf_done)
+                Buf text = BUF(4096);
+
+                assert_int_equal(buf_addf(&text, "{" URL ",\"secrets\":%s}%c", cases[i], 0), 0);
+                refused(text.p, "secrets: ");
+        }
+        endpoint_unref(make("{" URL ",\"profile\":\"none\",\"secrets\":[]}"));
+        endpoint_unref(make("{" URL ",\"profile\":\"none\",\"secrets\":null}"));
+}
+
 /* ---- what it wants ---- */
 
 static bool wants(const Endpoint *p, const char *type, const char *a, const char *b) {
@@ -545,6 +627,8 @@ int main(void) {
                 cmocka_unit_test(header_names_are_tokens),
                 cmocka_unit_test(header_values_hold_no_control_bytes),
                 cmocka_unit_test(what_grapnel_sets_is_nobody_elses),
+                cmocka_unit_test(keys_are_those_of_the_profile),
+                cmocka_unit_test(secrets_of_another_shape_are_refused),
                 cmocka_unit_test(types_are_exact_or_begin_so),
                 cmocka_unit_test(channels_are_shared_or_do_not_matter),
                 cmocka_unit_test(a_disabled_one_wants_nothing),
