@@ -23,6 +23,7 @@ typedef struct Reading {
         Endpoint *p;
         const json_t *from;
         Err *e;
+        size_t header_bytes;
 } Reading;
 
 static int wrong(const Reading *r, const char *member, const char *want) {
@@ -153,11 +154,17 @@ static int add_header(Reading *r, Span name, Span value) {
 
         if (p->n_headers == ENDPOINT_HEADERS_MAX + 1)
                 return wrong(r, "headers", "are too many");
+        r->header_bytes += name.n + value.n;
+        /* Beyond that no delivery would ever leave. */
+        if (r->header_bytes > ENDPOINT_HEADERS_MAX_BYTES)
+                return FAIL(r->e, -EINVAL, "headers: have more than %d bytes, credentials included",
+                            ENDPOINT_HEADERS_MAX_BYTES);
         p->headers[p->n_headers++] = (HttpHeader){name, value};
         return 0;
 }
 
-/* Whose values are ours: they frame the message, or say who sends what. */
+/* Whose values are ours: they frame the message, or say who sends what. Said twice, receivers would
+ * take one or the other, or both as one. */
 static const char *const ours[] = {
         "content-length",
         "transfer-encoding",
@@ -176,6 +183,20 @@ static const char *const ours[] = {
         "content-digest",
         "signature",
         "signature-input",
+        "svix-id",
+        "svix-timestamp",
+        "svix-signature",
+        "stripe-signature",
+        "x-github-delivery",
+        "x-github-event",
+        "x-hub-signature-256",
+        "x-shopify-hmac-sha256",
+        "x-shopify-topic",
+        "x-shopify-triggered-at",
+        "x-shopify-webhook-id",
+        "x-slack-request-timestamp",
+        "x-slack-signature",
+        "traceparent",
 };
 
 static int check_header(const Reading *r, Span name, Span value) {
@@ -188,6 +209,8 @@ static int check_header(const Reading *r, Span name, Span value) {
         for (size_t i = 0; i < COUNT_OF(ours); i++)
                 if (span_eq_nocase(name, span_of(ours[i])))
                         return FAIL(r->e, -EINVAL, "headers: %s is set by Grapnel", ours[i]);
+        if (name.n > 3 && span_eq_nocase((Span){name.p, 3}, SPAN("ce-")))
+                return wrong(r, "headers", "those that begin with ce- are set by Grapnel");
         return 0;
 }
 
@@ -220,6 +243,9 @@ static int read_headers(Reading *r) {
 static int add_authorization(Reading *r, const char *scheme, Span value) {
         char *text = arena_printf(r->p->arena, "%s " SPAN_FMT, scheme, SPAN_ARG(value));
 
+        for (size_t i = 0; i < r->p->n_headers; i++)
+                if (span_eq_nocase(r->p->headers[i].name, SPAN("authorization")))
+                        return wrong(r, "auth", "the headers hold an Authorization already");
         if (!text || http_field_run(value, 0) < value.n)
                 return wrong(r, "auth", "is too long, or holds a control byte");
         return add_header(r, SPAN("Authorization"), span_of(text));
@@ -407,7 +433,7 @@ int endpoint_make(const Object *o, Endpoint **ret, Err *e) {
         p->timeout_ms = ENDPOINT_TIMEOUT_MS;
         id_print("ep", o->id, id);
         (void)snprintf(p->target, sizeof p->target, "endpoint:%s", id);
-        bad = read_all(&(Reading){p, from, e});
+        bad = read_all(&(Reading){.p = p, .from = from, .e = e});
         json_decref(from);
         if (bad < 0)
                 endpoint_unref(p);
