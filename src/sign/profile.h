@@ -30,9 +30,9 @@ typedef struct SignMessage {
         int64_t event_ms; /* when the event happened */
         Span type;        /* of the event; may be empty */
         Span method;
-        Span authority; /* as in Host: without the scheme's own port */
-        Span path;      /* as sent; empty stands for "/" */
-        Span query;     /* as sent, without '?'; may be empty */
+        Span authority;    /* as in Host: without the scheme's own port */
+        Span path;         /* as sent; empty stands for "/" */
+        Span query;        /* as sent, without '?'; may be empty */
         Span content_type; /* as sent; may be empty */
         Span body;
 } SignMessage;
@@ -69,7 +69,7 @@ typedef struct Profile {
         int (*sign)(const Signer *s, const SignMessage *m, Arena *a, SignHeaders *ret, Err *e);
 } Profile;
 
-extern const Profile *const profiles[];  /* ended by NULL */
+extern const Profile *const profiles[]; /* ended by NULL */
 const Profile *profile_find(Span name); /* NULL when unknown */
 
 /* Adds the headers of this message to *ret, their values in `a`. 0; -EINVAL with the sentence when

@@ -64,8 +64,9 @@ static int read_pair(Span text, Secret *ret, Err *e) {
                 must(k);
                 ed25519_public(k, public);
                 if (memcmp(public, pair + ED25519_SEED_BYTES, sizeof public) != 0)
-                        r = FAIL(e, -EINVAL, "the two halves of the whsk_ key do not belong "
-                                             "together");
+                        r = FAIL(e, -EINVAL,
+                                 "the two halves of the whsk_ key do not belong "
+                                 "together");
         }
         if (r == 0)
                 *ret = secret_copy(seed);
@@ -75,8 +76,9 @@ static int read_pair(Span text, Secret *ret, Err *e) {
 
 static int keys_read(Span text, ProfileKind *ret_kind, Secret *ret, Err *e) {
         if (span_starts(text, SPAN("whpk_")))
-                return FAIL(e, -EINVAL, "this is a public key: receivers verify with it, but "
-                                        "signing needs whsec_ or whsk_");
+                return FAIL(e, -EINVAL,
+                            "this is a public key: receivers verify with it, but "
+                            "signing needs whsec_ or whsk_");
         *ret_kind = span_starts(text, SPAN("whsk_")) ? PROFILE_ED25519 : PROFILE_HMAC;
         if (*ret_kind == PROFILE_ED25519)
                 return read_pair(span_from(text, 5), ret, e);
@@ -105,8 +107,9 @@ static int text_read(Span text, ProfileKind *ret_kind, Secret *ret, Err *e) {
                             TEXT_MIN_BYTES);
         for (size_t i = 0; i < text.n; i++)
                 if (text.p[i] < ' ' || text.p[i] > '~')
-                        return FAIL(e, -EINVAL, "the secret holds a byte that is no printable "
-                                                "ASCII");
+                        return FAIL(e, -EINVAL,
+                                    "the secret holds a byte that is no printable "
+                                    "ASCII");
         *ret_kind = PROFILE_HMAC;
         *ret = secret_copy(text);
         return 0;

@@ -214,8 +214,8 @@ static Signer signer_of_new_keys(const Profile *p, size_t n) {
         for (size_t i = 0; i < n; i++) {
                 AUTO(buf_done)
                 Buf secret = BUF(300);
-                ProfileKind kind = p->makes[PROFILE_ED25519] && i % 2 ? PROFILE_ED25519
-                                                                      : PROFILE_HMAC;
+                ProfileKind kind =
+                        p->makes[PROFILE_ED25519] && i % 2 ? PROFILE_ED25519 : PROFILE_HMAC;
 
                 assert_int_equal(profile_secret_new(p, kind, &secret, NULL), 0);
                 s.keys[s.n_keys++] = key_new(p, buf_span(&secret));
@@ -298,10 +298,10 @@ static void assert_plain(const SignHeaders *h) {
 /* Every byte in every field of every profile: a refusal with a sentence, or plain headers. */
 static void no_byte_breaks_out_of_a_header(void **state) {
         static const size_t fields[] = {
-                offsetof(SignMessage, id),        offsetof(SignMessage, type),
-                offsetof(SignMessage, method),    offsetof(SignMessage, authority),
-                offsetof(SignMessage, path),      offsetof(SignMessage, query),
-                offsetof(SignMessage, body),      offsetof(SignMessage, content_type),
+                offsetof(SignMessage, id),     offsetof(SignMessage, type),
+                offsetof(SignMessage, method), offsetof(SignMessage, authority),
+                offsetof(SignMessage, path),   offsetof(SignMessage, query),
+                offsetof(SignMessage, body),   offsetof(SignMessage, content_type),
         };
 
         (void)state;
