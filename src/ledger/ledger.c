@@ -55,19 +55,31 @@ static size_t bytes_of(const LedgerRequest *r) {
 
         switch (w->kind) {
         case WRITE_RECORD:
-                return sizeof(Event) + w->record.event->body.n + w->record.event->subject.n;
+                return sizeof(Event) + w->record.event->body.n + w->record.event->subject.n +
+                       w->record.event->meta.n;
         case WRITE_SETTLE:
                 return w->settle.attempt
                                ? w->settle.attempt->detail.n + w->settle.attempt->message.n
                                : 0;
         case WRITE_ANSWER:
                 return w->answer.answer.body.n;
+        case WRITE_OBJECT:
+                return w->object.object.text.n;
+        case WRITE_REPLAY:
+        case WRITE_EXPUNGE:
+                return 0;
         }
         return 0;
 }
 
 static bool is_record(const LedgerRequest *r) {
         return r->ask == ASK_WRITE && r->write.kind == WRITE_RECORD;
+}
+
+/* Outcomes of work that was done must be written; what somebody wishes may be refused. */
+static bool must_be_written(const LedgerRequest *r) {
+        return r->ask == ASK_WRITE &&
+               (r->write.kind == WRITE_SETTLE || r->write.kind == WRITE_ANSWER);
 }
 
 static void on_answer(Note *note) {
@@ -163,27 +175,27 @@ static void collect(Ledger *l, Batch *b) {
         }
 }
 
-/* There is no room. What can be refused is, wherever it stands; what must be written (outcomes of
- * work that was done) goes back to the front and is tried again. */
+/* There is no room. What can be refused is, wherever it stands; what must be written goes back to
+ * the front and is tried again. */
 static void put_back(Ledger *l, const Batch *b, int fault, const Err *why) {
         Note *rest = l->first;
 
         l->first = NULL;
         l->last = &l->first;
         for (size_t i = 0; i < b->n; i++) {
-                if (is_record(b->requests[i]))
-                        answer_fault(l, b->requests[i], fault, why);
-                else
+                if (must_be_written(b->requests[i]))
                         push(l, &b->requests[i]->note);
+                else
+                        answer_fault(l, b->requests[i], fault, why);
         }
         for (Note *next; rest; rest = next) {
                 LedgerRequest *r = CONTAINER_OF(rest, LedgerRequest, note);
 
                 next = rest->next;
-                if (is_record(r) || r->ask == ASK_CLAIM)
-                        answer_fault(l, r, fault, why);
-                else
+                if (must_be_written(r))
                         push(l, rest);
+                else
+                        answer_fault(l, r, fault, why);
         }
         l->stuck++;
 }
@@ -403,6 +415,17 @@ int ledger_send(Ledger *l, LedgerRequest *r) {
         }
         inbox_send(&l->inbox, &r->note);
         return 0;
+}
+
+int ledger_each_object(Ledger *l, void (*each)(void *arg, const Object *o), void *arg, Err *e) {
+        Store *reader = NULL; /* of its own: the threads use the others */
+        int r = l->ops->open_reader(l->store, &reader, e);
+
+        if (r < 0)
+                return r;
+        r = l->ops->each_object(reader, each, arg, e);
+        l->ops->close(reader);
+        return r;
 }
 
 int64_t ledger_last_id(const Ledger *l) {

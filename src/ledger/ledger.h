@@ -9,8 +9,8 @@
  *
  * When a commit or its fsync fails the outcome is unknown (promise 3): no request of that batch is
  * answered, and `broken` is called once, on the ledger thread; the program must end and recover.
- * A full disk is not that: the records of the batch end with -ENOSPC (or -EAGAIN, when another
- * program locks the file), its settles and answers are kept and tried again until they fit.
+ * A full disk is not that: the batch ends with -ENOSPC (or -EAGAIN, when another program locks the
+ * file) but for its settles and answers, which are kept and tried again until they fit.
  *
  * Requests of one sender take effect in the order in which they were sent: a claim sees what was
  * settled before it. */
@@ -91,6 +91,10 @@ void ledger_close(Ledger *l);
 /* Any thread. Records are refused with -EAGAIN when too much is waiting (nothing was sent, done
  * will not be called): the sender answers 503. Everything else is always taken. */
 MUST_CHECK int ledger_send(Ledger *l, LedgerRequest *r);
+/* All objects as they are, by kind and id. For the start: it blocks, and `each` may not ask the
+ * ledger for anything. */
+MUST_CHECK int ledger_each_object(Ledger *l, void (*each)(void *arg, const Object *o), void *arg,
+                                  Err *e);
 int64_t ledger_last_id(const Ledger *l); /* as it was at opening */
 void ledger_secret(const Ledger *l, const char *purpose, unsigned char ret[32]);
 

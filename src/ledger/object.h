@@ -17,12 +17,13 @@ typedef enum ObjectKind {
         OBJECT_EVENT_TYPE = 3,  /* name: the event type's */
         OBJECT_KEY = 4,         /* of the API; owner: the application of a portal key, or 0 */
         OBJECT_REPLAY = 5,      /* owner: its application, or 0 */
+        OBJECT_KINDS = 6,
 } ObjectKind;
 
 typedef struct Object {
         ObjectKind kind;
         int64_t id;      /* ordered, of an IdMaker; the same id is the same object */
-        int64_t owner;   /* 0: none */
+        int64_t owner;   /* an application, which must be there; 0: none */
         Span name;       /* unique within kind and owner, unless empty */
         Span text;       /* JSON */
         int64_t version; /* made by the store: greater than that of any write of an object before */
@@ -32,5 +33,5 @@ typedef enum ObjectResult {
         OBJECT_WRITTEN,
         OBJECT_NAME_TAKEN, /* by another object of the kind and owner: its id is told */
         OBJECT_CHANGED,    /* another write came between: the version is not the expected one */
-        OBJECT_GONE,       /* it was to be changed or removed, and is not there */
+        OBJECT_GONE, /* it was to be changed or removed, and is not there; or its owner is not */
 } ObjectResult;

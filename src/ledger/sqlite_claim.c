@@ -116,7 +116,8 @@ void sqlite_event_row(sqlite3_stmt *st, int at, Event *ret) {
         ret->content_type = column_span(st, at + 6);
         ret->trace = column_span(st, at + 7);
         ret->key = column_span(st, at + 8);
-        ret->body = column_span(st, at + 9);
+        ret->meta = column_span(st, at + 9);
+        ret->body = column_span(st, at + 10);
 }
 
 /* Jobs of one event that are claimed together share it. */
@@ -134,12 +135,14 @@ static int load(Sqlite *s, int64_t id, const Job *before, Job **ret, Err *e) {
         if (r == 0)
                 return FAIL(e, -EBADMSG, "ledger %s: job %" PRId64 " has lost its event", s->path,
                             id);
-        sqlite_event_row(st, 3, &parts);
+        sqlite_event_row(st, 5, &parts);
         bool is_shared = before && before->event->id == parts.id;
         Event *event = is_shared ? event_ref(before->event) : event_new(&parts);
         *ret = job_new(id, event, column_span(st, 2), (uint64_t)sqlite3_column_int64(st, 1));
         event_unref(event);
         (*ret)->attempts = (unsigned)sqlite3_column_int64(st, 0);
+        (*ret)->shard = (uint8_t)sqlite3_column_int(st, 3);
+        (*ret)->tries_from = (unsigned)sqlite3_column_int64(st, 4);
         sqlite3_reset(st);
         return 0;
 }
@@ -182,7 +185,7 @@ static int by_id(const void *a, const void *b) {
 }
 
 static size_t bytes_of(const Event *e) {
-        return sizeof *e + e->body.n + e->subject.n + e->type.n + e->key.n;
+        return sizeof *e + e->body.n + e->meta.n + e->subject.n + e->type.n + e->key.n;
 }
 
 /* Takes the job: 1 when this process has it from now on, 0 when it is blocked behind its lane. */

@@ -257,6 +257,7 @@ const StoreOps store_sqlite = {
         .write = sqlite_write,
         .claim = sqlite_claim,
         .trim = sqlite_trim,
+        .each_object = sqlite_each_object,
         .last_id = sqlite_last_id,
         .upkeep = sqlite_upkeep,
         .secret = sqlite_secret,

@@ -31,6 +31,7 @@ static bool keep_event(Arena *a, sqlite3_stmt *st, Event *ret) {
         ret->content_type = keep(a, ret->content_type, &ok);
         ret->trace = keep(a, ret->trace, &ok);
         ret->key = keep(a, ret->key, &ok);
+        ret->meta = keep(a, ret->meta, &ok);
         ret->body = keep(a, ret->body, &ok);
         return ok;
 }
@@ -77,7 +78,8 @@ int sqlite_view_row(Sqlite *s, Arena *a, sqlite3_stmt *st, EventView **ret, Err 
                 return no_room(s, e);
         v->arena = a;
         *ret = v;
-        return jobs_of(s, sqlite3_column_int64(st, 10), sqlite3_column_int64(st, 11), v, e);
+        return jobs_of(s, sqlite3_column_int64(st, EVENT_COLUMNS_N),
+                       sqlite3_column_int64(st, EVENT_COLUMNS_N + 1), v, e);
 }
 
 static int attempts_of(Sqlite *s, JobView *j, Arena *a, Err *e) {

@@ -6,10 +6,10 @@
 
 #define EVENT_COLUMNS                                                                              \
         "e.id, e.received_ms, e.time_ms, n.name, e.type, e.subject, e.content_type, e.trace, "     \
-        "e.key, e.body"
+        "e.key, e.meta, e.body"
 #define LISTING_COLUMNS                                                                            \
         "e.id, e.received_ms, e.time_ms, n.name, e.type, e.subject, e.content_type, e.trace, "     \
-        "e.key, x'', e.first_job, e.last_job"
+        "e.key, e.meta, x'', e.first_job, e.last_job"
 /* Word for word as in the index aside_lane: so SQLite sees that it serves. */
 #define IN_LANE "lane = ?1 AND lane <> 0 AND (state IN (1, 2) OR (state = 0 AND holder <= 0))"
 
@@ -18,10 +18,10 @@ static const char *const texts[SQL_STATEMENTS] = {
         [SQL_COMMIT] = "COMMIT",
         [SQL_ROLLBACK] = "ROLLBACK",
         [SQL_EVENT_ADD] = "INSERT INTO events(id, received_ms, time_ms, source, first_job,"
-                          " last_job, type, subject, content_type, trace, key, body)"
-                          " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
-        [SQL_JOB_ADD] = "INSERT INTO jobs(id, event, target, state, attempts, due_ms, lane, shard)"
-                        " VALUES(?1, ?2, ?3, ?4, 0, 0, ?5, ?6)",
+                          " last_job, type, subject, content_type, trace, key, meta, body)"
+                          " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+        [SQL_JOB_ADD] = "INSERT INTO jobs(id, event, target, state, attempts, due_ms, lane, shard,"
+                        " tries_from) VALUES(?1, ?2, ?3, ?4, 0, ?5, ?6, ?7, NULL)",
         [SQL_JOB_SETTLE] = "UPDATE jobs SET state = ?2, attempts = ?3, due_ms = ?4 WHERE id = ?1",
         [SQL_ASIDE_PUT] = "INSERT OR REPLACE INTO aside(job, event, state, due_ms, lane, shard,"
                           " holder) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7)",
@@ -66,8 +66,8 @@ static const char *const texts[SQL_STATEMENTS] = {
                           " WHERE state = 1 AND due_ms >= ?1 ORDER BY due_ms, job",
         [SQL_CLAIM_QUEUED] = "SELECT job, shard, holder FROM aside INDEXED BY aside_queued"
                              " WHERE state = 0 AND job > ?1 ORDER BY job",
-        [SQL_CLAIM_LOAD] = "SELECT j.attempts, j.lane, t.name, " EVENT_COLUMNS
-                           " FROM jobs j CROSS JOIN events e ON e.id = j.event"
+        [SQL_CLAIM_LOAD] = "SELECT j.attempts, j.lane, t.name, j.shard, ifnull(j.tries_from, "
+                           "0), " EVENT_COLUMNS " FROM jobs j CROSS JOIN events e ON e.id = j.event"
                            " CROSS JOIN names n ON n.id = e.source"
                            " CROSS JOIN names t ON t.id = j.target WHERE j.id = ?1",
         [SQL_CLAIM_STATE] = "UPDATE jobs SET state = ?2, attempts = ?3 WHERE id = ?1",
@@ -82,6 +82,17 @@ static const char *const texts[SQL_STATEMENTS] = {
         [SQL_TRIM_JOBS] = "DELETE FROM jobs WHERE id BETWEEN ?1 AND ?2 AND event = ?3",
         [SQL_TRIM_ANSWER] = "DELETE FROM answers WHERE event = ?1",
         [SQL_TRIM_EVENT] = "DELETE FROM events WHERE id = ?1",
+        [SQL_OBJECT_GET] = "SELECT version FROM objects WHERE kind = ?1 AND id = ?2",
+        [SQL_OBJECT_NAMED] = "SELECT id FROM objects INDEXED BY objects_by_name"
+                             " WHERE kind = ?1 AND owner = ?2 AND name = ?3 AND name <> ''",
+        [SQL_OBJECT_PUT] = "INSERT INTO objects(kind, id, owner, name, text, version)"
+                           " VALUES(?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT(kind, id) DO UPDATE SET"
+                           " owner = ?3, name = ?4, text = ?5, version = ?6",
+        [SQL_OBJECT_DROP] = "DELETE FROM objects WHERE kind = ?1 AND id = ?2",
+        [SQL_OBJECT_DROP_OWNED] = "DELETE FROM objects INDEXED BY objects_by_owner"
+                                  " WHERE owner = ?1 AND owner <> 0",
+        [SQL_OBJECT_EACH] = "SELECT kind, id, owner, name, text, version FROM objects"
+                            " ORDER BY kind, id",
         [SQL_PAGES] = "PRAGMA page_count",
         [SQL_PAGES_FREE] = "PRAGMA freelist_count",
         [SQL_EVENT_GET] = "SELECT " EVENT_COLUMNS ", e.first_job, e.last_job FROM events e"

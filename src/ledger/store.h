@@ -55,9 +55,11 @@ typedef struct Write {
                          * is delayed lies in the store until then. */
                         Job **jobs;
                         size_t n_jobs;
-                        /* Out. RECORD_NEW: jobs whose lane has an earlier unfinished job in the
-                         * store in state waiting or blocked are stored as blocked, and their
-                         * state says so. */
+                        /* Out. RECORD_NEW: queued jobs whose lane has an earlier job that nobody
+                         * holds (waiting, also one that is delayed; blocked; or queued and not
+                         * claimed) are stored as blocked, and their state says so. So a delayed
+                         * job holds the later ones of its lane until it has ended. It waits in
+                         * any case, and takes its place in the lane when it is claimed. */
                         RecordResult result;
                         int64_t known_event; /* of a repeat or conflict */
                         bool has_answer;     /* of a repeat; memory from malloc, the caller's: */
@@ -157,9 +159,10 @@ typedef struct StoreOps {
         int (*write)(Store *s, Write *const *writes, size_t n, Err *e);
         int (*claim)(Store *s, const ClaimAsk *ask, Claim *ret, Err *e);
         int (*trim)(Store *s, const TrimRule *rule, size_t *ret_trimmed, Err *e);
-        /* All objects, by kind and id; what is told is lent for the call. Of the writer, before
-         * anything else is asked of it. */
-        int (*each_object)(Store *s, void (*each)(void *arg, const Object *o), void *arg, Err *e);
+        /* All objects, by kind and id; what is told is lent for the call, which may not ask the
+         * store for anything. */
+        int (*each_object)(Store *reader, void (*each)(void *arg, const Object *o), void *arg,
+                           Err *e);
         /* The greatest id ever stored: id makers go on above it. */
         int64_t (*last_id)(Store *s);
         /* Housekeeping that the writer does between batches: checkpoint, sealing of key

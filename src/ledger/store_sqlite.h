@@ -70,6 +70,12 @@ typedef enum StatementName {
         SQL_TRIM_JOBS,
         SQL_TRIM_ANSWER,
         SQL_TRIM_EVENT,
+        SQL_OBJECT_GET,
+        SQL_OBJECT_NAMED,
+        SQL_OBJECT_PUT,
+        SQL_OBJECT_DROP,
+        SQL_OBJECT_DROP_OWNED,
+        SQL_OBJECT_EACH,
         SQL_PAGES,
         SQL_PAGES_FREE,
         SQL_EVENT_GET,
@@ -215,6 +221,11 @@ void sqlite_mark_end(Sqlite *s, bool committed);
 MUST_CHECK int sqlite_checkpoint(Sqlite *s, int mode, Err *e);
 MUST_CHECK int sqlite_upkeep(Store *s, int64_t now_ms, int64_t *ret_next_ms, Err *e);
 
+/* sqlite_object.c */
+MUST_CHECK int sqlite_object_write(Sqlite *s, Write *w, Err *e);
+MUST_CHECK int sqlite_each_object(Store *s, void (*each)(void *arg, const Object *o), void *arg,
+                                  Err *e);
+
 /* sqlite_write.c, sqlite_claim.c, sqlite_trim.c, sqlite_read.c, sqlite_list.c */
 MUST_CHECK int sqlite_write(Store *s, Write *const *writes, size_t n, Err *e);
 MUST_CHECK int sqlite_attempt_add(Sqlite *s, int64_t job, const Attempt *a, Err *e);
@@ -226,11 +237,12 @@ MUST_CHECK int sqlite_bytes(Sqlite *s, int64_t *ret, Err *e);
 MUST_CHECK int sqlite_find_event(Store *s, int64_t id, EventView **ret, Err *e);
 MUST_CHECK int sqlite_list_events(Store *s, const struct EventQuery *q, EventPage **ret, Err *e);
 MUST_CHECK int sqlite_stats(Store *s, LedgerStats *ret, Err *e);
+enum { EVENT_COLUMNS_N = 11 };
 /* Columns `at` and on: id, received_ms, time_ms, source's name, type, subject, content_type,
- * trace, key, body; spans are lent by the row. */
+ * trace, key, meta, body; spans are lent by the row. */
 void sqlite_event_row(sqlite3_stmt *st, int at, Event *ret);
-/* sqlite_read.c, for sqlite_list.c: a row of ten event columns, first_job and last_job becomes a
- * view with jobs, without attempts, in `a`. */
+/* sqlite_read.c, for sqlite_list.c: a row of the event's columns, first_job and last_job becomes
+ * a view with jobs, without attempts, in `a`. */
 MUST_CHECK int sqlite_view_row(Sqlite *s, Arena *a, sqlite3_stmt *st, EventView **ret, Err *e);
 /* sqlite_open.c: from now on the reader's statements may take READ_MAX_MS. */
 void sqlite_question_begin(Sqlite *s);
