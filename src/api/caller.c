@@ -36,7 +36,7 @@ void key_make(int64_t id, char ret[KEY_TEXT], char ret_hash[KEY_HASH_TEXT]) {
         random_bytes(bytes, sizeof bytes);
         print_hex(bytes, hex);
         id_print("gk", id, letters);
-        (void)snprintf(ret, KEY_TEXT, "%s_%s", letters, hex);
+        must(snprintf(ret, KEY_TEXT, "%.16s_%.64s", letters, hex) == KEY_TEXT - 1);
         key_hash(span_of(ret), ret_hash);
         explicit_bzero(bytes, sizeof bytes);
         explicit_bzero(hex, sizeof hex);

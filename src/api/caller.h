@@ -19,7 +19,7 @@ typedef struct Caller {
 
 void caller_find(const Admin *a, const HttpHead *h, Caller *ret);
 /* May this caller use a route of that role, as far as the role alone says? An application's own
- * routes also ask for the application (call.c). */
+ * routes also ask for the application (op.c). */
 bool role_allows(Role wanted, const Caller *who);
 
 /* Is the request one that a foreign page in somebody's browser may have sent? Then the sentence to

@@ -10,7 +10,7 @@
 
 enum { ROUTE_PARAMS_MAX = 4, ROUTE_STATUSES_MAX = 3 };
 
-struct Call;
+struct Op;
 
 /* Who may call it, least first. */
 typedef enum Role {
@@ -30,13 +30,14 @@ typedef struct Route {
         int statuses[ROUTE_STATUSES_MAX];    /* of success; ended by 0 */
         size_t body_max; /* 0: the general limit */
         bool takes_optional; /* the body may be left out */
+        bool takes_raw;      /* the operation reads the body itself */
         /* The application or the last thing that the path names need not be there: the operation
          * makes it, or says itself that it is missing. */
         bool makes;
         /* A repeat under the same Idempotency-Key gets the first answer again: kept by
          * api/idempotency.h. Never of answers that hold a secret. */
         bool repeats;
-        void (*run)(struct Call *c);
+        void (*run)(struct Op *op);
 } Route;
 
 extern const Route routes[];

@@ -33,9 +33,15 @@ static bool answers_to(const Field *f, Span raw_key) {
 
 /* ---- texts ---- */
 
-static bool is_choice(const char *const *choices, Span text) {
-        for (; *choices; choices++)
-                if (span_eq(text, span_of(*choices)))
+const char *field_choice(const Field *f, size_t i) {
+        return f->choice ? f->choice(i) : f->choices ? f->choices[i] : NULL;
+}
+
+static bool is_choice(const Field *f, Span text) {
+        const char *one;
+
+        for (size_t i = 0; (one = field_choice(f, i)); i++)
+                if (span_eq(text, span_of(one)))
                         return true;
         return false;
 }
@@ -44,8 +50,8 @@ static void complain_choices(const Field *f, const Where *at, Complaints *c) {
         AUTO(buf_done)
         Buf all = BUF(400);
 
-        for (size_t i = 0; f->choices[i]; i++)
-                if (buf_addf(&all, "%s%s", i ? ", " : "", f->choices[i]) < 0)
+        for (size_t i = 0; field_choice(f, i); i++)
+                if (buf_addf(&all, "%s%s", i ? ", " : "", field_choice(f, i)) < 0)
                         break;
         complain(c, at, "value_error.const", "must be one of " SPAN_FMT,
                  SPAN_ARG(buf_span(&all)));
@@ -60,8 +66,8 @@ static bool has_control(Span text) {
 
 static void check_text(const Field *f, Span text, int64_t min, int64_t max, const Where *at,
                        Complaints *c) {
-        if (f->choices) {
-                if (!is_choice(f->choices, text))
+        if (field_choice(f, 0)) {
+                if (!is_choice(f, text))
                         complain_choices(f, at, c);
         } else if (text.n < (size_t)min)
                 complain(c, at, "value_error.any_str.min_length",
@@ -129,13 +135,14 @@ static bool read_int(Span text, int64_t *ret) {
         return true;
 }
 
-static void check_int(const Field *f, Span text, const Where *at, Complaints *c) {
-        int64_t n, max = f->max ? f->max : INT64_MAX;
+static void check_int(const Field *f, bool is_item, Span text, const Where *at, Complaints *c) {
+        int64_t n, min = is_item ? 0 : f->min, limit = is_item ? f->item_max : f->max;
+        int64_t max = limit ? limit : INT64_MAX;
 
         if (!read_int(text, &n))
                 complain(c, at, "type_error.integer", "must be a whole number");
-        else if (n < f->min)
-                complain(c, at, "value_error.number.not_ge", "must be at least %" PRId64, f->min);
+        else if (n < min)
+                complain(c, at, "value_error.number.not_ge", "must be at least %" PRId64, min);
         else if (n > max)
                 complain(c, at, "value_error.number.not_le", "must be at most %" PRId64, max);
 }
@@ -233,7 +240,7 @@ static void check_value(const Field *f, FieldType type, bool is_item, Span value
                 if (json_kind(value) != JSON_NUMBER)
                         complain(c, at, "type_error.integer", "must be a whole number");
                 else
-                        check_int(f, json_trim(value), at, c);
+                        check_int(f, is_item, json_trim(value), at, c);
                 break;
         case FIELD_OBJECT:
                 check_object(f, value, at, c);
@@ -311,7 +318,7 @@ static void check_query_item(const Field *f, FieldType type, bool is_item, Span 
                              const Where *at, Complaints *c) {
         switch (type) {
         case FIELD_INTEGER:
-                check_int(f, text, at, c);
+                check_int(f, is_item, text, at, c);
                 break;
         case FIELD_BOOL:
                 if (!span_eq(text, SPAN("true")) && !span_eq(text, SPAN("false")))

@@ -43,10 +43,11 @@ typedef struct Field {
         const struct Schema *of; /* of an object, or of the objects that are items */
         const TextForm *form;    /* of a text, or of the texts that are items */
         const char *const *choices; /* the texts that are allowed, ended by NULL */
+        const char *(*choice)(size_t i); /* the same from another table; NULL at its end */
         bool required, nullable, unique;
         bool item_nullable; /* of a map: null takes the entry away */
         int64_t min, max;  /* of a number; or how long, how many. max 0: the general limits */
-        int64_t item_max;  /* bytes of a text that is an item; 0: 256 */
+        int64_t item_max;  /* of a number that is an item; or bytes of a text, 0: 256 */
         const char *fallback; /* JSON: what holds when it is not given */
         const char *help;
 } Field;
@@ -63,6 +64,8 @@ typedef struct Schema {
 
 #define SCHEMA_FIELDS(table) .fields = (table), .n = COUNT_OF(table)
 
+/* The i-th text that is allowed, or NULL. */
+const char *field_choice(const Field *f, size_t i);
 size_t schema_count(const Schema *s); /* of fields, the base's included */
 const Field *schema_field(const Schema *s, size_t i);
 
