@@ -4,7 +4,8 @@
  * stand beside them. */
 #pragma once
 
-#include "api/op.h"
+#include "api/list.h"
+#include "trigger/message.h"
 
 /* ---- application.c ---- */
 extern const Schema schema_application_in, schema_application_patch, schema_application_out,
@@ -55,3 +56,82 @@ extern const Schema schema_headers_in, schema_headers_patch_in, schema_headers_o
 void endpoint_headers_get(Op *op);
 void endpoint_headers_put(Op *op);
 void endpoint_headers_patch(Op *op);
+
+/* ---- message.c ---- */
+extern const Schema schema_message_in, schema_message_out, schema_message_list,
+        query_message_create, query_message_get, query_message_list;
+void message_create(Op *op);
+void message_list(Op *op);
+void message_get(Op *op);
+void message_expunge(Op *op);
+/* The members of MessageOut, into an open object. */
+void message_show(Put *p, const EventView *v, bool with_content);
+/* The query of a page of an application's messages, as the request's own query filters it; its
+ * spans live with the op. False when it has answered. */
+bool message_query(Op *op, const ListAsk *l, EventQuery *ret);
+/* Answers with the page's events in the list's order; `each` writes one, or leaves it out. */
+void message_page(Op *op, const ListAsk *l, EventPage *page,
+                  void (*each)(Op *op, Put *p, const EventView *v));
+
+/* ---- message_in.c ---- */
+/* A message as the API takes it, from its judged values: what is wrong beyond the schema goes to
+ * `c`. Lives with the op; `idem` is its idempotency key, or empty. */
+bool message_read(Op *op, const Values *v, Span idem, const Where *at, MessageIn *ret,
+                  Complaints *c);
+
+/* ---- batch.c ---- */
+extern const Schema schema_batch_out, query_batch;
+void message_batch(Op *op);
+
+/* ---- attempt.c ---- */
+extern const Schema schema_attempt_out, schema_attempt_list, schema_destination_list,
+        schema_attempted_list, query_attempts_by_endpoint, query_attempts_by_message,
+        query_destinations, query_attempted, schema_nothing;
+void attempt_list_by_endpoint(Op *op);
+void attempt_list_by_message(Op *op);
+void attempt_get(Op *op);
+void attempt_expunge(Op *op);
+void attempt_destinations(Op *op);
+void attempt_messages(Op *op);
+
+/* ---- resend.c ---- */
+void message_resend(Op *op);
+
+/* ---- stats.c ---- */
+extern const Schema schema_stats, query_stats;
+void endpoint_stats(Op *op);
+
+/* ---- example.c ---- */
+extern const Schema schema_example_in;
+void endpoint_send_example(Op *op);
+
+/* ---- replay.c ---- */
+extern const Schema schema_recover_in, schema_task_out, schema_replay_in, schema_replay_out,
+        schema_replay_list, query_replay_list;
+void endpoint_recover(Op *op);
+void endpoint_replay_missing(Op *op);
+void replay_create(Op *op);
+void replay_list(Op *op);
+void replay_get(Op *op);
+void replay_cancel(Op *op);
+
+/* ---- auth.c ---- */
+extern const Schema schema_portal_in, schema_portal_out;
+void auth_portal(Op *op);
+void auth_logout(Op *op);
+
+/* ---- key.c ---- */
+extern const Schema schema_key_in, schema_key_out, schema_key_made, schema_key_list,
+        query_key_list;
+void key_create(Op *op);
+void key_list(Op *op);
+void key_revoke(Op *op);
+
+/* ---- daemon.c: what the admin listener told before there was an API ---- */
+extern const Schema query_events;
+void daemon_health(Op *op);
+void daemon_alive(Op *op);
+void daemon_metrics(Op *op);
+void daemon_events(Op *op);
+void daemon_event(Op *op);
+void daemon_openapi(Op *op);

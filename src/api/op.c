@@ -229,6 +229,31 @@ void op_write(Op *op, const ObjectWrite *w, void (*then)(Op *op, Entry *written)
                  on_written);
 }
 
+/* ---- messages ---- */
+
+static void on_message(Op *op) {
+        EventView *v = op->request.event.ret;
+        char source[ID_TEXT];
+
+        id_print("app", op_application(op), source);
+        if (v && span_eq(v->event.source, span_of(source))) {
+                op->with_message(op, v);
+                return;
+        }
+        event_view_free(v);
+        op_missing(op);
+}
+
+void op_message(Op *op, void (*then)(Op *op, EventView *v)) {
+        int64_t id;
+
+        op->with_message = then;
+        if (id_parse("msg", op_param(op, "msg_id"), &id))
+                op_ask(op, &(LedgerRequest){.ask = ASK_EVENT, .event = {.id = id}}, on_message);
+        else
+                op_missing(op);
+}
+
 /* ---- beginning ---- */
 
 static bool is_key_text(Span key) {

@@ -24,6 +24,7 @@ typedef struct Op {
         unsigned runs;      /* how often it was begun anew, because another write came between */
         IdemTicket *ticket; /* the answer is kept for repeats */
         void (*after)(struct Op *op); /* the operation's */
+        void (*with_message)(struct Op *op, EventView *v);
         void *own;                    /* of what is under way in the ledger */
         void *mine;                   /* the operation's */
 } Op;
@@ -70,7 +71,8 @@ void op_again(Op *op);
 void op_write(Op *op, const ObjectWrite *w, void (*then)(Op *op, Entry *written),
                 void (*taken)(Op *op, int64_t by));
 
-/* The event that {msg_id} names, with its jobs, if it is of the path's application: else 404. */
+/* The event that {msg_id} names, with its jobs, if it is of the path's application: else 404. The
+ * view is the operation's to free. */
 void op_message(Op *op, void (*then)(Op *op, EventView *v));
 
 /* ---- for admin.c ---- */

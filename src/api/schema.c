@@ -113,7 +113,7 @@ static void check_texts(const Field *f, FieldType type, bool is_item, Span text,
 static void check_string(const Field *f, FieldType type, bool is_item, Span value, const Where *at,
                          Complaints *c) {
         AUTO(buf_done)
-        Buf text = BUF(1024 * 1024);
+        Buf text = BUF(value.n); /* it does not grow */
 
         if (json_kind(value) != JSON_STRING)
                 complain(c, at, "type_error.str", "must be a text");
@@ -410,11 +410,12 @@ static bool has(const Values *v, const char *name, Span *ret) {
 
 Span value_text(const Values *v, const char *name, Arena *a) {
         AUTO(buf_done)
-        Buf text = BUF(1024 * 1024);
+        Buf text = BUF(SIZE_MAX);
         Span at;
 
         if (!has(v, name, &at))
                 return (Span){NULL, 0};
+        text.max = at.n; /* it does not grow */
         if (v->is_query)
                 return at;
         if (memchr(at.p, '\\', at.n) == NULL)
