@@ -20,6 +20,7 @@ typedef struct Shelf {
 
 struct Registry {
         pthread_rwlock_t lock;
+        _Atomic uint64_t changes;
         Table *by_id, *by_name, *shelves, *by_target;
         int64_t removed[REMOVED_KEPT]; /* ids, lately: a write before the removal may come late */
         size_t n_removed;
@@ -260,6 +261,7 @@ int registry_put(Registry *r, const Object *o, Err *e) {
                 if (old)
                         forget(r, old);
                 must(enter(r, fresh) == 0);
+                atomic_fetch_add(&r->changes, 1);
         }
         pthread_rwlock_unlock(&r->lock);
         entry_unref(old);
@@ -298,10 +300,15 @@ void registry_remove(Registry *r, const Object *o) {
                 remove_owned(r, o->id);
         if (old)
                 remove_one(r, old);
+        atomic_fetch_add(&r->changes, 1);
         pthread_rwlock_unlock(&r->lock);
 }
 
 /* ---- questions ---- */
+
+uint64_t registry_changes(const Registry *r) {
+        return atomic_load(&r->changes);
+}
 
 static Entry *lend(Registry *r, const Table *t, Span key) {
         Entry *e;

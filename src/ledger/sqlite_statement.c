@@ -24,7 +24,7 @@ static const char *const texts[SQL_STATEMENTS] = {
                         " tries_from) VALUES(?1, ?2, ?3, ?4, 0, ?5, ?6, ?7, NULL)",
         [SQL_JOB_SETTLE] = "UPDATE jobs SET state = ?2, attempts = ?3, due_ms = ?4 WHERE id = ?1",
         [SQL_ASIDE_PUT] = "INSERT OR REPLACE INTO aside(job, event, state, due_ms, lane, shard,"
-                          " holder) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+                          " holder, target) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
         [SQL_ASIDE_HAS] = "SELECT 1 FROM aside WHERE job BETWEEN ?1 AND ?2 LIMIT 1",
         [SQL_ASIDE_DROP] = "DELETE FROM aside WHERE job = ?1",
         [SQL_ATTEMPT_ADD] = "INSERT OR REPLACE INTO attempts(job, number, started_ms, took_us,"
@@ -42,14 +42,16 @@ static const char *const texts[SQL_STATEMENTS] = {
         [SQL_JOB_WAKE] = "UPDATE jobs SET state = 1, due_ms = ?2 WHERE id = ?1",
         [SQL_ASIDE_WAKE] = "UPDATE aside SET state = 1, due_ms = ?2 WHERE job = ?1",
         [SQL_NAME_GET] = "SELECT id FROM names WHERE name = ?1",
+        [SQL_NAME_OF] = "SELECT name FROM names WHERE id = ?1",
         [SQL_NAME_ADD] = "INSERT INTO names(name) VALUES(?1)",
         [SQL_META_GET] = "SELECT value FROM meta WHERE name = ?1",
         [SQL_META_SET] = "INSERT OR REPLACE INTO meta(name, value) VALUES(?1, ?2)",
-        [SQL_LIST_RUNNING] =
-                "INSERT OR IGNORE INTO aside(job, event, state, due_ms, lane, shard, holder)"
-                " SELECT id, event, 0, due_ms, lane, shard, ?3 FROM jobs"
-                " WHERE id > ?1 AND id <= ?2 AND state = 0",
-        [SQL_ASIDE_LOSE] = "UPDATE aside SET holder = ?1 WHERE state = 0 AND holder > 0",
+        [SQL_LIST_RUNNING] = "INSERT OR IGNORE INTO aside(job, event, state, due_ms, lane, shard, "
+                             "holder, target)"
+                             " SELECT id, event, 0, due_ms, lane, shard, ?3, target FROM jobs"
+                             " WHERE id > ?1 AND id <= ?2 AND state = 0",
+        [SQL_ASIDE_LOSE] = "UPDATE aside INDEXED BY aside_held SET holder = ?1 WHERE state = 0 AND"
+                           " holder > 0 AND job > 0",
         [SQL_KEY_ADD] = "INSERT INTO keys(id, hash, event, body, received_ms)"
                         " VALUES(?1, ?2, ?3, ?4, ?5)",
         [SQL_KEY_BLOCK] = "SELECT hash, event, body, received_ms, id FROM keys"
@@ -64,8 +66,11 @@ static const char *const texts[SQL_STATEMENTS] = {
         [SQL_GENERATION_DROP] = "DELETE FROM key_filters WHERE generation < ?1",
         [SQL_CLAIM_DUE] = "SELECT job, shard, due_ms FROM aside INDEXED BY aside_due"
                           " WHERE state = 1 AND due_ms >= ?1 ORDER BY due_ms, job",
-        [SQL_CLAIM_QUEUED] = "SELECT job, shard, holder FROM aside INDEXED BY aside_queued"
-                             " WHERE state = 0 AND job > ?1 ORDER BY job",
+        [SQL_CLAIM_FREE] = "SELECT job, shard, holder FROM aside INDEXED BY aside_free"
+                           " WHERE state = 0 AND holder <= 0 AND target = ?1 AND job > ?2"
+                           " ORDER BY job",
+        [SQL_BACKLOG_NEXT] = "SELECT target FROM aside INDEXED BY aside_free WHERE state = 0 AND"
+                             " holder <= 0 AND target > ?1 ORDER BY target LIMIT 1",
         [SQL_CLAIM_LOAD] = "SELECT j.attempts, j.lane, t.name, j.shard, ifnull(j.tries_from, "
                            "0), " EVENT_COLUMNS " FROM jobs j CROSS JOIN events e ON e.id = j.event"
                            " CROSS JOIN names n ON n.id = e.source"

@@ -11,7 +11,7 @@
 
 #include <openssl/sha.h>
 
-enum { VALUE_MAX_BYTES = 8 * 1024, COMPONENTS_MAX = 8 };
+enum { VALUE_MAX_BYTES = 4 * 1024, COMPONENTS_MAX = 8 };
 
 typedef struct Components {
         SignComponent at[COMPONENTS_MAX];

@@ -105,7 +105,7 @@ static SignVerdict read_signatures(const SignRule *rule, Span list, Given *ret, 
                 Span entry = {list.p, end};
                 if (entry.n == 0)
                         continue;
-                if (++n_entries > SIGN_SIGNATURES_MAX || ret->v1a.n > V1A_ENTRIES_MAX)
+                if (++n_entries > SIGN_SIGNATURES_MAX)
                         return sign_say(SIGN_MALFORMED, why, "there are too many signatures");
                 if (wants_v1)
                         n_bad += !read_entry(entry, SPAN("v1,"), DIGEST_BYTES, &ret->v1);

@@ -190,7 +190,7 @@ static void a_restart_takes_its_jobs_back(void **state) {
         assert_int_equal(store_sqlite.last_id(s), 51);
         store_sqlite.secret(s, "x", again);
         assert_memory_equal(secret, again, 32);
-        ask.queued = true;
+        ask.target = SPAN("flow:a");
         c = claim(s, ask);
         assert_int_equal(c.n, 3);
         assert_int_equal(c.jobs[0]->id, 11);
@@ -199,10 +199,13 @@ static void a_restart_takes_its_jobs_back(void **state) {
         assert_int_equal(c.jobs[1]->attempts, 0);
         assert_int_equal(c.jobs[2]->id, 41);
         assert_int_equal(c.jobs[2]->attempts, 2);
-        assert_int_equal(c.next_due_ms, 999);
         claim_free(&c);
         c = claim(s, ask);
         assert_int_equal(c.n, 0);
+        claim_free(&c);
+        c = claim(s, ask_all(100));
+        assert_int_equal(c.n, 0);
+        assert_int_equal(c.next_due_ms, 999);
         claim_free(&c);
         assert_int_equal(store_sqlite.open_reader(s, &reader, &e), 0);
         EventView *v = NULL;
@@ -264,7 +267,7 @@ static void marks_lose_no_job(void **state) {
         s = open_at(*state);
         assert_int_equal(sqlite_of(s)->events_counted, BATCHES * PER_BATCH);
         ClaimAsk ask = ask_all(1);
-        ask.queued = true;
+        ask.target = SPAN("flow:a");
         for (Claim c = {.more = true}; c.more; n += c.n, claim_free(&c)) {
                 ask.max = 3;
                 c = claim(s, ask);

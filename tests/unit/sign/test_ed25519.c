@@ -139,9 +139,9 @@ static void keys_have_32_bytes(void **state) {
                 Err e = {0}, f = {0};
 
                 assert_null(ed25519_new_private(span_make(bytes, lengths[i]), &e));
-                assert_int_equal(e.code, -EINVAL);
+                assert_non_null(strstr(e.text, "32 bytes"));
                 assert_null(ed25519_new_public(span_make(bytes, lengths[i]), &f));
-                assert_int_equal(f.code, -EINVAL);
+                assert_non_null(strstr(f.text, "32 bytes"));
         }
         assert_null(ed25519_free(NULL));
 }
