@@ -6,8 +6,7 @@
 #define BODY_MAX_BYTES   (1024 * 1024)
 #define UNREAD_MAX_BYTES 4096 /* of a body that the operation does not look at */
 
-static void refuse(Exchange *x, int status, const char *code, const char *detail,
-                   HttpHeader more) {
+static void refuse(Exchange *x, int status, const char *code, const char *detail, HttpHeader more) {
         AUTO(put_done)
         Put p = PUT(4096);
 
@@ -53,8 +52,7 @@ static bool admit(const Admin *a, Exchange *x, RouteMatch *m, Caller *who) {
                 refuse(x, 401, "authentication_failed", "Incorrect authentication credentials.",
                        (HttpHeader){SPAN("WWW-Authenticate"), SPAN("Bearer")});
         else if (!role_allows(m->route->role, who) ||
-                 (who->is_read_only && x->head->method != HTTP_GET &&
-                  x->head->method != HTTP_HEAD))
+                 (who->is_read_only && x->head->method != HTTP_GET && x->head->method != HTTP_HEAD))
                 refuse(x, 403, "insufficient_access",
                        "Insufficient access for the given operation.", none);
         else
@@ -93,6 +91,11 @@ ServerHandler admin_handler(Admin *a) {
         return (ServerHandler){.self = a, .head = on_head, .request = on_request};
 }
 
-void api_wake_job(Admin *a, int64_t job_id, unsigned shard) {
-        inlet_spilled(&a->parts.inlets[shard % a->parts.n], job_id);
+void admin_reload(Admin *a, const Secret *token, const char *public_url) {
+        a->parts.token = token;
+        a->parts.public_url = public_url;
+}
+
+void api_wake_job(Admin *a, unsigned shard, Span target, int64_t job_id) {
+        inlet_wake(a->inlet, shard, target, job_id);
 }

@@ -29,5 +29,8 @@ typedef struct Admin {
 void admin_init(Admin *a, const AdminParts *parts);
 ServerHandler admin_handler(Admin *a);
 
-/* A job lies in the ledger for the loop that is home to its shard: that loop is told. */
-void api_wake_job(Admin *a, int64_t job_id, unsigned shard);
+/* The configuration was read again. */
+void admin_reload(Admin *a, const Secret *token, const char *public_url);
+
+/* A replayed job lies in the ledger, held by nobody: the loop that is home to its shard is told. */
+void api_wake_job(Admin *a, unsigned shard, Span target, int64_t job_id);

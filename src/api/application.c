@@ -12,13 +12,10 @@ enum { TEXT_MAX_BYTES = OBJECT_TEXT_MAX_BYTES + 1024, APPLICATIONS_MAX = 100000 
 /* ---- shapes ---- */
 
 #define METADATA_FIELD                                                                             \
-        {.name = "metadata",                                                                       \
-         .type = FIELD_MAP,                                                                        \
-         .item = FIELD_TEXT,                                                                       \
-         .item_max = 4096,                                                                         \
-         .max = 100,                                                                               \
-         .fallback = "{}",                                                                         \
-         .help = "Texts of one's own, by their names."}
+        {                                                                                          \
+                .name = "metadata", .type = FIELD_MAP, .item = FIELD_TEXT, .item_max = 4096,       \
+                .max = 100, .fallback = "{}", .help = "Texts of one's own, by their names."        \
+        }
 
 static const Field in_fields[] = {
         {.name = "name", .type = FIELD_TEXT, .required = true, .min = 1, .max = 4096},

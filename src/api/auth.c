@@ -117,16 +117,15 @@ static void make_key(Op *op) {
         Span flags = value_of(&op->body, "featureFlags");
 
         sweep(op);
-        (void)key_write(
-                op,
-                &(KeyWish){.name = SPAN("portal"),
-                           .application = op_application(op),
-                           .until_ms = clock_wall_ms() +
-                                       1000 * value_int(&op->body, "expiry", LIFE_S),
-                           .is_read_only = value_bool(&op->body, "readOnly", false),
-                           .is_portal = true,
-                           .flags = flags},
-                on_made);
+        (void)key_write(op,
+                        &(KeyWish){.name = SPAN("portal"),
+                                   .application = op_application(op),
+                                   .until_ms = clock_wall_ms() +
+                                               1000 * value_int(&op->body, "expiry", LIFE_S),
+                                   .is_read_only = value_bool(&op->body, "readOnly", false),
+                                   .is_portal = true,
+                                   .flags = flags},
+                        on_made);
 }
 
 void auth_portal(Op *op) {
@@ -140,9 +139,9 @@ static void on_left(Op *op, Entry *e) {
 
 /* Keys that were not made for a visit stay: their end is their administrator's to say. */
 void auth_logout(Op *op) {
-        Entry *e = op->caller.key ? registry_by_id(op->admin->parts.registry, OBJECT_KEY,
-                                                   op->caller.key)
-                                  : NULL;
+        Entry *e = op->caller.key
+                           ? registry_by_id(op->admin->parts.registry, OBJECT_KEY, op->caller.key)
+                           : NULL;
 
         if (e && text_bool(e->object.text, "portal"))
                 op_write(op, &(ObjectWrite){.object = e->object, .removes = true, .was = e},

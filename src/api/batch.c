@@ -141,8 +141,8 @@ static bool read_lines(Op *op, Batch *b, Span rest) {
                 if (b->n == MESSAGE_BATCH_MAX) {
                         Where top = {NULL, SPAN("body")};
 
-                        complain(&b->faults, &top, "type_error.list",
-                                 "must be at most %d messages", MESSAGE_BATCH_MAX);
+                        complain(&b->faults, &top, "type_error.list", "must be at most %d messages",
+                                 MESSAGE_BATCH_MAX);
                         return false;
                 }
                 read_line(op, b, line);
@@ -165,8 +165,8 @@ static bool put_result(Put *p, const Item *item, const MessageOut *out) {
                 put_int(p, "status", out->fault == -ENOENT ? 404 : 503);
                 put_text(p, "code", SPAN("unavailable"));
                 put_text(p, "detail", span_of(out->why ? out->why : "it could not be stored"));
-        } else if (out->result == RECORD_CONFLICT || (out->result == RECORD_REPEAT &&
-                                                      item->has_id)) {
+        } else if (out->result == RECORD_CONFLICT ||
+                   (out->result == RECORD_REPEAT && item->has_id)) {
                 put_int(p, "status", item->has_id ? 409 : 422);
                 put_text(p, "code", SPAN("conflict"));
                 put_text(p, "detail", SPAN("there is a message with this eventId or key already"));

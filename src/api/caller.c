@@ -3,8 +3,8 @@
 
 #include "base/clock.h"
 #include "base/random.h"
-#include "json/value.h"
 #include "sign/encoding.h"
+#include "json/value.h"
 
 #include <openssl/evp.h>
 
@@ -24,8 +24,7 @@ void key_hash(Span text, char ret[KEY_HASH_TEXT]) {
         unsigned char digest[KEY_BYTES];
         size_t n = 0;
 
-        must(EVP_Q_digest(NULL, "SHA256", NULL, text.p, text.n, digest, &n) == 1 &&
-             n == KEY_BYTES);
+        must(EVP_Q_digest(NULL, "SHA256", NULL, text.p, text.n, digest, &n) == 1 && n == KEY_BYTES);
         print_hex(digest, ret);
 }
 
@@ -82,9 +81,9 @@ static void find_key(const Admin *a, Span given, Caller *ret) {
                 ret->key = id;
                 ret->application = e->object.owner;
                 ret->is_read_only = json_member(e->object.text, SPAN("readOnly")).p != NULL;
-                ret->role = e->object.owner                  ? ROLE_APPLICATION
+                ret->role = e->object.owner                ? ROLE_APPLICATION
                             : span_eq(role, SPAN("admin")) ? ROLE_ADMIN
-                                                             : ROLE_OPEN;
+                                                           : ROLE_OPEN;
         }
         entry_unref(e);
 }

@@ -439,11 +439,11 @@ static bool put_secrets(Op *op, Put *p, const Profile *profile, const Entry *was
         if (!profile->secrets && !given.p)
                 return true;
         if (!given.p) {
-                bool is_ed = span_eq(value_text(&op->body, "secretType", op->arena),
-                                     SPAN("ed25519"));
+                bool is_ed =
+                        span_eq(value_text(&op->body, "secretType", op->arena), SPAN("ed25519"));
 
-                if (profile_secret_new(profile, is_ed ? PROFILE_ED25519 : PROFILE_HMAC, &made,
-                                       &e) < 0) {
+                if (profile_secret_new(profile, is_ed ? PROFILE_ED25519 : PROFILE_HMAC, &made, &e) <
+                    0) {
                         op_invalid_at(op, "body", "secretType", e.text);
                         return false;
                 }
@@ -478,11 +478,10 @@ static void put_state(Put *p, const Values *v, Span old) {
 }
 
 /* `keeps`: what the request does not name stays. */
-static void write_it(Op *op, const Entry *was, bool keeps,
-                     void (*then)(Op *op, Entry *written)) {
-        static const char *const own[] = {"headers",   "profile", "format", "timeout", "concurrency",
-                                          "retry",     "order",   "filter", "transform", "auth",
-                                          "tls",       "batch",   "handshake"};
+static void write_it(Op *op, const Entry *was, bool keeps, void (*then)(Op *op, Entry *written)) {
+        static const char *const own[] = {
+                "headers", "profile",   "format", "timeout", "concurrency", "retry",    "order",
+                "filter",  "transform", "auth",   "tls",     "batch",       "handshake"};
         AUTO(put_done)
         Put p = PUT(TEXT_MAX_BYTES);
         const Values *v = &op->body;

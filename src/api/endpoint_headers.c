@@ -8,13 +8,10 @@
 #include "json/text.h"
 
 #define HEADERS_FIELD(nulls)                                                                       \
-        {.name = "headers",                                                                        \
-         .type = FIELD_MAP,                                                                        \
-         .item = FIELD_TEXT,                                                                       \
-         .required = true,                                                                         \
-         .item_nullable = nulls,                                                                   \
-         .max = ENDPOINT_HEADERS_MAX,                                                              \
-         .item_max = 4096}
+        {                                                                                          \
+                .name = "headers", .type = FIELD_MAP, .item = FIELD_TEXT, .required = true,        \
+                .item_nullable = nulls, .max = ENDPOINT_HEADERS_MAX, .item_max = 4096              \
+        }
 
 static const Field in_fields[] = {HEADERS_FIELD(false)};
 static const Field patch_fields[] = {HEADERS_FIELD(true)};
@@ -34,8 +31,14 @@ const Schema schema_headers_out = {.name = "EndpointHeadersOut", SCHEMA_FIELDS(o
 
 static bool is_sensitive(Span name) {
         static const char *const names[] = {
-                "authorization", "proxy-authorization", "proxy-authenticate", "www-authenticate",
-                "x-auth-token",  "x-api-key",           "api-key",            "cookie",
+                "authorization",
+                "proxy-authorization",
+                "proxy-authenticate",
+                "www-authenticate",
+                "x-auth-token",
+                "x-api-key",
+                "api-key",
+                "cookie",
         };
 
         for (size_t i = 0; i < COUNT_OF(names); i++)

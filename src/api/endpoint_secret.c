@@ -70,9 +70,9 @@ void endpoint_secret_get(Op *op) {
 
 static bool new_secret(Op *op, const Profile *profile, Buf *made, Span *ret) {
         Span type = value_text(&op->body, "secretType", op->arena);
-        bool is_ed = type.p ? span_eq(type, SPAN("ed25519"))
-                            : profile_key_kind(op->endpoint->endpoint->keys[0].key) ==
-                                      PROFILE_ED25519;
+        bool is_ed =
+                type.p ? span_eq(type, SPAN("ed25519"))
+                       : profile_key_kind(op->endpoint->endpoint->keys[0].key) == PROFILE_ED25519;
         Err e = {0};
 
         *ret = value_text(&op->body, "key", op->arena);
@@ -154,7 +154,6 @@ void endpoint_secret_rotate(Op *op) {
                 op_error(op, 400, "limit_reached",
                          "ten old secrets of this endpoint still sign along; wait until one ends");
         else
-                endpoint_write(op,
-                               p.fault ? (Span){NULL, 0} : arena_span(op->arena, put_span(&p)),
+                endpoint_write(op, p.fault ? (Span){NULL, 0} : arena_span(op->arena, put_span(&p)),
                                on_rotated);
 }

@@ -132,9 +132,9 @@ static bool is_visible(const Op *op, const Entry *type, const Entry *key) {
 }
 
 static Entry *key_of(const Op *op) {
-        return op->caller.key ? registry_by_id(op->admin->parts.registry, OBJECT_KEY,
-                                               op->caller.key)
-                              : NULL;
+        return op->caller.key
+                       ? registry_by_id(op->admin->parts.registry, OBJECT_KEY, op->caller.key)
+                       : NULL;
 }
 
 static Entry *find(Op *op) {
@@ -186,8 +186,7 @@ static void load(Op *op, Shelf *s) {
         for (size_t i = 0; i < n; i++) {
                 Entry *e = s->all[i];
 
-                if ((archived || !text_bool(e->object.text, "archived")) &&
-                    is_visible(op, e, key))
+                if ((archived || !text_bool(e->object.text, "archived")) && is_visible(op, e, key))
                         s->all[s->n++] = e;
                 else
                         entry_unref(e);
@@ -343,8 +342,7 @@ void event_type_delete(Op *op) {
         if (!was)
                 op_missing(op);
         else if (value_bool(&op->query, "expunge", false))
-                op_write(op,
-                         &(ObjectWrite){.object = was->object, .removes = true, .was = was},
+                op_write(op, &(ObjectWrite){.object = was->object, .removes = true, .was = was},
                          on_deleted, NULL);
         else
                 write_it(op, was->object.name, was, true, true, on_deleted);

@@ -50,8 +50,8 @@ static void drop(Idempotency *m, IdemTicket *t) {
 Idempotency *idem_free(Idempotency *m) {
         if (!m)
                 return NULL;
-        LIST_EACH (&m->ages, l)
-                drop(m, CONTAINER_OF(l, IdemTicket, age));
+        LIST_EACH(&m->ages, l)
+        drop(m, CONTAINER_OF(l, IdemTicket, age));
         table_free(m->names);
         pthread_mutex_destroy(&m->lock);
         free(m);
@@ -71,7 +71,7 @@ static void hash(Span a, Span b, unsigned char ret[HASH_BYTES]) {
 
 /* Answers that are too old go; one more goes, the oldest, when there is no room. */
 static void make_room(Idempotency *m, int64_t now_ms) {
-        LIST_EACH (&m->ages, l) {
+        LIST_EACH(&m->ages, l) {
                 IdemTicket *t = CONTAINER_OF(l, IdemTicket, age);
                 bool is_full = m->ages.n >= IDEM_ANSWERS_MAX;
 

@@ -42,16 +42,15 @@ void list_close(Put *p, Span first, Span last, bool done, bool no_prev);
          .max = LIST_LIMIT_MAX,                                                                    \
          .fallback = "50",                                                                         \
          .help = "How many items at most."},                                                       \
-        {.name = "iterator",                                                                       \
-         .type = FIELD_TEXT,                                                                       \
-         .min = 1,                                                                                 \
-         .max = 300,                                                                               \
-         .help = "The iterator that an earlier answer gave."}
+        {                                                                                          \
+                .name = "iterator", .type = FIELD_TEXT, .min = 1, .max = 300,                      \
+                .help = "The iterator that an earlier answer gave."                                \
+        }
 #define LIST_ORDER_FIELD                                                                           \
-        {.name = "order",                                                                          \
-         .type = FIELD_TEXT,                                                                       \
-         .choices = list_orders,                                                                   \
-         .help = "The order in which items come."}
+        {                                                                                          \
+                .name = "order", .type = FIELD_TEXT, .choices = list_orders,                       \
+                .help = "The order in which items come."                                           \
+        }
 extern const char *const list_orders[];
 
 /* The shape of a list of `item`. */
@@ -69,4 +68,5 @@ extern const char *const list_orders[];
                 {.name = "iterator", .type = FIELD_TEXT, .nullable = true},                        \
                 {.name = "prevIterator", .type = FIELD_TEXT, .nullable = true},                    \
         };                                                                                         \
-        const Schema variable = {.name = "ListResponse_" of_name "_", SCHEMA_FIELDS(variable##_fields)}
+        const Schema variable = {.name = "ListResponse_" of_name "_",                              \
+                                 SCHEMA_FIELDS(variable##_fields)}

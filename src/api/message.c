@@ -32,10 +32,10 @@ const Schema schema_message_out = {.name = "MessageOut", SCHEMA_FIELDS(out_field
 LIST_SCHEMA(schema_message_list, "MessageOut", schema_message_out);
 
 #define WITH_CONTENT_FIELD                                                                         \
-        {.name = "with_content",                                                                   \
-         .type = FIELD_BOOL,                                                                       \
-         .fallback = "true",                                                                       \
-         .help = "With the payloads."}
+        {                                                                                          \
+                .name = "with_content", .type = FIELD_BOOL, .fallback = "true",                    \
+                .help = "With the payloads."                                                       \
+        }
 
 static const Field get_fields[] = {WITH_CONTENT_FIELD};
 const Schema query_message_get = {SCHEMA_FIELDS(get_fields)};
@@ -286,8 +286,8 @@ void message_page(Op *op, const ListAsk *l, EventPage *page,
                 each(op, &p, page->events[l->is_prev ? page->n - 1 - i : i]);
         id_print("msg", first, ends[0]);
         id_print("msg", last, ends[1]);
-        list_close(&p, span_of(first ? ends[0] : NULL), span_of(last ? ends[1] : NULL),
-                   !page->more, false);
+        list_close(&p, span_of(first ? ends[0] : NULL), span_of(last ? ends[1] : NULL), !page->more,
+                   false);
         event_page_free(page);
         op_json(op, 200, &p);
 }

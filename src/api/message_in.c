@@ -2,8 +2,8 @@
  *
  * From what the API takes to what is sent. The payload stays the very bytes of the request. */
 #include "api/nouns.h"
-#include "base/clock.h"
 #include "api/text.h"
+#include "base/clock.h"
 #include "http/bytes.h"
 #include "json/value.h"
 
@@ -131,8 +131,7 @@ static bool read_depth(Op *op, const Values *v, const Where *at, int64_t *ret, C
         return false;
 }
 
-static bool read_payload(Op *op, const Values *v, const Where *at, MessageIn *ret,
-                         Complaints *c) {
+static bool read_payload(Op *op, const Values *v, const Where *at, MessageIn *ret, Complaints *c) {
         AUTO(complaints_done)
         Complaints none = COMPLAINTS;
         Where here = {at, SPAN("payload")};
@@ -231,8 +230,7 @@ static bool read_moment(const Values *v, const Where *at, MessageIn *ret, Compla
 static Span read_trace(const Op *op) {
         Span t = http_head_get(op->x->head, "traceparent");
 
-        return http_head_count(op->x->head, "traceparent") == 1 && t.n == 55 ? t
-                                                                             : (Span){NULL, 0};
+        return http_head_count(op->x->head, "traceparent") == 1 && t.n == 55 ? t : (Span){NULL, 0};
 }
 
 bool message_read(Op *op, const Values *v, Span idem, const Where *at, MessageIn *ret,

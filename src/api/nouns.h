@@ -121,8 +121,7 @@ void auth_portal(Op *op);
 void auth_logout(Op *op);
 
 /* ---- key.c ---- */
-extern const Schema schema_key_in, schema_key_out, schema_key_made, schema_key_list,
-        query_key_list;
+extern const Schema schema_key_in, schema_key_out, schema_key_made, schema_key_list, query_key_list;
 void key_create(Op *op);
 void key_list(Op *op);
 void key_revoke(Op *op);

@@ -35,10 +35,10 @@ void op_body(Op *op, int status, const char *type, Span body) {
                              {SPAN("Retry-After"), SPAN("1")}};
 
         end(op, &(HttpAnswer){.status = status,
-                             .content_type = type,
-                             .body = body,
-                             .headers = more,
-                             .n_headers = status == 503 || status == 429 ? 2 : 1});
+                              .content_type = type,
+                              .body = body,
+                              .headers = more,
+                              .n_headers = status == 503 || status == 429 ? 2 : 1});
 }
 
 void op_none(Op *op, int status) {
@@ -98,8 +98,9 @@ Span op_param(Op *op, const char *name) {
                         continue;
                 if (memchr(raw.p, '%', raw.n) == NULL)
                         return raw;
-                return url_decode(&text, raw) == 0 && text.n ? arena_span(op->arena, buf_span(&text))
-                                                             : (Span){"", 0};
+                return url_decode(&text, raw) == 0 && text.n
+                               ? arena_span(op->arena, buf_span(&text))
+                               : (Span){"", 0};
         }
         return (Span){NULL, 0};
 }
@@ -121,7 +122,8 @@ static bool find_owners(Op *op) {
         if (app.p && !op->application)
                 return makes_app;
         if (endpoint.p)
-                op->endpoint = registry_find(r, OBJECT_ENDPOINT, op_application(op), "ep", endpoint);
+                op->endpoint =
+                        registry_find(r, OBJECT_ENDPOINT, op_application(op), "ep", endpoint);
         return !endpoint.p || op->endpoint || op->route->makes;
 }
 
@@ -132,7 +134,7 @@ static void on_asked(LedgerRequest *r) {
 
         if (r->result < 0)
                 op_error(op, 503, r->result == -ENOSPC ? "no_room" : "unavailable",
-                           "the ledger cannot do this now; try again");
+                         "the ledger cannot do this now; try again");
         else
                 op->then(op);
 }
@@ -204,7 +206,7 @@ static void on_written(Op *op) {
 }
 
 void op_write(Op *op, const ObjectWrite *w, void (*then)(Op *op, Entry *written),
-                void (*taken)(Op *op, int64_t by)) {
+              void (*taken)(Op *op, int64_t by)) {
         Writing *own = arena_alloc(op->arena, sizeof *own);
 
         Object object = w->object;
@@ -218,15 +220,14 @@ void op_write(Op *op, const ObjectWrite *w, void (*then)(Op *op, Entry *written)
         *own = (Writing){.then = then, .taken = taken};
         op->own = own;
         op_ask(op,
-                 &(LedgerRequest){.ask = ASK_WRITE,
-                                  .write = {.kind = WRITE_OBJECT,
-                                            .object = {.object = object,
-                                                       .removes = w->removes,
-                                                       .must_exist = w->was != NULL,
-                                                       .expects_version =
-                                                               w->was ? w->was->object.version
-                                                                      : 0}}},
-                 on_written);
+               &(LedgerRequest){.ask = ASK_WRITE,
+                                .write = {.kind = WRITE_OBJECT,
+                                          .object = {.object = object,
+                                                     .removes = w->removes,
+                                                     .must_exist = w->was != NULL,
+                                                     .expects_version =
+                                                             w->was ? w->was->object.version : 0}}},
+               on_written);
 }
 
 /* ---- messages ---- */
@@ -284,7 +285,7 @@ static bool mind_repeats(Op *op) {
 
         if (!op_idempotency_key(op, &key)) {
                 op_error(op, 400, "bad_idempotency_key",
-                           "Idempotency-Key is one word of 1 to 256 visible characters");
+                         "Idempotency-Key is one word of 1 to 256 visible characters");
                 return false;
         }
         if (!op->route->repeats || !key.p)
@@ -298,8 +299,7 @@ static bool mind_repeats(Op *op) {
         case IDEM_NO_ROOM:
                 return true;
         case IDEM_AGAIN:
-                op_body(op, answer.status, answer.body.n ? "application/json" : NULL,
-                          answer.body);
+                op_body(op, answer.status, answer.body.n ? "application/json" : NULL, answer.body);
                 free((char *)answer.body.p);
                 return false;
         case IDEM_BUSY:
@@ -307,7 +307,7 @@ static bool mind_repeats(Op *op) {
                 return false;
         case IDEM_OTHER:
                 op_invalid_at(op, "header", "idempotency-key",
-                                "this key was used with another request");
+                              "this key was used with another request");
                 return false;
         }
         return true;

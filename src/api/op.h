@@ -25,8 +25,8 @@ typedef struct Op {
         IdemTicket *ticket; /* the answer is kept for repeats */
         void (*after)(struct Op *op); /* the operation's */
         void (*with_message)(struct Op *op, EventView *v);
-        void *own;                    /* of what is under way in the ledger */
-        void *mine;                   /* the operation's */
+        void *own;  /* of what is under way in the ledger */
+        void *mine; /* the operation's */
 } Op;
 
 /* ---- the path ---- */
@@ -69,7 +69,7 @@ void op_again(Op *op);
  * when the object was removed. When another write came between, the operation begins anew; a name
  * that is taken is answered with 409, unless `taken` is there: it is told whose it is. */
 void op_write(Op *op, const ObjectWrite *w, void (*then)(Op *op, Entry *written),
-                void (*taken)(Op *op, int64_t by));
+              void (*taken)(Op *op, int64_t by));
 
 /* The event that {msg_id} names, with its jobs, if it is of the path's application: else 404. The
  * view is the operation's to free. */

@@ -273,9 +273,8 @@ static void put_responses(Put *p, const Route *r, Named *named) {
         for (size_t i = 0; i < ROUTE_STATUSES_MAX && r->statuses[i]; i++) {
                 int status = r->statuses[i];
 
-                put_status(p, status, http_status_phrase(status),
-                           status == 204 ? NULL : r->gives, status == 204 ? NULL : r->gives_type,
-                           named);
+                put_status(p, status, http_status_phrase(status), status == 204 ? NULL : r->gives,
+                           status == 204 ? NULL : r->gives_type, named);
         }
         for (size_t i = 0; r->role != ROLE_OPEN && i < COUNT_OF(errors); i++)
                 put_status(p, errors[i], http_status_phrase(errors[i]),
@@ -354,8 +353,7 @@ int openapi_print(Buf *out) {
         put_raw(&p, "security", SPAN("[{\"key\":[]}]"));
         put_paths(&p, &named);
         put_open(&p, "components", '{');
-        put_raw(&p, "securitySchemes",
-                SPAN("{\"key\":{\"type\":\"http\",\"scheme\":\"bearer\"}}"));
+        put_raw(&p, "securitySchemes", SPAN("{\"key\":{\"type\":\"http\",\"scheme\":\"bearer\"}}"));
         put_schemas(&p, &named);
         put_close(&p, '}');
         put_close(&p, '}');

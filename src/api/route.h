@@ -28,9 +28,9 @@ typedef struct Route {
         const Schema *query, *takes, *gives; /* NULL: none */
         const char *takes_type, *gives_type; /* media types; NULL: application/json */
         int statuses[ROUTE_STATUSES_MAX];    /* of success; ended by 0 */
-        size_t body_max; /* 0: the general limit */
-        bool takes_optional; /* the body may be left out */
-        bool takes_raw;      /* the operation reads the body itself */
+        size_t body_max;                     /* 0: the general limit */
+        bool takes_optional;                 /* the body may be left out */
+        bool takes_raw;                      /* the operation reads the body itself */
         /* The application or the last thing that the path names need not be there: the operation
          * makes it, or says itself that it is missing. */
         bool makes;

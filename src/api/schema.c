@@ -53,8 +53,7 @@ static void complain_choices(const Field *f, const Where *at, Complaints *c) {
         for (size_t i = 0; field_choice(f, i); i++)
                 if (buf_addf(&all, "%s%s", i ? ", " : "", field_choice(f, i)) < 0)
                         break;
-        complain(c, at, "value_error.const", "must be one of " SPAN_FMT,
-                 SPAN_ARG(buf_span(&all)));
+        complain(c, at, "value_error.const", "must be one of " SPAN_FMT, SPAN_ARG(buf_span(&all)));
 }
 
 static bool has_control(Span text) {
@@ -156,8 +155,8 @@ static bool size_fits(const Field *f, size_t n, const Where *at, Complaints *c) 
         size_t max = f->max ? (size_t)f->max : SCHEMA_ITEMS_MAX;
 
         if (n < (size_t)f->min)
-                complain(c, at, "value_error.list.min_items", "must have at least %" PRId64
-                         " items, or be null", f->min);
+                complain(c, at, "value_error.list.min_items",
+                         "must have at least %" PRId64 " items, or be null", f->min);
         else if (n > max)
                 complain(c, at, "value_error.list.max_items", "must have at most %zu items", max);
         else
@@ -354,8 +353,8 @@ static void take_query(const Schema *s, Span name, Span value, Arena *a, Values 
                         return;
                 }
                 if (ret->at[i].p && f->type == FIELD_LIST)
-                        text = span_of(arena_printf(a, SPAN_FMT "," SPAN_FMT,
-                                                    SPAN_ARG(ret->at[i]), SPAN_ARG(text)));
+                        text = span_of(arena_printf(a, SPAN_FMT "," SPAN_FMT, SPAN_ARG(ret->at[i]),
+                                                    SPAN_ARG(text)));
                 else if (ret->at[i].p) {
                         complain(c, &here, "value_error", "is there twice");
                         return;

@@ -34,20 +34,20 @@ typedef struct TextForm {
         bool (*fits)(Span text);
 } TextForm;
 
-extern const TextForm form_name; /* letters, digits, '-', '_', '.': uids, types, channels */
+extern const TextForm form_name;        /* letters, digits, '-', '_', '.': uids, types, channels */
 extern const TextForm form_type_filter; /* an event type, or the start of some: "order.*" */
 
 typedef struct Field {
         const char *name, *alias; /* alias: what other versions of the same API call it */
         FieldType type, item;
-        const struct Schema *of; /* of an object, or of the objects that are items */
-        const TextForm *form;    /* of a text, or of the texts that are items */
-        const char *const *choices; /* the texts that are allowed, ended by NULL */
+        const struct Schema *of;         /* of an object, or of the objects that are items */
+        const TextForm *form;            /* of a text, or of the texts that are items */
+        const char *const *choices;      /* the texts that are allowed, ended by NULL */
         const char *(*choice)(size_t i); /* the same from another table; NULL at its end */
         bool required, nullable, unique;
-        bool item_nullable; /* of a map: null takes the entry away */
-        int64_t min, max;  /* of a number; or how long, how many. max 0: the general limits */
-        int64_t item_max;  /* of a number that is an item; or bytes of a text, 0: 256 */
+        bool item_nullable;   /* of a map: null takes the entry away */
+        int64_t min, max;     /* of a number; or how long, how many. max 0: the general limits */
+        int64_t item_max;     /* of a number that is an item; or bytes of a text, 0: 256 */
         const char *fallback; /* JSON: what holds when it is not given */
         const char *help;
 } Field;
