@@ -23,6 +23,7 @@ typedef struct Daemon {
         uv_signal_t term, interrupt, hangup;
         Ledger *ledger;
         Registry *registry;
+        Idempotency *idempotency;
         Part *parts;
         Hub *hubs;
         Inlet *inlets;
@@ -242,7 +243,9 @@ static int start(Daemon *d, Snapshot *s, Err *e) {
         r = open_ledger(d, c, e);
         if (r == 0)
                 r = load_registry(d, e);
-        all = (PartShares){d->ledger, d->registry, d->hubs, d->inlets, d->n, &d->undrained};
+        d->idempotency = idem_new();
+        all = (PartShares){d->ledger, d->registry, d->idempotency, d->hubs,
+                           d->inlets, d->n,        &d->undrained};
         for (unsigned i = 0; i < d->n && r == 0; i++)
                 r = part_init(&d->parts[i], i, &all, s, e);
         if (r == 0)
@@ -287,6 +290,7 @@ int daemon_run(const char *path) {
         for (unsigned i = 0; i < d.n; i++)
                 part_done(&d.parts[i]);
         registry_free(d.registry);
+        idem_free(d.idempotency);
         snapshot_unref(d.snapshot);
         (void)uv_loop_close(&d.uv);
         free(d.parts);

@@ -243,6 +243,7 @@ int part_init(Part *p, unsigned index, const PartShares *all, Snapshot *s, Err *
         p->n = all->n;
         p->ledger = all->ledger;
         p->undrained = all->undrained;
+        p->idempotency = all->idempotency;
         p->hub = &all->hubs[index];
         p->inlet = &all->inlets[index];
         p->snapshot = snapshot_ref(s);
@@ -283,7 +284,14 @@ int part_listen(Part *p, uint16_t port, uint16_t admin_port, Err *e) {
 
         if (r < 0)
                 return r;
-        admin_init(&p->admin, p->ledger, &p->loop, p->inlet->all, p->n, &c->admin_token);
+        admin_init(&p->admin, &(AdminParts){.ledger = p->ledger,
+                                            .registry = p->inlet->registry,
+                                            .idempotency = p->idempotency,
+                                            .inlets = p->inlet->all,
+                                            .n = p->n,
+                                            .index = p->index,
+                                            .token = &c->admin_token,
+                                            .public_url = NULL});
         handler = admin_handler(&p->admin);
         return server_open(&p->loop, c->admin.host, admin_port, &limits, &handler, &p->admin_server,
                            e);
@@ -320,10 +328,11 @@ static void on_reload(Note *n) {
 
                 p->runner = p->inlet->runner = fresh;
                 runner_retire(old, NULL, NULL);
-                admin_use(&p->admin, &l->snapshot->config->admin_token);
+                admin_reload(&p->admin, &l->snapshot->config->admin_token, NULL);
                 snapshot_unref(p->snapshot);
                 p->snapshot = snapshot_ref(l->snapshot);
                 outlet_reload(&p->outlet, p->snapshot);
+                admin_reload(&p->admin, &p->snapshot->config->admin_token, NULL);
         } else if (e.code)
                 log_fact(LOG_ERROR, "reload failed", "why", span_of(e.text), NULL);
         snapshot_unref(l->snapshot);

@@ -14,6 +14,7 @@ typedef struct Part {
         Loop loop;
         pthread_t thread;
         Ledger *ledger;
+        Idempotency *idempotency;
         Client *client;
         Hub *hub;
         Engine *engine;
@@ -37,6 +38,7 @@ typedef struct Part {
 typedef struct PartShares {
         Ledger *ledger;
         Registry *registry;
+        Idempotency *idempotency;
         Hub *hubs;
         Inlet *inlets;
         unsigned n;
