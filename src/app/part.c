@@ -328,7 +328,6 @@ static void on_reload(Note *n) {
 
                 p->runner = p->inlet->runner = fresh;
                 runner_retire(old, NULL, NULL);
-                admin_reload(&p->admin, &l->snapshot->config->admin_token, NULL);
                 snapshot_unref(p->snapshot);
                 p->snapshot = snapshot_ref(l->snapshot);
                 outlet_reload(&p->outlet, p->snapshot);
