@@ -23,6 +23,25 @@ static void a_buffer_keeps_its_maximum(void **state) {
         assert_memory_equal(b.p, "78", 2);
 }
 
+/* Before, at and behind the end of the room that is there, and of the maximum. */
+static void formatted_text_is_whole_or_absent(void **state) {
+        char filled[600];
+
+        (void)state;
+        memset(filled, 'x', sizeof filled);
+        for (int before = 0; before <= 300; before++)
+                for (int n = 0; n <= 300; n += before % 7 + 1) {
+                        AUTO(buf_done)
+                        Buf b = BUF(512);
+
+                        assert_int_equal(buf_add(&b, span_make(filled, (size_t)before)), 0);
+                        int r = buf_addf(&b, "%.*s", n, filled);
+                        assert_int_equal(r, before + n < 512 ? 0 : -EMSGSIZE);
+                        assert_int_equal(b.n, r == 0 ? before + n : before);
+                        assert_true(b.n == 0 || memcmp(b.p, filled, b.n) == 0);
+                }
+}
+
 static void text_becomes_json(void **state) {
         AUTO(buf_done)
         Buf b = BUF(1000);
@@ -252,6 +271,7 @@ static void notes_arrive_in_order_from_another_thread(void **state) {
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(a_buffer_keeps_its_maximum),
+                cmocka_unit_test(formatted_text_is_whole_or_absent),
                 cmocka_unit_test(text_becomes_json),
                 cmocka_unit_test(an_error_keeps_its_first_sentence),
                 cmocka_unit_test(an_arena_ends_everything_at_once),
