@@ -128,6 +128,7 @@ static void port_settle(void *self, Job *job, const Attempt *attempt) {
                                 .home = &p->loop.inbox,
                                 .done = on_settled,
                                 .arg = s,
+                                .can_wait = !job->hurries,
                                 .write = {.kind = WRITE_SETTLE,
                                           .settle = {.job = job, .forget_key = job->told_again}}};
         if (attempt) {
