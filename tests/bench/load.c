@@ -4,7 +4,7 @@
  * one line of JSON about the answers. One thread, one epoll.
  *
  *     bench_load --port N [--path /in/shop] [--connections 32] [--seconds 3] [--count N]
- *                [--rate N] [--bytes 0] [--subjects 10000]
+ *                [--rate N] [--bytes 0] [--subjects 10000] [--message]
  *
  * Without --rate the loop is closed: each connection sends as soon as it is answered, and a latency
  * counts from the sending. With --rate the loop is open: message n is due n/rate seconds after the
@@ -33,6 +33,7 @@ enum { CONNECTIONS_MAX = 4096, TURN_MAX = 256, DRAIN_S = 10 };
 typedef struct Options {
         uint64_t port, connections, seconds, count, rate, bytes, subjects;
         const char *path;
+        bool message; /* each is the payload of a message to the sending API */
 } Options;
 
 /* A connection: it carries one message at a time, or is on the list of the idle. */
@@ -202,6 +203,7 @@ static void begin(Load *l) {
                 (void)fprintf(stderr, "load: %s\n", e.text);
                 exit(2);
         }
+        l->webhook.wraps = l->o.message;
         l->epoll = epoll_create1(EPOLL_CLOEXEC);
         must(l->epoll >= 0);
         /* At 1,000/s a timer that is 50 us late, as is usual, would be in the figures. */
@@ -235,16 +237,13 @@ typedef struct Number {
 } Number;
 
 static bool read_options(int argc, char **argv, Options *o) {
-        enum { PORT, CONNECTIONS, SECONDS, COUNT, RATE, BYTES, SUBJECTS, PATH };
-        static const struct option names[] = {{"port", 1, NULL, PORT},
-                                              {"connections", 1, NULL, CONNECTIONS},
-                                              {"seconds", 1, NULL, SECONDS},
-                                              {"count", 1, NULL, COUNT},
-                                              {"rate", 1, NULL, RATE},
-                                              {"bytes", 1, NULL, BYTES},
-                                              {"subjects", 1, NULL, SUBJECTS},
-                                              {"path", 1, NULL, PATH},
-                                              {0}};
+        enum { PORT, CONNECTIONS, SECONDS, COUNT, RATE, BYTES, SUBJECTS, PATH, MESSAGE };
+        static const struct option names[] = {
+                {"port", 1, NULL, PORT},         {"connections", 1, NULL, CONNECTIONS},
+                {"seconds", 1, NULL, SECONDS},   {"count", 1, NULL, COUNT},
+                {"rate", 1, NULL, RATE},         {"bytes", 1, NULL, BYTES},
+                {"subjects", 1, NULL, SUBJECTS}, {"path", 1, NULL, PATH},
+                {"message", 0, NULL, MESSAGE},   {0}};
         const Number numbers[] = {
                 [PORT] = {&o->port, 1, 65535},
                 [CONNECTIONS] = {&o->connections, 1, CONNECTIONS_MAX},
@@ -258,6 +257,10 @@ static bool read_options(int argc, char **argv, Options *o) {
         for (int which; (which = getopt_long(argc, argv, "", names, NULL)) != -1;) {
                 if (which == PATH) {
                         o->path = optarg;
+                        continue;
+                }
+                if (which == MESSAGE) {
+                        o->message = true;
                         continue;
                 }
                 if (which < 0 || which >= (int)COUNT_OF(numbers) ||

@@ -28,6 +28,8 @@ static void make_body(Webhook *w, uint64_t number, int64_t sent_ns) {
         char *room;
 
         buf_clear(&w->body);
+        if (w->wraps)
+                must(buf_add(&w->body, SPAN("{\"eventType\":\"user.updated\",\"payload\":")) == 0);
         must(buf_addf(&w->body,
                       "{\"id\":\"U%07" PRIu64 "\",\"entityType\":\"USER\",\"eventType\":\"UPDATE\","
                       "\"timestamp\":\"2019-01-01T00:00:00Z\",\"sent_ns\":%" PRId64 ",\"note\":\"",
@@ -40,6 +42,8 @@ static void make_body(Webhook *w, uint64_t number, int64_t sent_ns) {
                 w->body.n += n;
         }
         must(buf_add(&w->body, end) == 0);
+        if (w->wraps)
+                must(buf_add_char(&w->body, '}') == 0);
 }
 
 void webhook_make(Webhook *w, uint64_t number, int64_t sent_ns, Buf *out) {

@@ -10,6 +10,7 @@
 typedef struct Webhook {
         const char *path;
         uint64_t subjects; /* how many users take turns, at least 1 */
+        bool wraps;        /* as the payload of a message, {"eventType", "payload"} */
         size_t body_bytes; /* at least; the members that are always there need about 130 */
         SignKey *key;      /* NULL: unsigned */
         char run[17];      /* no two runs make the same message ids */
