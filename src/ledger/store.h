@@ -126,6 +126,9 @@ typedef struct StoreOptions {
         /* SQLite: keys that share one filter in memory, fixed when the file is made; 0: the usual
          * 786,432. At most the last eight such generations are remembered, however young. */
         uint32_t keys_per_generation;
+        /* SQLite: entries (of events and jobs) of the index by source and target that are written
+         * together, sorted; 0: the usual 16,384. */
+        uint32_t index_per_run;
 } StoreOptions;
 
 /* Due jobs are taken first, by their time; then queued ones, by their ids. Taken jobs are gone
