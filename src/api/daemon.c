@@ -29,6 +29,25 @@ void daemon_health(Op *op) {
         op_body(op, 200, "application/json", SPAN("{\"status\":\"ok\"}"));
 }
 
+/* Ready is who takes webhooks with all that was promised for them. Before the ledger has told what
+ * was left over, those who wait for a result would hear "accepted" instead. */
+void daemon_ready(Op *op) {
+        const AdminParts *p = &op->admin->parts;
+        const char *word = "ok";
+        char body[64];
+
+        for (unsigned i = 0; i < p->n; i++) {
+                if (!atomic_load(&p->inlets[i].recovered))
+                        word = "starting";
+                if (atomic_load(&p->inlets[i].draining)) {
+                        word = "stopping";
+                        break;
+                }
+        }
+        (void)snprintf(body, sizeof body, "{\"status\":\"%s\"}", word);
+        op_body(op, strcmp(word, "ok") == 0 ? 200 : 503, "application/json", span_of(body));
+}
+
 void daemon_alive(Op *op) {
         op_none(op, 204);
 }

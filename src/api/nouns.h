@@ -129,6 +129,7 @@ void key_revoke(Op *op);
 /* ---- daemon.c: what the admin listener told before there was an API ---- */
 extern const Schema query_events;
 void daemon_health(Op *op);
+void daemon_ready(Op *op);
 void daemon_alive(Op *op);
 void daemon_metrics(Op *op);
 void daemon_events(Op *op);

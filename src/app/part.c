@@ -6,7 +6,8 @@
 #include "trigger/message.h"
 
 #define BACKGROUND_RUN_MS 60000
-#define STOP_MS           15000 /* for runs to end; then they are handed back */
+#define STOP_MS           15000 /* for runs to end; then they are cut */
+#define STOP_LAST_MS      3000  /* for the answers and settles of those */
 #define STOP_TICK_MS      20
 #define CONNECTIONS_MAX   1100 /* of the client; the engine runs at most a thousand jobs */
 
@@ -127,6 +128,7 @@ static void port_settle(void *self, Job *job, const Attempt *attempt) {
                                 .home = &p->loop.inbox,
                                 .done = on_settled,
                                 .arg = s,
+                                .can_wait = !job->hurries,
                                 .write = {.kind = WRITE_SETTLE,
                                           .settle = {.job = job, .forget_key = job->told_again}}};
         if (attempt) {
@@ -154,6 +156,10 @@ static void on_claimed(LedgerRequest *q) {
         free(c);
         engine_claimed(p->engine, &r, clock_wall_ms());
         free(got.jobs);
+        if (r.fault == 0) {
+                atomic_store(&p->inlet->full, engine_full(p->engine));
+                atomic_store(&p->inlet->recovered, true);
+        }
 }
 
 /* The target is lent until the claim is answered. */
@@ -237,6 +243,7 @@ int part_init(Part *p, unsigned index, const PartShares *all, Snapshot *s, Err *
         p->index = index;
         p->n = all->n;
         p->ledger = all->ledger;
+        p->undrained = all->undrained;
         p->idempotency = all->idempotency;
         p->hub = &all->hubs[index];
         p->inlet = &all->inlets[index];
@@ -258,6 +265,7 @@ int part_init(Part *p, unsigned index, const PartShares *all, Snapshot *s, Err *
         p->engine_timer.data = p->turn.data = p->stop_timer.data = p;
         must(uv_prepare_start(&p->turn, on_turn) == 0);
         engine_due(p->engine, clock_wall_ms());
+        atomic_store(&p->inlet->full, engine_full(p->engine));
         return 0;
 }
 
@@ -357,16 +365,30 @@ static void close_rest(Part *p) {
         loop_stop(&p->loop);
 }
 
-/* Waits until nothing runs, nothing is unsettled and every answer has left; after the time is up
- * it cuts what still runs: those jobs stay queued in the ledger. */
+static void expire_runs(Part *p) {
+        LIST_EACH(&p->hub->runners, it)
+        runner_expire(CONTAINER_OF(it, Runner, link));
+        outlet_cut(&p->outlet);
+}
+
+/* Waits until nothing runs, nothing is unsettled and every answer has left, here and on the other
+ * loops: a run there may want a token or a permit from here. When the time for that is up, what
+ * still runs ends as at its deadline: who waits is told, and other jobs are tried again after the
+ * restart. What does not even end then stays queued in the ledger. */
 static void on_stop_tick(uv_timer_t *t) {
         Part *p = t->data;
         EngineGauges g = engine_gauges(p->engine);
+        int64_t over_ms = clock_mono_ms() - p->stop_by_ms;
 
-        if ((g.running == 0 && g.unsettled == 0 && p->outlet.writes.n == 0 &&
-             server_idle(p->server)) ||
-            clock_mono_ms() > p->stop_by_ms)
+        if (!p->drained && g.running == 0 && g.unsettled == 0 && p->outlet.writes.n == 0 &&
+            server_idle(p->server)) {
+                p->drained = true;
+                atomic_fetch_sub(p->undrained, 1);
+        }
+        if (atomic_load(p->undrained) == 0 || over_ms > STOP_LAST_MS)
                 close_rest(p);
+        else if (over_ms > 0)
+                expire_runs(p);
 }
 
 static void on_stop(Note *n) {
@@ -377,7 +399,7 @@ static void on_stop(Note *n) {
         if (p->stopping)
                 return;
         p->stopping = true;
-        p->inlet->draining = true;
+        atomic_store(&p->inlet->draining, true);
         p->stop_by_ms = clock_mono_ms() + STOP_MS;
         server_drain(p->server);
         engine_drain(p->engine);
@@ -393,6 +415,9 @@ void part_stop(Part *p) {
 
 void part_join(Part *p) {
         pthread_join(p->thread, NULL);
+}
+
+void part_done(Part *p) {
         p->engine = engine_free(p->engine);
         outlet_done(&p->outlet);
         p->snapshot = snapshot_unref(p->snapshot);

@@ -28,7 +28,8 @@ typedef struct Part {
         uv_prepare_t turn; /* after the callbacks of a turn: the engine steps */
         int64_t engine_due_ms;
         unsigned index, n;
-        bool stopping, stopped;
+        bool stopping, drained, stopped;
+        _Atomic unsigned *undrained; /* parts that have work left: shared by all */
         int64_t stop_by_ms;
         uv_timer_t stop_timer;
 } Part;
@@ -41,6 +42,7 @@ typedef struct PartShares {
         Hub *hubs;
         Inlet *inlets;
         unsigned n;
+        _Atomic unsigned *undrained; /* parts that have work left */
 } PartShares;
 
 MUST_CHECK int part_init(Part *p, unsigned index, const PartShares *all, Snapshot *s, Err *e);
@@ -51,5 +53,6 @@ MUST_CHECK int part_listen(Part *p, uint16_t port, uint16_t admin_port, Err *e);
 void part_start(Part *p); /* its thread */
 /* From another thread: */
 void part_reload(Part *p, Snapshot *s); /* takes over a reference */
-void part_stop(Part *p);
-void part_join(Part *p);
+void part_stop(Part *p); /* it ends when all have finished their work, or the time for that is up */
+void part_join(Part *p); /* its thread */
+void part_done(Part *p); /* after the threads of all have ended: they send each other notes */

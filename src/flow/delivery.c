@@ -345,3 +345,9 @@ void delivery_start(Outlet *o, Station *s, Job *job) {
         else
                 dial(d, s);
 }
+
+void delivery_cut(Link *link) {
+        Delivery *d = CONTAINER_OF(link, Delivery, link);
+
+        client_cancel(d->outlet->client, &d->call);
+}

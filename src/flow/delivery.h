@@ -19,3 +19,5 @@ enum {
 };
 
 void delivery_start(Outlet *o, Station *s, Job *job);
+/* By its link in the outlet: it ends as broken off, before this returns. */
+void delivery_cut(Link *link);

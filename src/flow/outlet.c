@@ -35,6 +35,11 @@ void outlet_done(Outlet *o) {
         o->snapshot = snapshot_unref(o->snapshot);
 }
 
+void outlet_cut(Outlet *o) {
+        LIST_EACH(&o->deliveries, it)
+        delivery_cut(it);
+}
+
 void outlet_reload(Outlet *o, Snapshot *s) {
         snapshot_unref(o->snapshot);
         o->snapshot = snapshot_ref(s);

@@ -59,6 +59,9 @@ const Endpoint *outlet_endpoint(Outlet *o, Span target);
 /* Begins an attempt; its endpoint must be there. */
 void outlet_start(Outlet *o, Job *job);
 
+/* Every delivery on its way ends now, as one that was broken off. */
+void outlet_cut(Outlet *o);
+
 /* ---- between the files of this folder ---- */
 
 Station *outlet_station(Outlet *o, Span target); /* NULL when the endpoint is gone */

@@ -53,6 +53,7 @@ static EventView *view(Arena *a, const MemoryEvent *m, bool is_whole) {
                         .state = j->state,
                         .n_attempts = j->n_attempts,
                         .due_ms = j->due_ms,
+                        .is_replay = j->is_replay,
                 };
                 if (is_whole)
                         view_attempts(a, j, &v->jobs[i]);

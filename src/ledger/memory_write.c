@@ -137,7 +137,7 @@ static size_t bytes_of(const Write *w) {
         return 0;
 }
 
-static MemoryJob *add_job(Memory *m, MemoryEvent *event, const Job *from, JobState state) {
+MemoryJob *memory_job_new(Memory *m, MemoryEvent *event, const Job *from, JobState state) {
         MemoryJob *j = must_alloc(sizeof *j);
         uint64_t key = (uint64_t)from->id;
 
@@ -164,7 +164,7 @@ static void add_jobs(Memory *m, MemoryEvent *event, Write *w) {
                 /* One that waits takes its place in the lane when it is claimed. */
                 if (from->state != JOB_WAITING)
                         from->state = first && first->id < from->id ? JOB_BLOCKED : JOB_QUEUED;
-                event->jobs[i] = add_job(m, event, from, from->state);
+                event->jobs[i] = memory_job_new(m, event, from, from->state);
         }
 }
 
@@ -188,14 +188,25 @@ static void record(Memory *m, Write *w) {
         add_jobs(m, event, w);
 }
 
-static void add_attempt(MemoryJob *j, const Attempt *from) {
-        size_t n = from->code.n + from->message.n + from->detail.n;
-        Attempt *grown = realloc(j->attempts, (j->n_listed + 1) * sizeof *grown);
-        char *at = must_alloc(n + 1);
+/* The place of a try that did not count is taken by the next one. */
+static Attempt *attempt_place(Memory *m, MemoryJob *j, unsigned number) {
+        Attempt *last = j->n_listed ? &j->attempts[j->n_listed - 1] : NULL;
 
-        must(grown);
-        j->attempts = grown;
-        Attempt *to = &j->attempts[j->n_listed++];
+        if (last && last->number == number) {
+                j->event->bytes -= sizeof *last + last->detail.n;
+                m->bytes -= sizeof *last + last->detail.n;
+                free((char *)last->code.p);
+                return last;
+        }
+        j->attempts = realloc(j->attempts, (j->n_listed + 1) * sizeof *j->attempts);
+        must(j->attempts);
+        return &j->attempts[j->n_listed++];
+}
+
+static void add_attempt(Memory *m, MemoryJob *j, const Attempt *from) {
+        char *at = must_alloc(from->code.n + from->message.n + from->detail.n + 1);
+        Attempt *to = attempt_place(m, j, from->number);
+
         *to = *from;
         Span *spans[] = {&to->code, &to->message, &to->detail};
         for (size_t i = 0; i < COUNT_OF(spans); i++) {
@@ -220,7 +231,7 @@ static void settle(Memory *m, Write *w) {
         j->is_free = state == JOB_QUEUED && from->spilled;
         memory_move(m, j, state);
         if (a) {
-                add_attempt(j, a);
+                add_attempt(m, j, a);
                 j->event->bytes += bytes_of(w);
                 m->bytes += bytes_of(w);
         }
@@ -268,8 +279,11 @@ static void write_any(Memory *m, Write *w) {
                 memory_object_write(m, w);
                 return;
         case WRITE_REPLAY:
+                memory_replay(m, w);
+                return;
         case WRITE_EXPUNGE:
-                must(!"an unknown kind of write");
+                memory_expunge(m, w);
+                return;
         }
 }
 
@@ -280,7 +294,7 @@ int memory_write(Store *s, Write *const *writes, size_t n, Err *e) {
 
         for (size_t i = 0; i < n; i++) {
                 bytes += bytes_of(writes[i]);
-                jobs += writes[i]->kind == WRITE_RECORD ? writes[i]->record.n_jobs : 0;
+                jobs += writes[i]->kind == WRITE_RECORD ? writes[i]->record.n_jobs : 1;
         }
         pthread_mutex_lock(&m->lock);
         if ((m->bytes_max > 0 && m->bytes + bytes > (size_t)m->bytes_max) ||

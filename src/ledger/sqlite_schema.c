@@ -14,6 +14,8 @@
  *                as the jobs themselves. The jobs of an event are
  *                    SELECT j.* FROM events e JOIN jobs j ON j.id BETWEEN e.first_job AND
  *                    e.last_job AND j.event = e.id WHERE e.id = ...
+ *                and those in the table later.
+ * later          event, job: jobs that a replay made, with ids beyond those two.
  * jobs           state: 0 queued, 1 waiting for due_ms, 2 blocked, 3 done, 4 dead.
  *                lane: 64 bits, 0 none; jobs of one lane run in the order of their ids.
  *                tries_from: how many attempts it had when it was replayed; NULL: it never was.
@@ -63,9 +65,12 @@ static const char schema[] =
         " target INTEGER NOT NULL, state INTEGER NOT NULL, attempts INTEGER NOT NULL,"
         " due_ms INTEGER NOT NULL, lane INTEGER NOT NULL, shard INTEGER NOT NULL,"
         " tries_from INTEGER);"
+        "CREATE TABLE later(event INTEGER NOT NULL, job INTEGER NOT NULL,"
+        " PRIMARY KEY(event, job)) WITHOUT ROWID;"
         "CREATE TABLE aside(job INTEGER PRIMARY KEY, event INTEGER NOT NULL,"
-        " state INTEGER NOT NULL, due_ms INTEGER NOT NULL, lane INTEGER NOT NULL,"
-        " shard INTEGER NOT NULL, holder INTEGER NOT NULL, target INTEGER NOT NULL);"
+        " target INTEGER NOT NULL, state INTEGER NOT NULL, due_ms INTEGER NOT NULL, lane INTEGER "
+        "NOT NULL,"
+        " shard INTEGER NOT NULL, holder INTEGER NOT NULL);"
         "CREATE INDEX aside_due ON aside(due_ms, job, shard) WHERE state = 1;"
         "CREATE INDEX aside_lane ON aside(lane, job, state, shard) WHERE lane <> 0 AND"
         " (state IN (1, 2) OR (state = 0 AND holder <= 0));"
@@ -73,6 +78,7 @@ static const char schema[] =
         " holder <= 0;"
         "CREATE INDEX aside_held ON aside(job) WHERE state = 0 AND holder > 0;"
         "CREATE INDEX aside_by_state ON aside(state, event) WHERE state IN (1, 2, 4);"
+        "CREATE INDEX aside_by_target ON aside(target, state, event) WHERE state IN (1, 2, 4);"
         "CREATE TABLE attempts(job INTEGER NOT NULL, number INTEGER NOT NULL,"
         " started_ms INTEGER NOT NULL, took_us INTEGER NOT NULL, status INTEGER NOT NULL,"
         " code TEXT NOT NULL, message TEXT NOT NULL, detail TEXT NOT NULL,"

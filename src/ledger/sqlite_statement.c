@@ -22,14 +22,30 @@ static const char *const texts[SQL_STATEMENTS] = {
                           " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
         [SQL_JOB_ADD] = "INSERT INTO jobs(id, event, target, state, attempts, due_ms, lane, shard,"
                         " tries_from) VALUES(?1, ?2, ?3, ?4, 0, ?5, ?6, ?7, NULL)",
+        [SQL_JOB_FIND] = "SELECT id, state FROM jobs WHERE id BETWEEN ?1 AND ?2 AND event = ?3"
+                         " AND target = ?4 ORDER BY id",
+        [SQL_JOB_REPLAY] =
+                "INSERT INTO jobs(id, event, target, state, attempts, due_ms, lane, shard,"
+                " tries_from) VALUES(?1, ?2, ?3, 0, 0, 0, ?4, ?5, 0)",
+        [SQL_JOB_REVIVE] = "UPDATE jobs SET state = 0, due_ms = 0, lane = ?2, shard = ?3,"
+                           " tries_from = attempts WHERE id = ?1",
+        [SQL_LATER_ADD] = "INSERT INTO later(event, job) VALUES(?1, ?2)",
+        [SQL_LATER_NEXT] = "SELECT job FROM later WHERE event = ?1 AND job > ?2"
+                           " ORDER BY job LIMIT 1",
+        [SQL_LATER_DROP] = "DELETE FROM later WHERE event = ?1",
         [SQL_JOB_SETTLE] = "UPDATE jobs SET state = ?2, attempts = ?3, due_ms = ?4 WHERE id = ?1",
-        [SQL_ASIDE_PUT] = "INSERT OR REPLACE INTO aside(job, event, state, due_ms, lane, shard,"
-                          " holder, target) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+        [SQL_ASIDE_PUT] = "INSERT OR REPLACE INTO aside(job, event, target, state, due_ms, lane,"
+                          " shard, holder) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
         [SQL_ASIDE_HAS] = "SELECT 1 FROM aside WHERE job BETWEEN ?1 AND ?2 LIMIT 1",
         [SQL_ASIDE_DROP] = "DELETE FROM aside WHERE job = ?1",
         [SQL_ATTEMPT_ADD] = "INSERT OR REPLACE INTO attempts(job, number, started_ms, took_us,"
                             " status, code, message, detail) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7,"
                             " ?8)",
+        [SQL_EVENT_META] = "SELECT meta FROM events WHERE id = ?1",
+        [SQL_EVENT_EXPUNGE] = "UPDATE events SET meta = ?2, body = x'' WHERE id = ?1",
+        [SQL_ATTEMPT_EXPUNGE] = "UPDATE attempts SET detail = '' WHERE job = ?1 AND number = ?2"
+                                " AND EXISTS (SELECT 1 FROM jobs WHERE id = ?1 AND"
+                                " (event = ?3 OR ?3 = 0))",
         [SQL_ANSWER_ADD] = "INSERT OR IGNORE INTO answers(event, status, content_type, body)"
                            " SELECT ?1, ?2, ?3, ?4 WHERE EXISTS"
                            " (SELECT 1 FROM events WHERE id = ?1)",
@@ -46,9 +62,9 @@ static const char *const texts[SQL_STATEMENTS] = {
         [SQL_NAME_ADD] = "INSERT INTO names(name) VALUES(?1)",
         [SQL_META_GET] = "SELECT value FROM meta WHERE name = ?1",
         [SQL_META_SET] = "INSERT OR REPLACE INTO meta(name, value) VALUES(?1, ?2)",
-        [SQL_LIST_RUNNING] = "INSERT OR IGNORE INTO aside(job, event, state, due_ms, lane, shard, "
-                             "holder, target)"
-                             " SELECT id, event, 0, due_ms, lane, shard, ?3, target FROM jobs"
+        [SQL_LIST_RUNNING] = "INSERT OR IGNORE INTO aside(job, event, target, state, due_ms, lane, "
+                             "shard, holder)"
+                             " SELECT id, event, target, 0, due_ms, lane, shard, ?3 FROM jobs"
                              " WHERE id > ?1 AND id <= ?2 AND state = 0",
         [SQL_ASIDE_LOSE] = "UPDATE aside INDEXED BY aside_held SET holder = ?1 WHERE state = 0 AND"
                            " holder > 0 AND job > 0",
@@ -104,7 +120,9 @@ static const char *const texts[SQL_STATEMENTS] = {
                           " CROSS JOIN names n ON n.id = e.source WHERE e.id = ?1",
         [SQL_EVENT_HEAD] = "SELECT " LISTING_COLUMNS " FROM events e"
                            " CROSS JOIN names n ON n.id = e.source WHERE e.id = ?1",
-        [SQL_EVENT_JOBS] = "SELECT j.id, n.name, j.state, j.attempts, j.due_ms FROM jobs j"
+        [SQL_EVENT_RANGE] = "SELECT first_job, last_job FROM events WHERE id = ?1",
+        [SQL_EVENT_JOBS] = "SELECT j.id, n.name, j.state, j.attempts, j.due_ms,"
+                           " j.tries_from IS NOT NULL FROM jobs j"
                            " CROSS JOIN names n ON n.id = j.target"
                            " WHERE j.id BETWEEN ?1 AND ?2 AND j.event = ?3 ORDER BY j.id",
         [SQL_EVENT_ATTEMPTS] = "SELECT number, started_ms, took_us, status, code, message, detail"

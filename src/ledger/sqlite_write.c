@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * A batch of writes as one transaction: records, settles, answers. */
+#include "ledger/meta.h"
 #include "ledger/store_sqlite.h"
 
 /* The answer of a repeated delivery's first event, copied for the sender. */
@@ -182,6 +183,48 @@ static int answer(Sqlite *s, const Write *w, Err *e) {
         return sqlite_run(s, st, e, "write an answer");
 }
 
+static int expunge_body(Sqlite *s, Write *w, Err *e) {
+        AUTO(buf_done)
+        Buf meta = BUF(META_MAX_BYTES);
+        sqlite3_stmt *st = NULL;
+        int r = sqlite_get(s, SQL_EVENT_META, &st, e);
+
+        if (r < 0)
+                return r;
+        bind_int(st, 1, w->expunge.event);
+        r = sqlite_row(s, st, e, "look for an event");
+        if (r <= 0)
+                return r;
+        meta_expunged(column_span(st, 0), &meta);
+        sqlite3_reset(st);
+        r = sqlite_get(s, SQL_EVENT_EXPUNGE, &st, e);
+        if (r < 0)
+                return r;
+        bind_int(st, 1, w->expunge.event);
+        bind_text(st, 2, buf_span(&meta));
+        r = sqlite_run(s, st, e, "expunge an event's body");
+        w->expunge.done = r == 0;
+        return r;
+}
+
+static int expunge(Sqlite *s, Write *w, Err *e) {
+        sqlite3_stmt *st = NULL;
+        int r;
+
+        w->expunge.done = false;
+        if (!w->expunge.job)
+                return expunge_body(s, w, e);
+        r = sqlite_get(s, SQL_ATTEMPT_EXPUNGE, &st, e);
+        if (r < 0)
+                return r;
+        bind_int(st, 1, w->expunge.job);
+        bind_int(st, 2, w->expunge.attempt);
+        bind_int(st, 3, w->expunge.event);
+        r = sqlite_run(s, st, e, "expunge an attempt");
+        w->expunge.done = r == 0 && sqlite3_changes(s->db) > 0;
+        return r;
+}
+
 /* What a transaction told its senders before it failed is taken back. */
 static void forget(Write *w) {
         if (w->kind == WRITE_SETTLE)
@@ -211,8 +254,9 @@ static int write_any(Sqlite *s, Write *w, Err *e) {
         case WRITE_OBJECT:
                 return sqlite_object_write(s, w, e);
         case WRITE_REPLAY:
+                return sqlite_replay(s, w, e);
         case WRITE_EXPUNGE:
-                break;
+                return expunge(s, w, e);
         }
         return FAIL(e, -ENOTSUP, "an unknown kind of write");
 }

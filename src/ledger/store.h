@@ -94,9 +94,13 @@ typedef struct Write {
                 } object;
                 struct {
                         /* Runs a job of the event for the target once more: the one that there is
-                         * if it has ended (it becomes queued, its schedule starts anew), else a new
-                         * one with the id, lane and shard of `job`, which is spilled in any case:
-                         * the engine of the shard is told to claim. */
+                         * if it has ended (its schedule starts anew), else a new one with the id
+                         * of `job`. Either has the lane and the shard of `job` from now on, and is
+                         * queued with nobody holding it: the engine of that shard is told to
+                         * claim. In its lane it stands where its id says: one that ended long ago
+                         * goes before all that are not running yet, and later ones are blocked
+                         * behind it until it has ended; the claim blocks it in turn when an
+                         * earlier one waits. */
                         Job *job;          /* event: its id alone is looked at */
                         bool only_missing; /* not when there is a job for the target already */
                         bool done;         /* out: false when the event is gone, a job is under way,
@@ -104,7 +108,8 @@ typedef struct Write {
                         int64_t done_id;   /* out: of the job that will run */
                 } replay;
                 struct {
-                        int64_t event;    /* the body goes, the event stays */
+                        int64_t event;    /* the body goes; the event stays, its meta says
+                                             "expunged": true */
                         int64_t job;      /* not 0: instead, the detail of this job's ... */
                         unsigned attempt; /* ... attempt goes */
                         bool done;        /* out: it was there */

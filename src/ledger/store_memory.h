@@ -20,6 +20,7 @@ typedef struct MemoryJob {
         char *target;
         JobState state;
         unsigned n_attempts, tries_from;
+        bool is_replay;
         uint8_t shard;
         bool is_free;      /* queued, and nobody holds it */
         Attempt *attempts; /* their spans are one allocation, at .code.p */
@@ -72,11 +73,17 @@ static inline Memory *memory_of(Store *s) {
 MUST_CHECK int memory_write(Store *s, Write *const *writes, size_t n, Err *e);
 MemoryEvent *memory_event(Memory *m, int64_t id);
 MemoryJob *memory_job(Memory *m, int64_t id);
+/* Not yet among the event's. */
+MemoryJob *memory_job_new(Memory *m, MemoryEvent *event, const Job *from, JobState state);
 /* Unfinished jobs are on the open list, which claims and lanes walk. */
 void memory_move(Memory *m, MemoryJob *j, JobState state);
 /* The first job of a lane that waits, is blocked or is held by nobody; NULL: none. */
 MemoryJob *memory_lane_first(Memory *m, uint64_t lane);
 void memory_key_drop(Memory *m, MemoryKey *k);
+
+/* memory_replay.c */
+void memory_replay(Memory *m, Write *w);
+void memory_expunge(Memory *m, Write *w);
 
 /* memory_object.c */
 void memory_object_write(Memory *m, Write *w);

@@ -33,11 +33,20 @@ typedef enum StatementName {
         SQL_ROLLBACK,
         SQL_EVENT_ADD,
         SQL_JOB_ADD,
+        SQL_JOB_FIND,
+        SQL_JOB_REPLAY,
+        SQL_JOB_REVIVE,
+        SQL_LATER_ADD,
+        SQL_LATER_NEXT,
+        SQL_LATER_DROP,
         SQL_JOB_SETTLE,
         SQL_ASIDE_PUT,
         SQL_ASIDE_HAS,
         SQL_ASIDE_DROP,
         SQL_ATTEMPT_ADD,
+        SQL_EVENT_META,
+        SQL_EVENT_EXPUNGE,
+        SQL_ATTEMPT_EXPUNGE,
         SQL_ANSWER_ADD,
         SQL_ANSWER_GET,
         SQL_LANE_BUSY,
@@ -82,6 +91,7 @@ typedef enum StatementName {
         SQL_PAGES_FREE,
         SQL_EVENT_GET,
         SQL_EVENT_HEAD,
+        SQL_EVENT_RANGE,
         SQL_EVENT_JOBS,
         SQL_EVENT_ATTEMPTS,
         SQL_PAGE_WALK,
@@ -223,6 +233,12 @@ void sqlite_mark_end(Sqlite *s, bool committed);
 /* sqlite_upkeep.c */
 MUST_CHECK int sqlite_checkpoint(Sqlite *s, int mode, Err *e);
 MUST_CHECK int sqlite_upkeep(Store *s, int64_t now_ms, int64_t *ret_next_ms, Err *e);
+
+/* sqlite_replay.c */
+MUST_CHECK int sqlite_replay(Sqlite *s, Write *w, Err *e);
+/* Begins with *job = 0; each call gives the next of the jobs that replays made beyond the event's
+ * range: 1, or 0 for no more. */
+MUST_CHECK int sqlite_later(Sqlite *s, int64_t event, int64_t *job, Err *e);
 
 /* sqlite_object.c */
 MUST_CHECK int sqlite_object_write(Sqlite *s, Write *w, Err *e);

@@ -31,7 +31,9 @@ typedef struct Inlet {
         unsigned n;
         uint64_t lane_key[2], url_key[2];
         _Atomic bool full; /* the engine has no room: read by other loops */
-        bool draining;
+        /* Read by the admin listener too: what the ledger had left over has been asked for; no new
+         * work is taken. */
+        _Atomic bool recovered, draining;
         struct InletCounts {
                 uint64_t webhooks, refused, repeats, accepted, answered;
         } counts;

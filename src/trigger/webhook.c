@@ -6,7 +6,6 @@
 
 #include "base/clock.h"
 #include "base/table.h"
-#include "http/media.h"
 #include "http/prefer.h"
 #include "trigger/recording.h"
 #include "json/check.h"
@@ -73,7 +72,7 @@ bool webhook_head(Inlet *in, Exchange *x, Span name) {
                 answer_problem(x, 404, "unknown-source", "there is no source of this name");
                 return false;
         }
-        if (in->draining) {
+        if (atomic_load(&in->draining)) {
                 answer_problem(x, 503, "stopping", "Grapnel is stopping; try again soon");
                 return false;
         }
@@ -106,12 +105,18 @@ static bool verify(Intake *k) {
         return true;
 }
 
+/* Case does not count in types (RFC 9110 section 8.3.1), and what is malformed behind them neither:
+ * who reads it as a form reads it as one then too. */
+static bool begins(Span type, Span with) {
+        return type.n >= with.n && span_eq_nocase((Span){type.p, with.n}, with);
+}
+
 static bool media_allowed(const HttpHead *h) {
         Span type = http_head_get(h, "content-type");
 
         /* Forms are read in another way by everyone else: one body, one meaning. */
-        return !span_starts(type, SPAN("application/x-www-form-urlencoded")) &&
-               !span_starts(type, SPAN("multipart/"));
+        return !begins(type, SPAN("application/x-www-form-urlencoded")) &&
+               !begins(type, SPAN("multipart/"));
 }
 
 static bool read_body(Intake *k) {
@@ -260,6 +265,11 @@ static Span first_member(Span body, const char *a, const char *b) {
         return v.p ? v : json_member(body, span_of(b));
 }
 
+/* A list or a map, which has no text but its JSON: [.id, .timestamp]. */
+static bool is_composed(Span value) {
+        return value.p && (json_kind(value) == JSON_ARRAY || json_kind(value) == JSON_OBJECT);
+}
+
 /* The key of this delivery: the message's id, what `once` says, else the hash of the body. */
 static Span delivery_key(Intake *k) {
         unsigned char digest[EVP_MAX_MD_SIZE];
@@ -268,6 +278,8 @@ static Span delivery_key(Intake *k) {
 
         if (!key.p)
                 key = text_or_nothing(k, k->values[VALUE_ONCE], 64 * 1024);
+        if (!key.p && is_composed(k->values[VALUE_ONCE]))
+                key = k->values[VALUE_ONCE];
         if (key.n && key.n <= EVENT_KEY_MAX_BYTES)
                 return key;
         Span bytes = key.n ? key : k->x->body;

@@ -76,6 +76,26 @@ static void only_the_last_attempts_are_listed(void **state) {
         job_free(j);
 }
 
+/* Two tries of one number: the first did not count. */
+static void a_try_that_was_none_gives_its_place_away(void **state) {
+        World *w = *state;
+        Job *j = record_job(w->store, 10, 0, false);
+
+        settle(w->store, j, JOB_WAITING, 9);
+        for (int i = 0; i < 2; i++) {
+                Attempt a = {.number = 2, .status = i ? 200 : 503, .code = SPAN("x")};
+                Write write = settle_of(j, JOB_WAITING, &a);
+
+                write_one(w->store, &write);
+        }
+        EventView *v = find(w, 10);
+        assert_int_equal(v->jobs[0].n_listed, 2);
+        assert_int_equal(v->jobs[0].attempts[1].number, 2);
+        assert_int_equal(v->jobs[0].attempts[1].status, 200);
+        event_view_free(v);
+        job_free(j);
+}
+
 static RecordResult record_key(World *w, int64_t id, const char *key, const char *body,
                                int64_t *ret_known) {
         Event *event = make_event(id, key, body);
@@ -764,6 +784,7 @@ int main(void) {
         const struct CMUnitTest tests[] = {
                 BOTH(what_was_recorded_is_found),
                 BOTH(only_the_last_attempts_are_listed),
+                BOTH(a_try_that_was_none_gives_its_place_away),
                 BOTH(a_repeat_is_known),
                 BOTH(a_forgotten_key_is_new_again),
                 BOTH(a_key_belongs_to_its_source),

@@ -276,6 +276,46 @@ static void marks_lose_no_job(void **state) {
         store_sqlite.close(s);
 }
 
+/* A replayed job that nobody had taken yet was not running when the process ended. */
+static void a_restart_finds_replays(void **state) {
+        Store *s = open_at(*state);
+        Job *old = record_job(s, 10, 0, false), *added = job_new(40, old->event, SPAN("flow:b"), 0);
+        Write again = {.kind = WRITE_REPLAY, .replay = {.job = old}},
+              more = {.kind = WRITE_REPLAY, .replay = {.job = added}};
+        const Place *p = *state;
+
+        settle(s, old, JOB_DONE, 0);
+        write_one(s, &again);
+        write_one(s, &more);
+        assert_true(again.replay.done && more.replay.done);
+        drop_unclean(s);
+        s = open_at(p);
+        assert_int_equal(store_sqlite.last_id(s), 40);
+        Claim c = claim_any(s, 100);
+        assert_int_equal(c.n, 2);
+        assert_int_equal(c.jobs[0]->id, 11);
+        assert_int_equal(c.jobs[0]->attempts, 1);
+        assert_int_equal(c.jobs[0]->tries_from, 1);
+        assert_int_equal(c.jobs[1]->id, 40);
+        assert_int_equal(c.jobs[1]->attempts, 0);
+        settle(s, c.jobs[0], JOB_DONE, 0);
+        settle(s, c.jobs[1], JOB_DEAD, 0);
+        claim_free(&c);
+        TrimRule rule = {.before_ms = INT64_MAX, .max = 10};
+        size_t n = 0;
+        Err e = {0};
+        assert_int_equal(number(p, "SELECT count(*) FROM later"), 1);
+        assert_int_equal(store_sqlite.trim(s, &rule, &n, &e), 0);
+        assert_int_equal(n, 1);
+        assert_int_equal(number(p, "SELECT (SELECT count(*) FROM later) + (SELECT count(*) FROM"
+                                   " jobs) + (SELECT count(*) FROM aside) + (SELECT count(*) FROM"
+                                   " attempts) + (SELECT count(*) FROM events)"),
+                         0);
+        store_sqlite.close(s);
+        job_free(old);
+        job_free(added);
+}
+
 static RecordResult record_key(Store *s, int64_t id, const char *key, const char *body) {
         Event *event = make_event(id, key, body);
         Write w = record_of(event, NULL, 0);
@@ -526,6 +566,7 @@ int main(void) {
                 FILE_TEST(readers_cannot_write),
                 FILE_TEST(a_restart_takes_its_jobs_back),
                 FILE_TEST(marks_lose_no_job),
+                FILE_TEST(a_restart_finds_replays),
                 FILE_TEST(keys_survive_restarts),
                 FILE_TEST(old_generations_are_dropped),
                 FILE_TEST(the_wal_stays_small),

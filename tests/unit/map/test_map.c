@@ -471,8 +471,8 @@ static void a_bomb_among_many_fails_alone(void **state) {
         Program *bomb = bench_add(b, "def f: f; f"), *quick = bench_add(b, "[.]");
         /* CPU time ends it, on a busy machine too; but the thread sanitizer holds signals back. */
         MapLimits limits = {.wall_ms = cage_is_strict() ? 60000 : 300};
-        const char *why = cage_is_strict() ? "the program used up its CPU time"
-                                           : "the program took too long";
+        const char *why =
+                cage_is_strict() ? "the program used up its CPU time" : "the program took too long";
         static Run runs[N];
 
         (void)state;
