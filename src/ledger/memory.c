@@ -157,5 +157,7 @@ const StoreOps store_memory = {
         .open_reader = memory_open_reader,
         .find_event = memory_find_event,
         .list_events = memory_list_events,
+        .list_attempts = memory_list_attempts,
+        .target_stats = memory_target_stats,
         .stats = memory_stats,
 };

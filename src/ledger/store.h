@@ -126,6 +126,9 @@ typedef struct StoreOptions {
         /* SQLite: keys that share one filter in memory, fixed when the file is made; 0: the usual
          * 786,432. At most the last eight such generations are remembered, however young. */
         uint32_t keys_per_generation;
+        /* SQLite: entries (of events and jobs) of the index by source and target that are written
+         * together, sorted; 0: the usual 16,384. */
+        uint32_t index_per_run;
 } StoreOptions;
 
 /* Either waiting jobs that are due, by their time; or, with a target, the queued jobs of that

@@ -705,7 +705,7 @@ static void pages_select_by_state(void **state) {
                 job_free(j);
         }
         for (int i = 0; i < JOB_STATES; i++) {
-                EventPage *p = list(w, (EventQuery){.state = i, .max = 1});
+                EventPage *p = list(w, (EventQuery){.state = i, .with_jobs = true, .max = 1});
 
                 assert_int_equal(p->n, 1);
                 assert_true(p->more);
