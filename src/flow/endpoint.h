@@ -25,6 +25,8 @@
 #include "engine/retry.h"
 #include "http/head.h"
 #include "ledger/object.h"
+#include "net/client.h"
+#include "net/token.h"
 #include "sign/profile.h"
 
 #include <stdatomic.h>
@@ -72,6 +74,11 @@ typedef struct Endpoint {
         EndpointFormat format;
         EndpointOrder order;
         RetryRule retry;
+        Span filter, transform; /* jq; .p NULL for none */
+        TokenConfig oauth2;     /* token_url NULL: none; its secret is: */
+        Secret oauth2_secret;
+        ClientTls tls;
+        bool has_tls;
         int64_t timeout_ms, failing_since_ms;
         unsigned concurrency;
         uint32_t rate; /* per second; 0: no limit */
