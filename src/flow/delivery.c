@@ -64,7 +64,7 @@ static int add_headers(Buf *b, const HttpHeader *headers, size_t n) {
                         r = buf_add_char(b, ':');
                 /* What opens doors is not for the log. */
                 if (r == 0)
-                        r = span_eq_nocase(headers[i].name, SPAN("authorization"))
+                        r = endpoint_hides_header(headers[i].name)
                                     ? buf_add(b, SPAN("\"***\""))
                                     : buf_add_json(b, headers[i].value);
         }

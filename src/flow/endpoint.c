@@ -498,6 +498,24 @@ Endpoint *endpoint_unref(Endpoint *p) {
         return NULL;
 }
 
+bool endpoint_hides_header(Span name) {
+        static const char *const names[] = {
+                "authorization",
+                "proxy-authorization",
+                "proxy-authenticate",
+                "www-authenticate",
+                "x-auth-token",
+                "x-api-key",
+                "api-key",
+                "cookie",
+        };
+
+        for (size_t i = 0; i < COUNT_OF(names); i++)
+                if (span_eq_nocase(name, span_of(names[i])))
+                        return true;
+        return false;
+}
+
 /* ---- does it want this? ---- */
 
 /* "order.*" is order and all that begins with "order.". */
