@@ -351,7 +351,7 @@ static bool read_body(Op *op) {
         Where top = {NULL, SPAN("body")};
         JsonFault fault;
 
-        if (!op->route->takes || op->route->takes_raw)
+        if (!op->route->takes || op->route->takes_lines)
                 return true;
         if (op->x->body.n && !media_fits(op)) {
                 op_error(op, 415, "unsupported_media_type", "send application/json");

@@ -54,7 +54,8 @@ def routes(desk):
             if method in operations:
                 operation = operations[method]
                 content = operation.get("requestBody", {}).get("content", {})
-                names = [one["schema"]["$ref"].rpartition("/")[2] for one in content.values()]
+                names = [one["schema"].get("$ref", "").rpartition("/")[2]
+                         for one in list(content.values())[::-1]]
                 body = BODIES[names[0]] if names else None
                 if "application/x-ndjson" in content:
                     body = [body]
