@@ -55,9 +55,11 @@ static int read_some(Sqlite *s, Walk *w, sqlite3_stmt *st, size_t max, Region *r
                         sqlite3_reset(st);
                         return 0;
                 }
-                /* A name may be that of a source and of a target. */
+                /* A name may be that of a source and of a target; an event may have several jobs
+                 * in a state. */
                 bool is_one = (job != 0) == (w->kind == WALK_TARGET);
-                if (is_one && (job || event != before))
+                bool is_kept = !job && w->n && w->entries[w->n - 1].event == event;
+                if (is_one && !is_kept)
                         keep(w, event, job);
                 before = event;
         }
