@@ -159,6 +159,7 @@ static const char *const ours[] = {
         "webhook-id",
         "webhook-timestamp",
         "webhook-signature",
+        "grapnel-depth",
         "content-digest",
         "signature",
         "signature-input",

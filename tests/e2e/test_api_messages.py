@@ -70,6 +70,15 @@ def test_what_the_schema_does_not_allow(desk, app):
 
 def test_messages_that_caused_each_other_end_somewhere(desk, app):
     good = {"eventType": "a.b", "payload": {}}
+    path = "/" + unique("depth")
+    desk.endpoint(app, path)
+    first = desk.send(app)
+    desk.settled(app, first)
+    passed = desk.target.seen("POST", path)[0].headers["grapnel-depth"]
+    assert passed == "0"
+    second = desk.post(f"/app/{app}/msg", good, 202, grapnel_depth=passed)["id"]
+    desk.settled(app, second)
+    assert desk.target.seen("POST", path)[1].headers["grapnel-depth"] == "1"
     assert desk.send(app, depth=16)
     desk.post(f"/app/{app}/msg", good, 202, grapnel_depth="15")
     for headers in ({"grapnel_depth": "16"}, {"grapnel_depth": "x"}):
