@@ -6,6 +6,7 @@
 #include "flow/cloudevent.h"
 #include "http/retry_after.h"
 #include "json/check.h"
+#include "json/value.h"
 
 enum {
         ARENA_MAX_BYTES = 24 * 1024 * 1024, /* a structured body is the payload once more */
@@ -64,7 +65,7 @@ static int add_headers(Buf *b, const HttpHeader *headers, size_t n) {
                         r = buf_add_char(b, ':');
                 /* What opens doors is not for the log. */
                 if (r == 0)
-                        r = span_eq_nocase(headers[i].name, SPAN("authorization"))
+                        r = endpoint_hides_header(headers[i].name)
                                     ? buf_add(b, SPAN("\"***\""))
                                     : buf_add_json(b, headers[i].value);
         }
@@ -312,6 +313,15 @@ static int sign(Delivery *d, Err *e) {
         return r;
 }
 
+/* How many messages led to this one: who sends messages because of it passes the header on, so that
+ * a loop of applications comes to an end (trigger/message.h). */
+static int add_depth(Delivery *d) {
+        Span meta = d->job->event->meta;
+        Span depth = meta.n ? json_trim(json_member(meta, SPAN("depth"))) : (Span){NULL, 0};
+
+        return add_header(d, SPAN("Grapnel-Depth"), depth.n ? depth : SPAN("0"));
+}
+
 static int prepare(Delivery *d, Err *e) {
         const Endpoint *p = d->endpoint;
         int r;
@@ -322,6 +332,8 @@ static int prepare(Delivery *d, Err *e) {
                 r = add_attributes(d, e);
         if (r == 0)
                 r = add_header(d, SPAN("Content-Type"), d->content_type);
+        if (r == 0)
+                r = add_depth(d);
         for (size_t i = 0; i < p->n_headers && r == 0; i++)
                 r = add_header(d, p->headers[i].name, p->headers[i].value);
         if (r == 0 && d->job->event->trace.n)

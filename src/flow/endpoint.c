@@ -159,6 +159,7 @@ static const char *const ours[] = {
         "webhook-id",
         "webhook-timestamp",
         "webhook-signature",
+        "grapnel-depth",
         "content-digest",
         "signature",
         "signature-input",
@@ -496,6 +497,24 @@ Endpoint *endpoint_unref(Endpoint *p) {
         arena_free(p->arena);
         free(p);
         return NULL;
+}
+
+bool endpoint_hides_header(Span name) {
+        static const char *const names[] = {
+                "authorization",
+                "proxy-authorization",
+                "proxy-authenticate",
+                "www-authenticate",
+                "x-auth-token",
+                "x-api-key",
+                "api-key",
+                "cookie",
+        };
+
+        for (size_t i = 0; i < COUNT_OF(names); i++)
+                if (span_eq_nocase(name, span_of(names[i])))
+                        return true;
+        return false;
 }
 
 /* ---- does it want this? ---- */

@@ -88,5 +88,9 @@ typedef struct Endpoint {
 MUST_CHECK int endpoint_make(const Object *o, Endpoint **ret, Err *e);
 Endpoint *endpoint_ref(Endpoint *p);
 Endpoint *endpoint_unref(Endpoint *p); /* any thread; accepts NULL, returns NULL */
+/* A header whose value opens doors: it is not shown again, and not written into the log of
+ * attempts.
+ */
+bool endpoint_hides_header(Span name);
 /* Does it want events of this type, on one of these channels? A disabled one wants none. */
 bool endpoint_wants(const Endpoint *p, Span type, const Span *channels, size_t n_channels);

@@ -270,6 +270,8 @@ typedef struct KeyKnown {
 MUST_CHECK int sqlite_keys_open(Sqlite *s, const StoreOptions *o, Err *e);
 /* 1 when the event's key is known, 0 when it is new. */
 MUST_CHECK int sqlite_keys_find(Sqlite *s, const Event *event, KeyKnown *ret, Err *e);
+MUST_CHECK int sqlite_find_key(Store *s, Span source, Span key, int64_t now_ms, int64_t *ret_event,
+                               Err *e);
 MUST_CHECK int sqlite_keys_add(Sqlite *s, const Event *event, Err *e);
 /* If the key's latest event is this one, the key is new from now on. */
 MUST_CHECK int sqlite_keys_forget(Sqlite *s, const Event *event, Err *e);
