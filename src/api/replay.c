@@ -286,6 +286,10 @@ static void answer_task(Op *op, Entry *e) {
 }
 
 static void endpoint_task(Op *op, ReplayKind kind) {
+        if (op->endpoint->endpoint->is_disabled) {
+                op_error(op, 409, "endpoint_disabled", "the endpoint is disabled: enable it first");
+                return;
+        }
         wish_write(op,
                    &(Wish){.kind = kind,
                            .application = op_application(op),

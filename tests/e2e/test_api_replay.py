@@ -107,6 +107,9 @@ def test_what_never_went_to_an_endpoint_is_sent(desk, app):
         [*old, new])
     again = desk.post(f"/app/{app}/endpoint/{endpoint}/replay-missing", {"since": LONG_AGO}, 202)
     assert ends(desk, again["id"])["done"] == 0
+    desk.patch(f"/app/{app}/endpoint/{endpoint}", {"disabled": True})
+    assert desk.refused("POST", f"/app/{app}/endpoint/{endpoint}/replay-missing",
+                        {"since": LONG_AGO}, 409) == "endpoint_disabled"
 
 
 def test_a_filter_counts_and_sends(desk, app):
