@@ -41,38 +41,6 @@ const Schema schema_portal_out = {.name = "AppPortalAccessOut", SCHEMA_FIELDS(ou
 
 /* ---- keys that have ended ---- */
 
-typedef struct Sweep {
-        LedgerRequest request;
-        Registry *registry;
-} Sweep;
-
-static void on_swept(LedgerRequest *r) {
-        Sweep *s = r->arg;
-
-        if (r->result == 0 && r->write.object.result == OBJECT_WRITTEN)
-                registry_remove(s->registry, &r->write.object.object);
-        free(s);
-}
-
-static void sweep_one(Op *op, const Entry *e) {
-        Sweep *s = must_alloc(sizeof *s);
-
-        s->registry = op->admin->parts.registry;
-        s->request = (LedgerRequest){.ask = ASK_WRITE,
-                                     .home = &op->admin->loop->inbox,
-                                     .done = on_swept,
-                                     .arg = s,
-                                     .write = {.kind = WRITE_OBJECT,
-                                               .object = {.object = {.kind = OBJECT_KEY,
-                                                                     .id = e->object.id,
-                                                                     .owner = e->object.owner,
-                                                                     .name = SPAN(""),
-                                                                     .text = SPAN("")},
-                                                          .removes = true}}};
-        if (ledger_send(op->admin->parts.ledger, &s->request) < 0)
-                free(s);
-}
-
 /* Whoever makes keys also takes away some that have ended: so they do not pile up. */
 static void sweep(Op *op) {
         Entry *oldest[SWEEP_MAX];
@@ -83,7 +51,7 @@ static void sweep(Op *op) {
                 int64_t until = text_int(oldest[i]->object.text, "expiresAt", 0);
 
                 if (until && until <= clock_wall_ms())
-                        sweep_one(op, oldest[i]);
+                        op_remove_aside(op, oldest[i]);
                 entry_unref(oldest[i]);
         }
 }

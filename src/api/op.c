@@ -230,6 +230,38 @@ void op_write(Op *op, const ObjectWrite *w, void (*then)(Op *op, Entry *written)
                on_written);
 }
 
+typedef struct Aside {
+        LedgerRequest request;
+        Registry *registry;
+} Aside;
+
+static void on_removed_aside(LedgerRequest *r) {
+        Aside *s = r->arg;
+
+        if (r->result == 0 && r->write.object.result == OBJECT_WRITTEN)
+                registry_remove(s->registry, &r->write.object.object);
+        free(s);
+}
+
+void op_remove_aside(Op *op, const Entry *e) {
+        Aside *s = must_alloc(sizeof *s);
+        Object o = {.kind = e->object.kind,
+                    .id = e->object.id,
+                    .owner = e->object.owner,
+                    .name = SPAN(""),
+                    .text = SPAN("")};
+
+        s->registry = op->admin->parts.registry;
+        s->request = (LedgerRequest){
+                .ask = ASK_WRITE,
+                .home = &op->admin->loop->inbox,
+                .done = on_removed_aside,
+                .arg = s,
+                .write = {.kind = WRITE_OBJECT, .object = {.object = o, .removes = true}}};
+        if (ledger_send(op->admin->parts.ledger, &s->request) < 0)
+                free(s);
+}
+
 /* ---- messages ---- */
 
 static void on_message(Op *op) {
