@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The receivers that the documentation shows (examples/receivers), on what Grapnel signs: the right
-delivery passes, and altered, late, foreign and damaged ones do not. A language that is not installed
-is skipped."""
+delivery passes, and altered, late, foreign and damaged ones do not. A language that is not
+installed is skipped."""
 
 import base64
 import concurrent.futures
@@ -17,7 +17,7 @@ import time
 
 import pytest
 
-from harness import GRAPNEL, PATIENCE_S, signature
+from harness import GRAPNEL, PATIENCE_S, Reply, Target, signature
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 RECEIVERS = ROOT / "examples" / "receivers"
@@ -227,7 +227,7 @@ class Receiver:
         done = subprocess.run(self.command, input=delivery.body, env=environment,
                               capture_output=True, timeout=PATIENCE_S, check=False)
         for word, status in ("accepted", 0), ("refused", 1):
-            if (done.returncode, done.stdout.split(), done.stderr) == (status, [word.encode()], b""):
+            if (done.returncode, done.stdout.decode().strip()) == (status, word) and not done.stderr:
                 return word
         return done
 
@@ -278,3 +278,31 @@ def test_v1a(receiver, sender_of_v1a):
     del good["the secret without its prefix"]  # by which `check` knows what is meant
     assert other_than("accepted", receiver, sender_of_v1a, good) == {}
     assert other_than("refused", receiver, sender_of_v1a, BAD) == {}
+
+
+def test_what_is_sent_by_hand_is_accepted(tmp_path):
+    """shell/send.sh, with which people try their own receivers."""
+    if not shutil.which("openssl"):
+        pytest.skip("there is no openssl")
+    target, secret = Target(), sign_print("new", "standard", "hmac")["secret"]
+    target.act = Reply(418)
+    try:
+        command = ["sh", RECEIVERS / "shell" / "send.sh", f"http://127.0.0.1:{target.port}/"]
+        done = subprocess.run(command, input=BINARY, capture_output=True, check=True,
+                              timeout=PATIENCE_S, env={**os.environ, "WEBHOOK_SECRET": secret})
+    finally:
+        target.close()
+    assert done.stdout.startswith(b"HTTP/1.1 418 ") and done.stderr == b""
+    request, = target.requests
+    headers = {name: request.headers[name] for name in (ID, TIMESTAMP, SIGNATURE)}
+    delivery = Delivery(secret, headers, request.body)
+    assert request.body == BINARY
+    python = Receiver("python", tmp_path)
+    assert python.says(delivery) == "accepted"
+    assert python.says(delivery.but(body=BODY)) == "refused"
+
+
+def test_the_pages_show_the_files_as_they_are():
+    done = subprocess.run([sys.executable, ROOT / "tools" / "snippets"], capture_output=True,
+                          text=True, timeout=PATIENCE_S, check=False)
+    assert (done.returncode, done.stdout + done.stderr) == (0, "")
