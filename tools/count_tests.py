@@ -37,7 +37,7 @@ def run_pytest(build: pathlib.Path) -> tuple[int, int]:
     report = build / "pytest.xml"
     report.unlink(missing_ok=True)
     env = dict(os.environ, GRAPNEL_BINARY=str((build / "grapnel").resolve()))
-    done = subprocess.run(["/usr/bin/python3", "-m", "pytest", "-q", "-p", "no:cacheprovider",
+    done = subprocess.run(["/usr/bin/python3", "-m", "pytest", "-q", "-rs", "-p", "no:cacheprovider",
                            "--junitxml", str(report), "tests/e2e"], cwd=ROOT, env=env)
     if not report.exists():
         return 0, 1
