@@ -91,7 +91,7 @@ static Span parameter(Span query, const char *name) {
 }
 
 static void get_events(Admin *a, Exchange *x, Span rest) {
-        EventQuery query = {.state = -1, .max = 50};
+        EventQuery query = {.state = -1, .with_jobs = true, .max = 50};
         Span limit = parameter(x->head->query, "limit"),
              before = parameter(x->head->query, "before");
         Span state = parameter(x->head->query, "state");

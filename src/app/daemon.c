@@ -6,6 +6,7 @@
 #include "base/log.h"
 
 #include <signal.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #define PARTS_MAX         LIMIT_LOOPS_MAX
@@ -13,6 +14,7 @@
 #define PROBLEMS_ARENA    (4 * 1024 * 1024)
 #define PROBLEMS_TEXT_MAX (1024 * 1024)
 #define LEASE_MS          30000
+#define DESCRIPTORS_MAX   65536
 
 typedef struct Daemon {
         const char *path;
@@ -20,6 +22,7 @@ typedef struct Daemon {
         uv_loop_t uv;
         uv_signal_t term, interrupt, hangup;
         Ledger *ledger;
+        Registry *registry;
         Part *parts;
         Hub *hubs;
         Inlet *inlets;
@@ -163,8 +166,68 @@ static int open_ledger(Daemon *d, const Config *c, Err *e) {
         return ledger_open(&o, &d->ledger, e);
 }
 
+/* ---- what the ledger brings from before ---- */
+
+typedef struct Loading {
+        Registry *registry;
+        Err *e;
+        int result;
+} Loading;
+
+static void load_object(void *arg, const Object *o) {
+        Loading *l = arg;
+        Err why = {0};
+
+        if (l->result == 0 && registry_put(l->registry, o, &why) < 0)
+                l->result = FAIL(l->e, -EINVAL,
+                                 "the ledger holds an object that this version cannot read: %s",
+                                 why.text);
+}
+
+static int load_registry(Daemon *d, Err *e) {
+        Loading l = {registry_new(), e, 0};
+        int r;
+
+        d->registry = l.registry;
+        r = ledger_each_object(d->ledger, load_object, &l, e);
+        return r < 0 ? r : l.result;
+}
+
+static void load_backlog(void *arg, Span target) {
+        Daemon *d = arg;
+
+        for (unsigned i = 0; i < d->n; i++)
+                part_backlog(&d->parts[i], target);
+}
+
+/* Connections are descriptors, in and out: as many as the system gives. */
+static void raise_descriptors(void) {
+        struct rlimit l;
+
+        if (getrlimit(RLIMIT_NOFILE, &l) == 0 && l.rlim_cur < l.rlim_max) {
+                l.rlim_cur = l.rlim_max < DESCRIPTORS_MAX ? l.rlim_max : DESCRIPTORS_MAX;
+                (void)setrlimit(RLIMIT_NOFILE, &l);
+        }
+}
+
+static int listen_all(Daemon *d, const Config *c, Err *e) {
+        uint16_t port = c->listen.port, admin_port = c->admin.port;
+        int r = 0;
+
+        for (unsigned i = 0; i < d->n && r == 0; i++) {
+                r = part_listen(&d->parts[i], port, admin_port, e);
+                /* The first may have been given any port; the others share it. */
+                if (r == 0) {
+                        port = server_port(d->parts[i].server);
+                        admin_port = server_port(d->parts[i].admin_server);
+                }
+        }
+        return r;
+}
+
 static int start(Daemon *d, Snapshot *s, Err *e) {
         const Config *c = s->config;
+        PartShares all;
         long cores = sysconf(_SC_NPROCESSORS_ONLN);
         int r;
 
@@ -174,16 +237,17 @@ static int start(Daemon *d, Snapshot *s, Err *e) {
         d->parts = must_alloc(d->n * sizeof *d->parts);
         d->hubs = must_alloc(d->n * sizeof *d->hubs);
         d->inlets = must_alloc(d->n * sizeof *d->inlets);
+        raise_descriptors();
         d->undrained = d->n;
         r = open_ledger(d, c, e);
+        if (r == 0)
+                r = load_registry(d, e);
+        all = (PartShares){d->ledger, d->registry, d->hubs, d->inlets, d->n, &d->undrained};
         for (unsigned i = 0; i < d->n && r == 0; i++)
-                r = part_init(&d->parts[i], i, d->n, d->ledger, s, d->hubs, d->inlets,
-                              &d->undrained, e);
-        /* Where the system chooses the port (0), it does so once and for all loops. */
-        for (unsigned i = 0; i < d->n && r == 0; i++)
-                r = part_listen(&d->parts[i], i ? server_port(d->parts[0].server) : c->listen.port,
-                                e);
-        return r;
+                r = part_init(&d->parts[i], i, &all, s, e);
+        if (r == 0)
+                r = ledger_each_backlog(d->ledger, load_backlog, d, e);
+        return r < 0 ? r : listen_all(d, c, e);
 }
 
 static void tell_listening(const Daemon *d, const Config *c) {
@@ -222,6 +286,7 @@ int daemon_run(const char *path) {
         ledger_close(d.ledger); /* it too sends notes to the loops */
         for (unsigned i = 0; i < d.n; i++)
                 part_done(&d.parts[i]);
+        registry_free(d.registry);
         snapshot_unref(d.snapshot);
         (void)uv_loop_close(&d.uv);
         free(d.parts);

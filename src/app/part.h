@@ -5,6 +5,7 @@
 #pragma once
 
 #include "api/admin.h"
+#include "flow/outlet.h"
 #include "trigger/inlet.h"
 
 #include <pthread.h>
@@ -18,7 +19,8 @@ typedef struct Part {
         Engine *engine;
         Inlet *inlet;
         Runner *runner;
-        Server *server, *admin_server; /* the second on one loop only */
+        Outlet outlet;
+        Server *server, *admin_server;
         Admin admin;
         Snapshot *snapshot;
         uv_timer_t engine_timer;
@@ -32,9 +34,20 @@ typedef struct Part {
 } Part;
 
 /* All parts first, so that they know each other; then each opens its doors. */
-MUST_CHECK int part_init(Part *p, unsigned index, unsigned n, Ledger *ledger, Snapshot *s,
-                         Hub *hubs, Inlet *inlets, _Atomic unsigned *undrained, Err *e);
-MUST_CHECK int part_listen(Part *p, uint16_t port, Err *e);
+typedef struct PartShares {
+        Ledger *ledger;
+        Registry *registry;
+        Hub *hubs;
+        Inlet *inlets;
+        unsigned n;
+        _Atomic unsigned *undrained; /* parts that have work left */
+} PartShares;
+
+MUST_CHECK int part_init(Part *p, unsigned index, const PartShares *all, Snapshot *s, Err *e);
+/* Jobs of the target lie in the ledger from before the start. */
+void part_backlog(Part *p, Span target);
+/* `admin_port`: where the admin listeners of the parts before it are; 0 for the first. */
+MUST_CHECK int part_listen(Part *p, uint16_t port, uint16_t admin_port, Err *e);
 void part_start(Part *p); /* its thread */
 /* From another thread: */
 void part_reload(Part *p, Snapshot *s); /* takes over a reference */

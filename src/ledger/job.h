@@ -29,8 +29,10 @@ typedef struct Job {
         Event *event; /* holds a reference */
         Span target;  /* "flow:user-to-contact" or "endpoint:ep_..."; lives with the job */
         JobState state;
-        unsigned attempts; /* begun so far */
-        int64_t due_ms;    /* wall clock, under JOB_WAITING */
+        unsigned attempts;   /* begun so far */
+        unsigned tries_from; /* of those, how many were before it was replayed: its schedule goes by
+                                the others */
+        int64_t due_ms;      /* wall clock, under JOB_WAITING */
         /* Jobs of one lane run one at a time, in the order of their ids; 0: no order. The hash of
          * target and subject: two subjects that share a lane by chance only wait for each other. */
         uint64_t lane;

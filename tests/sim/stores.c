@@ -12,7 +12,9 @@
 
 extern const StoreOps store_sqlite, store_memory;
 
-enum { LANES = 5, TIME_STEP = 1 << 20, HELD_MAX = 200 };
+enum { LANES = 5, TIME_STEP = 1 << 20, HELD_MAX = 200, TARGETS = 3 };
+
+static const Span targets[TARGETS] = {SPAN("flow:a"), SPAN("flow:b"), SPAN("endpoint:c")};
 
 typedef struct Pair {
         const StoreOps *ops;
@@ -67,7 +69,9 @@ static bool record(Pair *p) {
         Write w;
 
         row->lane = rng_below(&p->rng, LANES + 1);
-        job = job_new(row->id * 2, event, SPAN("flow:a"), row->lane);
+        /* A lane is of one target. */
+        row->target = row->lane ? row->lane % TARGETS : (unsigned)rng_below(&p->rng, TARGETS);
+        job = job_new(row->id * 2, event, targets[row->target], row->lane);
         event_unref(event);
         job->spilled = spilled;
         row->loop = job->shard % p->shards;
@@ -104,7 +108,7 @@ static bool may_park(const Pair *p, const Row *row) {
 }
 
 static bool settle(Pair *p) {
-        static const JobState ends[] = {JOB_DONE, JOB_DEAD, JOB_WAITING, JOB_BLOCKED};
+        static const JobState ends[] = {JOB_DONE, JOB_DEAD, JOB_WAITING, JOB_QUEUED, JOB_BLOCKED};
         Job *job = take_held(p);
         Row *row = row_of(p, job);
         Attempt a = {.number = ++job->attempts, .started_ms = p->now};
@@ -112,6 +116,7 @@ static bool settle(Pair *p) {
         bool woke, ok;
 
         job->state = ends[rng_below(&p->rng, COUNT_OF(ends) - !may_park(p, row))];
+        job->spilled = job->state == JOB_QUEUED; /* given back */
         job->due_ms = p->now + ((int64_t)rng_below(&p->rng, 30) * TIME_STEP) + ++p->due_place;
         ok = write_one(p, &w);
         woke = rows_settle(&p->rows, row, job, p->now);
@@ -119,36 +124,48 @@ static bool settle(Pair *p) {
         return ok && (woke == w.settle.woke || fails(p, "another one was woken, or none"));
 }
 
+static bool same_claim(Pair *p, const Claim *got, const RowsClaim *c) {
+        bool is_due = c->target < 0;
+
+        if (got->n != c->n)
+                return fails(p, "more or fewer jobs were claimed");
+        for (size_t i = 0; i < got->n; i++)
+                if (row_id(got->jobs[i]) != c->found[i]->id)
+                        return fails(p, "other jobs were claimed");
+        if (is_due && got->next_due_ms > c->next_due_ms)
+                return fails(p, "a claim says that nothing is due for too long");
+        if (!is_due && got->searched_to / 2 > c->searched_to && c->more)
+                return fails(p, "a claim says that it has searched too far");
+        return !c->more || got->more || (is_due && got->next_due_ms <= p->now) ||
+               fails(p, "a claim says that there is no more");
+}
+
 static bool claim(Pair *p) {
-        ClaimAsk ask = {.now_ms = p->now,
-                        .shard = (unsigned)rng_below(&p->rng, p->shards),
-                        .shards = p->shards,
-                        .max = 1 + (size_t)rng_below(&p->rng, 8),
-                        .queued = rng_below(&p->rng, 2) == 0};
         Row *found[8];
-        int64_t next_due_ms;
-        bool more, ok = true;
+        RowsClaim c = {.loop = (unsigned)rng_below(&p->rng, p->shards),
+                       .target = (int)rng_below(&p->rng, TARGETS + 1) - 1,
+                       .now_ms = p->now,
+                       .max = 1 + (size_t)rng_below(&p->rng, COUNT_OF(found)),
+                       .found = found};
+        ClaimAsk ask = {.now_ms = p->now, .shard = c.loop, .shards = p->shards, .max = c.max};
         Claim got;
         Err e = {0};
-        size_t n;
+        bool ok;
 
+        if (c.target >= 0) {
+                ask.target = targets[c.target];
+                c.after_id = rng_below(&p->rng, 4) ? 0 : (int64_t)rng_below(&p->rng, p->rows.n + 1);
+                ask.after_id = c.after_id * 2;
+        }
         if (p->ops->claim(p->store, &ask, &got, &e) < 0)
                 return fails(p, "a claim failed");
-        n = rows_claim(&p->rows, ask.shard, ask.queued, p->now, ask.max, found, &more,
-                       &next_due_ms);
+        rows_claim(&p->rows, &c);
+        ok = same_claim(p, &got, &c);
         p->claimed += got.n;
-        ok = n == got.n;
-        for (size_t i = 0; i < got.n; i++) {
-                ok = ok && row_id(got.jobs[i]) == found[i]->id;
+        for (size_t i = 0; i < got.n; i++)
                 p->held[p->n_held++] = got.jobs[i];
-        }
         free(got.jobs);
-        if (!ok)
-                return fails(p, "other jobs were claimed");
-        if (got.next_due_ms > next_due_ms)
-                return fails(p, "a claim says that nothing is due for too long");
-        return !more || got.more || got.next_due_ms <= p->now ||
-               fails(p, "a claim says that there is no more");
+        return ok;
 }
 
 static void drop_held(Pair *p) {
