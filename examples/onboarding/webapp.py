@@ -451,16 +451,15 @@ class Server(socketserver.ThreadingMixIn, http.server.HTTPServer):
 
 def serve(app, port):
     """Runs the App until SIGTERM or Ctrl-C, then returns."""
-
-    def stop(_signal, _frame):
-        raise SystemExit(0)
-
-    signal.signal(signal.SIGTERM, stop)
-    signal.signal(signal.SIGINT, stop)
+    # Waited for, not handled: an exception raised by a handler can get lost wherever Python
+    # happens to be.
+    signals = {signal.SIGTERM, signal.SIGINT}
+    signal.pthread_sigmask(signal.SIG_BLOCK, signals)
     server = Server(app, port)
     try:
+        threading.Thread(target=server.serve_forever, args=(60,), daemon=True).start()
         print(f"listening on http://127.0.0.1:{server.server_port}", flush=True)
-        server.serve_forever(poll_interval=60)
+        signal.sigwait(signals)
     finally:
         server.server_close()
         app.close()
