@@ -31,7 +31,7 @@ lint:
 	@tools/lint
 
 format:
-	@git ls-files 'src/*.[ch]' 'tests/*.[ch]' | xargs clang-format -i
+	@git ls-files 'src/*.[ch]' 'tests/*.[ch]' 'examples/*.[ch]' | xargs clang-format -i
 
 # The whole suite once more under the sanitizers.
 asan:
@@ -61,6 +61,13 @@ faults: build
 	@if GRAPNEL_TEST_SKIP_COMMIT=20 python3 tests/faults/kill.py --binary build-hooks/grapnel --kills 3; \
 		then echo "the judge did not notice the skipped commit"; exit 1; \
 		else echo "the skipped commit was noticed, as it must be"; fi
+
+# What Grapnel costs, beside the same job done by other means; BENCH_ARGS=--quick for a short look.
+bench:
+	@tools/deps bench
+	@test -f build-bench/build.ninja || meson setup build-bench >build-bench.log 2>&1 || { cat build-bench.log; exit 1; }
+	@$(NINJA) -C build-bench grapnel tests/bench/bench_load tests/bench/bench_target
+	@python3 tests/bench/bench.py --build build-bench $(BENCH_ARGS)
 
 clean:
 	rm -rf build build-* build*.log

@@ -57,7 +57,8 @@ typedef struct EnginePorts {
          * one engine_settled with the same job. The port copies what it needs of `attempt`. A job
          * in state queued is given back: nobody holds it (its `spilled` says so). After
          * an engine_settled with a fault the engine calls again with NULL: the port still has its
-         * copy and writes that. Settles are written in the order of these calls. */
+         * copy and writes that. Settles are written in the order of these calls; those of jobs that
+         * hurry at once, others may wait for a batch to share. */
         void (*settle)(void *self, Job *job, const Attempt *attempt);
         /* Ask the ledger for at most `max` jobs: those of a target that are queued and that nobody
          * holds, with ids above `after_id`; or, with an empty target, waiting ones that are due.

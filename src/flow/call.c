@@ -35,7 +35,7 @@ static void finish(Call *c, const ClientAnswer *a) {
 static void fault(Call *c, const char *why) {
         ClientAnswer a = {.end = CLIENT_FAULT};
 
-        (void)snprintf(a.why, sizeof a.why, "%s", why);
+        (void)snprintf(a.why, sizeof a.why, "%.*s", (int)sizeof a.why - 1, why);
         finish(c, &a);
 }
 

@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The ledger thread: takes what the loops sent, writes as much of it as one transaction may hold,
- * answers, and looks again. There is no waiting for company: what arrives during a commit is the
+ * answers, and looks again. A record waits for no company: what arrives during a commit is the
  * next batch, so batches grow with the load and a lone event waits for nobody. (Measured: a yield
  * before each batch fills those of 16 senders from 13 to 16 and saves a fifth of their CPU, but
  * while the loops are busy it gives a whole time slice away.)
+ *
+ * Settles and answers that nobody waits for do wait for company, a moment: a commit of their own
+ * would cost as much as that of a record, and at a quiet pace each job had three.
  *
  * Between batches: upkeep, and trimming when it is quiet or when it lags behind. */
 #include "base/clock.h"
@@ -19,6 +22,7 @@ enum {
         TRIM_SLICE_MAX = 1024,
         /* Inboxes answered together; more are answered in turns. */
         HOMES_MAX = 2 * (LEDGER_ECHOES_MAX + 1),
+        LATER_US = 2000,
 };
 
 struct Ledger {
@@ -26,6 +30,7 @@ struct Ledger {
         Store *store;
         Reader *reader;
         TrimRule keep;
+        int64_t later_us;
         void (*on_broken)(void *arg, const Err *why);
         void *arg;
         Inbox inbox;
@@ -178,7 +183,8 @@ static void push(Ledger *l, Note *n) {
         l->last = &n->next;
 }
 
-/* Takes writes from the front, up to a claim: a claim sees what was sent before it. */
+/* Takes writes from the front, up to a claim or a question for a key: they see what was sent before
+ * them. */
 static void collect(Ledger *l, Batch *b) {
         b->n = b->bytes = 0;
         while (l->first && b->n < LEDGER_BATCH_MAX) {
@@ -261,6 +267,17 @@ static void claim(Ledger *l) {
                 answer(l, &r, 1);
 }
 
+static void find_key(Ledger *l) {
+        LedgerRequest *r = CONTAINER_OF(pop(l), LedgerRequest, note);
+
+        r->result = l->ops->find_key(l->store, r->key.source, r->key.key, clock_wall_ms(),
+                                     &r->key.event, &r->error);
+        if (r->result < 0 && !nothing_written(r->result))
+                break_ledger(l, &r->error);
+        else
+                answer(l, &r, 1);
+}
+
 /* Faults of housekeeping count like those of a batch: they come from the same file. */
 static void upkeep(Ledger *l, int64_t now_ms) {
         int64_t next_ms = STUCK_RETRY_MS;
@@ -318,8 +335,10 @@ static int64_t patience_ms(const Ledger *l) {
 static void take(Ledger *l) {
         int64_t wait_ms = l->stopping ? 0 : patience_ms(l);
 
-        for (Note *n = wait_ms ? inbox_wait(&l->inbox, wait_ms) : inbox_take(&l->inbox), *next; n;
-             n = next) {
+        for (Note *n = wait_ms ? inbox_gather(&l->inbox, wait_ms, l->later_us)
+                               : inbox_take(&l->inbox),
+                  *next;
+             n; n = next) {
                 next = n->next;
                 if (n == &l->stop)
                         l->stopping = true;
@@ -337,6 +356,19 @@ static void refuse_rest(Ledger *l) {
                 answer_fault(l, CONTAINER_OF(pop(l), LedgerRequest, note), fault, &why);
 }
 
+static void do_first(Ledger *l, Batch *b) {
+        switch (CONTAINER_OF(l->first, LedgerRequest, note)->ask) {
+        case ASK_CLAIM:
+                claim(l);
+                break;
+        case ASK_KEY:
+                find_key(l);
+                break;
+        default:
+                write_batch(l, b);
+        }
+}
+
 static void *run(void *arg) {
         Ledger *l = arg;
         AUTO(freep)
@@ -346,10 +378,8 @@ static void *run(void *arg) {
                 take(l);
                 if (l->stopping && (!l->first || l->stuck > 1))
                         break;
-                if (l->first && CONTAINER_OF(l->first, LedgerRequest, note)->ask == ASK_CLAIM)
-                        claim(l);
-                else if (l->first)
-                        write_batch(l, b);
+                if (l->first)
+                        do_first(l, b);
                 if (!l->is_broken)
                         keep_house(l);
         }
@@ -385,6 +415,7 @@ int ledger_open(const LedgerOptions *o, Ledger **ret, Err *e) {
         Ledger *l = must_alloc(sizeof *l);
         l->ops = ops;
         l->keep = o->keep;
+        l->later_us = o->later_us ? o->later_us : LATER_US;
         l->on_broken = o->broken;
         l->arg = o->arg;
         l->last = &l->first;
@@ -422,7 +453,7 @@ int ledger_send(Ledger *l, LedgerRequest *r) {
         r->note.read = on_answer;
         r->result = 0;
         r->error.code = 0;
-        if (r->ask != ASK_WRITE && r->ask != ASK_CLAIM) {
+        if (r->ask != ASK_WRITE && r->ask != ASK_CLAIM && r->ask != ASK_KEY) {
                 reader_send(l->reader, r);
                 return 0;
         }
@@ -438,7 +469,10 @@ int ledger_send(Ledger *l, LedgerRequest *r) {
                         return -EAGAIN;
                 }
         }
-        inbox_send(&l->inbox, &r->note);
+        if (r->can_wait)
+                inbox_send_later(&l->inbox, &r->note);
+        else
+                inbox_send(&l->inbox, &r->note);
         return 0;
 }
 

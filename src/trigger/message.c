@@ -105,14 +105,17 @@ static uint64_t lane_of(const Inlet *in, const Endpoint *p, Span subject) {
         return hash_keyed(buf_span(&name), in->lane_key[0], in->lane_key[1]) | 1;
 }
 
-static Job *make_job(Inlet *in, Event *event, const Endpoint *p, const MessageIn *m,
-                     int64_t now_ms) {
-        Job *j = job_new(id_make(&in->ids, now_ms), event, span_of(p->target),
-                         lane_of(in, p, m->subject));
+Job *message_job(Inlet *in, Event *event, const Endpoint *p) {
+        Job *j = job_new(id_make(&in->ids, clock_wall_ms()), event, span_of(p->target),
+                         lane_of(in, p, event->subject));
 
         j->shard = shard_of(in, p);
-        j->due_ms = m->deliver_ms;
         return j;
+}
+
+static bool wants(const MessageIn *m, const Endpoint *p) {
+        return m->endpoint ? m->endpoint == p->id && !p->is_disabled
+                           : endpoint_wants(p, m->type, m->channels, m->n_channels);
 }
 
 static Recording *make_recording(Inlet *in, const MessageIn *m, const EndpointSet *set) {
@@ -124,8 +127,10 @@ static Recording *make_recording(Inlet *in, const MessageIn *m, const EndpointSe
         for (size_t i = 0; i < set->n; i++) {
                 const Endpoint *p = set->endpoints[i];
 
-                if (endpoint_wants(p, m->type, m->channels, m->n_channels))
-                        r->jobs[r->n_jobs++] = make_job(in, event, p, m, now_ms);
+                if (!wants(m, p))
+                        continue;
+                r->jobs[r->n_jobs] = message_job(in, event, p);
+                r->jobs[r->n_jobs++]->due_ms = m->deliver_ms;
         }
         event_unref(event);
         recording_place(r);

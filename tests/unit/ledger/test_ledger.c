@@ -204,6 +204,31 @@ static void requests_take_effect_in_their_order(void **state) {
         event_unref(event);
 }
 
+static void a_question_for_a_key_sees_what_was_recorded_before(void **state) {
+        LedgerRequest record, ask, other;
+        Event *event = make_event(10, "k", "{}");
+
+        (void)state;
+        gate_close();
+        prepare(&record, record_of(event, NULL, 0), 0);
+        prepare(&ask, (Write){0}, 1);
+        prepare(&other, (Write){0}, 2);
+        ask.ask = other.ask = ASK_KEY;
+        ask.key.source = other.key.source = SPAN("shop");
+        ask.key.key = SPAN("k");
+        other.key.key = SPAN("l");
+        assert_int_equal(ledger_send(world->ledger, &record), 0);
+        assert_int_equal(ledger_send(world->ledger, &ask), 0);
+        assert_int_equal(ledger_send(world->ledger, &other), 0);
+        gate_open(0, 0);
+        await(3);
+        assert_int_equal(ask.key.event, 10);
+        assert_int_equal(other.key.event, 0);
+        for (int i = 0; i < 3; i++)
+                assert_int_equal(world->order[i], i);
+        event_unref(event);
+}
+
 static void too_many_records_are_refused_others_never(void **state) {
         LedgerRequest *r = must_alloc((LEDGER_PENDING_MAX + 2) * sizeof *r), answer;
         size_t n = LEDGER_PENDING_MAX;
@@ -300,6 +325,46 @@ static void a_full_disk_refuses_records_and_keeps_settles(void **state) {
         drop_events(records, 3);
         job_free(jobs[0]);
         job_free(jobs[1]);
+        event_unref(event);
+}
+
+/* A minute is for ever here: without the record, the test would hang until its time is up. */
+static void what_may_wait_shares_the_next_commit(void **state) {
+        Event *event = make_event(10, NULL, "{}");
+        Job *job = job_new(11, event, SPAN("flow:a"), 0);
+        LedgerRequest record, settle, next;
+        LedgerOptions o = {.url = SPAN("memory:"), .ops = &gate.ops, .later_us = 60000000};
+        Err e = {0};
+
+        (void)state;
+        ledger_close(world->ledger);
+        assert_int_equal(ledger_open(&o, &world->ledger, &e), 0);
+        prepare(&record, record_of(event, &job, 1), 0);
+        assert_int_equal(ledger_send(world->ledger, &record), 0);
+        await(1);
+        prepare(&settle, settle_of(job, JOB_DONE, NULL), 1);
+        settle.can_wait = true;
+        assert_int_equal(ledger_send(world->ledger, &settle), 0);
+        send_event(&next, 2);
+        await(3);
+        assert_int_equal(world->order[1], 1);
+        assert_int_equal(world->order[2], 2);
+        assert_int_equal(gate.n_writes, 2);
+        assert_int_equal(gate.sizes[1], 2);
+        /* And closing waits for nobody. */
+        prepare(&settle, settle_of(job, JOB_DONE, NULL), 3);
+        settle.can_wait = true;
+        assert_int_equal(ledger_send(world->ledger, &settle), 0);
+        ledger_close(world->ledger);
+        (void)inbox_read(&world->home);
+        assert_int_equal(world->n_answers, 4);
+        o.later_us = 0;
+        assert_int_equal(ledger_open(&o, &world->ledger, &e), 0);
+        /* Alone it is written after a moment. */
+        assert_int_equal(ledger_send(world->ledger, &settle), 0);
+        await(5);
+        drop_events(&next, 1);
+        job_free(job);
         event_unref(event);
 }
 
@@ -479,9 +544,11 @@ int main(void) {
         const struct CMUnitTest tests[] = {
                 LEDGER_TEST(what_arrives_during_a_commit_shares_the_next),
                 LEDGER_TEST(requests_take_effect_in_their_order),
+                LEDGER_TEST(a_question_for_a_key_sees_what_was_recorded_before),
                 LEDGER_TEST(too_many_records_are_refused_others_never),
                 LEDGER_TEST(too_many_bytes_are_refused),
                 LEDGER_TEST(a_full_disk_refuses_records_and_keeps_settles),
+                LEDGER_TEST(what_may_wait_shares_the_next_commit),
                 LEDGER_TEST(a_broken_commit_answers_nobody),
                 LEDGER_TEST(closing_answers_what_was_sent),
                 LEDGER_TEST(each_home_gets_its_own),
