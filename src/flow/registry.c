@@ -268,10 +268,14 @@ int registry_put(Registry *r, const Object *o, Err *e) {
         return bad;
 }
 
+static void note_removed(Registry *r, int64_t id) {
+        r->removed[r->n_removed++ % REMOVED_KEPT] = id;
+}
+
 static void remove_one(Registry *r, Entry *e) {
         Key k;
 
-        r->removed[r->n_removed++ % REMOVED_KEPT] = e->object.id;
+        note_removed(r, e->object.id);
         forget(r, e);
         table_remove(r->by_id, key_of(&k, e->object.kind, e->object.id));
         shelf_take(shelf_get(r, e->object.kind, e->object.owner), e->object.id);
@@ -300,6 +304,8 @@ void registry_remove(Registry *r, const Object *o) {
                 remove_owned(r, o->id);
         if (old)
                 remove_one(r, old);
+        else
+                note_removed(r, o->id);
         atomic_fetch_add(&r->changes, 1);
         pthread_rwlock_unlock(&r->lock);
 }

@@ -329,6 +329,76 @@ static void an_endpoint_that_cannot_be_made_changes_nothing(void **state) {
         registry_free(r);
 }
 
+enum { OBJECTS = 40, WRITES = 400 };
+
+typedef struct History {
+        struct {
+                Object object;
+                bool removes;
+        } at[WRITES];
+        int64_t last[OBJECTS]; /* version of each at the end; 0: it was removed, or never was */
+} History;
+
+/* What the ledger did, one after the other: no id is given twice. */
+static void history_make(History *h, Rng *rng) {
+        bool is_gone[OBJECTS] = {false};
+
+        memset(h, 0, sizeof *h);
+        for (size_t i = 0; i < WRITES; i++) {
+                size_t k = (size_t)rng_below(rng, OBJECTS);
+                bool removes = h->last[k] && k > 0 && rng_below(rng, 12) == 0;
+
+                k = is_gone[k] ? 0 : k;
+                h->at[i].object = endpoint_at(100 + (int64_t)k, 10, 2 + (int64_t)i);
+                h->at[i].removes = removes && k > 0;
+                is_gone[k] = h->at[i].removes;
+                h->last[k] = is_gone[k] ? 0 : 2 + (int64_t)i;
+        }
+}
+
+static void history_shuffle(History *h, Rng *rng) {
+        for (size_t i = WRITES - 1; i > 0; i--) {
+                size_t k = (size_t)rng_below(rng, i + 1);
+                __typeof__(h->at[0]) one = h->at[i];
+
+                h->at[i] = h->at[k];
+                h->at[k] = one;
+        }
+}
+
+/* Each loop hears of its own writes; together they hear in any order. */
+static void any_order_ends_the_same(void **state) {
+        enum { ROUNDS = 40 };
+        History h;
+
+        (void)state;
+        for (uint64_t round = 1; round <= ROUNDS; round++) {
+                Registry *r = registry_new();
+                Rng rng = {round};
+                size_t alive = 0;
+
+                put(r, application_of(10, 1));
+                history_make(&h, &rng);
+                history_shuffle(&h, &rng);
+                for (size_t i = 0; i < WRITES; i++) {
+                        if (h.at[i].removes)
+                                registry_remove(r, &h.at[i].object);
+                        else
+                                put(r, h.at[i].object);
+                }
+                for (size_t k = 0; k < OBJECTS; k++) {
+                        int64_t id = 100 + (int64_t)k;
+
+                        assert_int_equal(version_of(r, OBJECT_ENDPOINT, id), h.last[k]);
+                        assert_int_equal(has_target(r, id), h.last[k] != 0);
+                        alive += h.last[k] != 0;
+                }
+                assert_true(alive > 0 && alive < OBJECTS);
+                assert_int_equal(registry_count(r, OBJECT_ENDPOINT, 10), alive);
+                registry_free(r);
+        }
+}
+
 /* ---- many ---- */
 
 static size_t bytes_in_use(void) {
@@ -449,6 +519,7 @@ int main(void) {
                 cmocka_unit_test(pages_go_both_ways),
                 cmocka_unit_test(a_set_stays_as_it_was_while_it_is_held),
                 cmocka_unit_test(an_endpoint_that_cannot_be_made_changes_nothing),
+                cmocka_unit_test(any_order_ends_the_same),
                 cmocka_unit_test(a_hundred_thousand_endpoints),
                 cmocka_unit_test(readers_beside_a_writer),
         };
