@@ -129,6 +129,14 @@ static size_t shelf_after(const Shelf *s, int64_t id) {
         return low;
 }
 
+static void shelf_free(Shelf *s) {
+        if (!s)
+                return;
+        endpoint_set_unref(s->set);
+        free(s->entries);
+        free(s);
+}
+
 static void shelf_changed(Shelf *s) {
         s->set = endpoint_set_unref(s->set);
 }
@@ -181,13 +189,9 @@ static void free_entry(void *arg, Span key, void *value) {
 }
 
 static void free_shelf(void *arg, Span key, void *value) {
-        Shelf *s = value;
-
         (void)arg;
         (void)key;
-        endpoint_set_unref(s->set);
-        free(s->entries);
-        free(s);
+        shelf_free(value);
 }
 
 Registry *registry_free(Registry *r) {
@@ -285,12 +289,14 @@ static void remove_one(Registry *r, Entry *e) {
 /* What an application owns goes with it. */
 static void remove_owned(Registry *r, int64_t owner) {
         static const ObjectKind kinds[] = {OBJECT_ENDPOINT, OBJECT_KEY, OBJECT_REPLAY};
+        Key k;
 
         for (size_t i = 0; i < COUNT_OF(kinds); i++) {
                 Shelf *s = shelf_find(r, kinds[i], owner);
 
                 while (s && s->n > 0)
                         remove_one(r, s->entries[s->n - 1]);
+                shelf_free(table_remove(r->shelves, key_of(&k, kinds[i], owner)));
         }
 }
 

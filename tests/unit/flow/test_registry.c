@@ -194,6 +194,40 @@ static void an_application_takes_its_own_along(void **state) {
         registry_free(r);
 }
 
+static size_t bytes_in_use(void) {
+        struct mallinfo2 m = mallinfo2();
+
+        return m.uordblks + m.hblkhd;
+}
+
+/* Whoever was asked about leaves nothing behind: else tenants that come and go for years would fill
+ * the memory, and in the end the tables. */
+static void what_was_removed_takes_no_room(void **state) {
+        enum { TURNS = 20000 };
+        Registry *r = registry_new();
+        size_t before = 0;
+
+        (void)state;
+        for (int64_t i = 0; i < TURNS; i++) {
+                int64_t app = 1000 + 2 * i;
+                Object key = {.kind = OBJECT_KEY,
+                              .id = app + 1,
+                              .owner = app,
+                              .text = SPAN("{}"),
+                              .version = 4 * i + 2};
+
+                put(r, application_of(app, 4 * i + 1));
+                put(r, key);
+                endpoints_are(r, app, "");
+                take(r, OBJECT_APPLICATION, app, 4 * i + 3);
+                if (i == TURNS / 2)
+                        before = bytes_in_use();
+        }
+        /* The list of what was lately removed is of one size. */
+        assert_true(bytes_in_use() < before + 64 * 1024);
+        registry_free(r);
+}
+
 static void names_go_where_their_objects_say(void **state) {
         Registry *r = registry_new();
 
@@ -401,12 +435,6 @@ static void any_order_ends_the_same(void **state) {
 
 /* ---- many ---- */
 
-static size_t bytes_in_use(void) {
-        struct mallinfo2 m = mallinfo2();
-
-        return m.uordblks + m.hblkhd;
-}
-
 static void a_hundred_thousand_endpoints(void **state) {
         enum { APPS = 100, EACH = 1000 };
         Registry *r = registry_new();
@@ -514,6 +542,7 @@ int main(void) {
                 cmocka_unit_test(the_newest_version_stays_whatever_comes_last),
                 cmocka_unit_test(a_removed_object_does_not_come_back),
                 cmocka_unit_test(an_application_takes_its_own_along),
+                cmocka_unit_test(what_was_removed_takes_no_room),
                 cmocka_unit_test(names_go_where_their_objects_say),
                 cmocka_unit_test(long_names_are_told_apart),
                 cmocka_unit_test(pages_go_both_ways),
