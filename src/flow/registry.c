@@ -9,7 +9,11 @@
 
 #include <pthread.h>
 
-enum { OBJECTS_MAX = 400000, REMOVED_KEPT = 1024, KEY_MAX = 16 + OBJECT_NAME_MAX_BYTES };
+enum {
+        LATE_MAX = 65536, /* objects that are written while there is still room for one */
+        REMOVED_KEPT = 1024,
+        KEY_MAX = 16 + OBJECT_NAME_MAX_BYTES,
+};
 
 /* Of one kind and owner. */
 typedef struct Shelf {
@@ -20,6 +24,7 @@ typedef struct Shelf {
 
 struct Registry {
         pthread_rwlock_t lock;
+        size_t objects_max;
         _Atomic uint64_t changes;
         Table *by_id, *by_name, *shelves, *by_target;
         int64_t removed[REMOVED_KEPT]; /* ids, lately: a write before the removal may come late */
@@ -171,15 +176,21 @@ static void shelf_take(Shelf *s, int64_t id) {
 
 /* ---- changes ---- */
 
-Registry *registry_new(void) {
+Registry *registry_new_for(size_t objects_max) {
         Registry *r = must_alloc(sizeof *r);
+        size_t most = objects_max + LATE_MAX;
 
         must(pthread_rwlock_init(&r->lock, NULL) == 0);
-        r->by_id = table_new(OBJECTS_MAX);
-        r->by_name = table_new(OBJECTS_MAX);
-        r->shelves = table_new(2 * OBJECTS_MAX);
-        r->by_target = table_new(OBJECTS_MAX);
+        r->objects_max = objects_max;
+        r->by_id = table_new(most);
+        r->by_name = table_new(most);
+        r->shelves = table_new((size_t)OBJECT_KINDS * (most + 1));
+        r->by_target = table_new(most);
         return r;
+}
+
+Registry *registry_new(void) {
+        return registry_new_for(REGISTRY_OBJECTS_MAX);
 }
 
 static void free_entry(void *arg, Span key, void *value) {
@@ -258,8 +269,8 @@ int registry_put(Registry *r, const Object *o, Err *e) {
                 old = fresh; /* it is the older one */
         } else if (!old && is_gone(r, o)) {
                 old = fresh;
-        } else if (table_count(r->by_id) >= OBJECTS_MAX && !old) {
-                bad = FAIL(e, -ENOSPC, "more than %d objects", OBJECTS_MAX);
+        } else if (table_count(r->by_id) >= r->objects_max + LATE_MAX && !old) {
+                bad = FAIL(e, -ENOSPC, "more than %zu objects", r->objects_max);
                 old = fresh;
         } else {
                 if (old)
@@ -317,6 +328,15 @@ void registry_remove(Registry *r, const Object *o) {
 }
 
 /* ---- questions ---- */
+
+bool registry_full(Registry *r) {
+        size_t n;
+
+        pthread_rwlock_rdlock(&r->lock);
+        n = table_count(r->by_id);
+        pthread_rwlock_unlock(&r->lock);
+        return n >= r->objects_max;
+}
 
 uint64_t registry_changes(const Registry *r) {
         return atomic_load(&r->changes);

@@ -228,6 +228,26 @@ static void what_was_removed_takes_no_room(void **state) {
         registry_free(r);
 }
 
+/* A full registry says so; what the ledger took in the meantime is there all the same, and may
+ * change: a start must be able to read it. */
+static void a_full_one_still_takes_what_was_written(void **state) {
+        enum { MAX = 10 };
+        Registry *r = registry_new_for(MAX);
+
+        (void)state;
+        for (int64_t id = 1; id <= MAX + 100; id++) {
+                assert_int_equal(registry_full(r), id > MAX);
+                put(r, application_of(id, id));
+        }
+        assert_int_equal(registry_count(r, OBJECT_APPLICATION, 0), MAX + 100);
+        put(r, application_of(MAX + 1, 1000));
+        assert_int_equal(version_of(r, OBJECT_APPLICATION, MAX + 1), 1000);
+        for (int64_t id = 1; id <= 101; id++)
+                take(r, OBJECT_APPLICATION, id, 2000);
+        assert_false(registry_full(r));
+        registry_free(r);
+}
+
 static void names_go_where_their_objects_say(void **state) {
         Registry *r = registry_new();
 
@@ -543,6 +563,7 @@ int main(void) {
                 cmocka_unit_test(a_removed_object_does_not_come_back),
                 cmocka_unit_test(an_application_takes_its_own_along),
                 cmocka_unit_test(what_was_removed_takes_no_room),
+                cmocka_unit_test(a_full_one_still_takes_what_was_written),
                 cmocka_unit_test(names_go_where_their_objects_say),
                 cmocka_unit_test(long_names_are_told_apart),
                 cmocka_unit_test(pages_go_both_ways),
