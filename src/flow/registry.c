@@ -230,13 +230,26 @@ static void forget(Registry *r, const Entry *e) {
                 table_remove(r->by_target, span_of(e->endpoint->target));
 }
 
+/* A name is whose it was last: who is heard of late had given it up before another took it. */
+static int enter_name(Registry *r, Entry *e) {
+        const Object *o = &e->object;
+        const Entry *holder;
+        Key k;
+        Span name = key_named(&k, o->kind, o->owner, o->name);
+
+        holder = o->name.n ? table_get(r->by_name, name) : NULL;
+        if (o->name.n == 0 || (holder && holder->object.version > o->version))
+                return 0;
+        return table_put(r->by_name, name, e);
+}
+
 static int enter(Registry *r, Entry *e) {
         const Object *o = &e->object;
         Key k;
         int bad = table_put(r->by_id, key_of(&k, o->kind, o->id), e);
 
-        if (bad == 0 && o->name.n)
-                bad = table_put(r->by_name, key_named(&k, o->kind, o->owner, o->name), e);
+        if (bad == 0)
+                bad = enter_name(r, e);
         if (bad == 0 && e->endpoint)
                 bad = table_put(r->by_target, span_of(e->endpoint->target), e);
         if (bad == 0)

@@ -267,6 +267,12 @@ static void names_go_where_their_objects_say(void **state) {
         put(r, app_named(13, 7, "a"));
         take(r, OBJECT_APPLICATION, 12, 6);
         assert_int_equal(named(r, OBJECT_APPLICATION, 0, "a"), 13);
+        /* And with the making of one whose name went to another long ago. */
+        put(r, app_named(14, 2, "a"));
+        assert_int_equal(named(r, OBJECT_APPLICATION, 0, "a"), 13);
+        put(r, app_named(14, 6, "d"));
+        assert_int_equal(named(r, OBJECT_APPLICATION, 0, "a"), 13);
+        assert_int_equal(named(r, OBJECT_APPLICATION, 0, "d"), 14);
         /* A name goes away. */
         put(r, application_of(13, 8));
         assert_int_equal(named(r, OBJECT_APPLICATION, 0, "a"), 0);
