@@ -11,6 +11,7 @@
 
 enum {
         ENDPOINT_ARENA_MAX_BYTES = 1024 * 1024,
+        ARENA_EXTRA_BYTES = 128,
         TIMEOUT_MIN_MS = 100,
         TIMEOUT_MAX_MS = 60000,
         CONCURRENCY_MAX = 1000,
@@ -24,7 +25,7 @@ typedef struct Reading {
         Endpoint *p;
         const json_t *from;
         Err *e;
-        size_t header_bytes;
+        size_t header_bytes, header_room;
 } Reading;
 
 static int wrong(const Reading *r, const char *member, const char *want) {
@@ -153,8 +154,7 @@ static int read_url(Reading *r) {
 static int add_header(Reading *r, Span name, Span value) {
         Endpoint *p = r->p;
 
-        if (p->n_headers == ENDPOINT_HEADERS_MAX + 1)
-                return wrong(r, "headers", "are too many");
+        must(p->n_headers < r->header_room);
         r->header_bytes += name.n + value.n;
         /* Beyond that no delivery would ever leave. */
         if (r->header_bytes > ENDPOINT_HEADERS_MAX_BYTES)
@@ -221,11 +221,14 @@ static int read_headers(Reading *r) {
         const char *key;
         json_t *v;
 
-        if (!map || json_is_null(map))
-                return 0;
-        if (!json_is_object(map) || json_object_size(map) > ENDPOINT_HEADERS_MAX)
+        if (map && !json_is_null(map) &&
+            (!json_is_object(map) || json_object_size(map) > ENDPOINT_HEADERS_MAX))
                 return FAIL(r->e, -EINVAL, "headers: must be a map of at most %d texts",
                             ENDPOINT_HEADERS_MAX);
+        r->header_room = json_object_size(map) + 1; /* and the credentials */
+        r->p->headers = arena_alloc(r->p->arena, r->header_room * sizeof *r->p->headers);
+        if (!r->p->headers)
+                return wrong(r, "headers", "are too long");
         json_object_foreach(map, key, v) {
                 Span name = arena_span(r->p->arena, span_of(key)), value;
 
@@ -483,8 +486,6 @@ static int read_all(Reading *r) {
         if (uid.n > OBJECT_NAME_MAX_BYTES)
                 return FAIL(r->e, -EINVAL, "uid: is longer than %d bytes", OBJECT_NAME_MAX_BYTES);
         p->uid = uid;
-        p->headers = arena_alloc(p->arena, (ENDPOINT_HEADERS_MAX + 1) * sizeof *p->headers);
-        must(p->headers);
         bad = read_url(r);
         if (bad == 0)
                 bad = texts_of(r, "filterTypes", ENDPOINT_TYPES_MAX, &p->types, &p->n_types);
@@ -518,7 +519,8 @@ int endpoint_make(const Object *o, Endpoint **ret, Err *e) {
         }
         p = must_alloc(sizeof *p);
         p->refs = 1;
-        p->arena = arena_new(ENDPOINT_ARENA_MAX_BYTES);
+        /* There may be a hundred thousand of them: what it takes is about what its text holds. */
+        p->arena = arena_new_for(o->text.n + ARENA_EXTRA_BYTES, ENDPOINT_ARENA_MAX_BYTES);
         p->id = o->id;
         p->application = o->owner;
         p->version = o->version;
