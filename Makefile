@@ -31,7 +31,7 @@ lint:
 	@tools/lint
 
 format:
-	@git ls-files 'src/*.[ch]' 'tests/*.[ch]' | xargs clang-format -i
+	@git ls-files 'src/*.[ch]' 'tests/*.[ch]' 'examples/*.[ch]' | xargs clang-format -i
 
 # The whole suite once more under the sanitizers.
 asan:

@@ -58,6 +58,15 @@ static int number_of(Reading *r, const char *member, int64_t min, int64_t max, i
         return 0;
 }
 
+static int truth_of(Reading *r, const char *member, bool *into) {
+        const json_t *v = json_object_get(r->from, member);
+
+        if (v && !json_is_null(v) && !json_is_boolean(v))
+                return wrong(r, member, "must be true or false");
+        *into = json_is_true(v);
+        return 0;
+}
+
 static int choice_of(Reading *r, const char *member, const char *const *names, int *into) {
         Span text;
         int got = text_of(r, member, &text);
@@ -103,6 +112,23 @@ static int texts_of(Reading *r, const char *member, size_t max, const Span **ret
 
 /* ---- where to ---- */
 
+/* As in the Host header: without the scheme's own port, with brackets, with a final dot (the client
+ * sends it), and in lower case. */
+static Span authority_of(Reading *r, const Url *url) {
+        bool six = url->host_kind == URL_IPV6;
+        bool has_dot = url->host.p[url->host.n] == '.'; /* the text goes on there, or ends */
+        const char *before = six ? "[" : "", *after = six ? "]" : has_dot ? "." : "";
+        char port[8] = "";
+
+        if (url->port != (url->https ? 443 : 80))
+                (void)snprintf(port, sizeof port, ":%u", url->port);
+        char *text = arena_printf(r->p->arena, "%s" SPAN_FMT "%s%s", before, SPAN_ARG(url->host),
+                                  after, port);
+        for (char *c = text; c && *c; c++)
+                *c = *c >= 'A' && *c <= 'Z' ? (char)(*c + 32) : *c;
+        return span_of(text);
+}
+
 static int read_url(Reading *r) {
         Endpoint *p = r->p;
         Span text;
@@ -117,19 +143,8 @@ static int read_url(Reading *r) {
         p->url = text.p;
         p->path = url.path;
         p->query = url.query;
-        /* As in the Host header: without the scheme's own port, and in lower case. */
-        bool usual = url.port == (url.https ? 443 : 80);
-        bool six = url.host_kind == URL_IPV6;
-        char *authority = usual ? arena_printf(p->arena, "%s" SPAN_FMT "%s", six ? "[" : "",
-                                               SPAN_ARG(url.host), six ? "]" : "")
-                                : arena_printf(p->arena, "%s" SPAN_FMT "%s:%u", six ? "[" : "",
-                                               SPAN_ARG(url.host), six ? "]" : "", url.port);
-        if (!authority)
-                return wrong(r, "url", "is too long");
-        for (char *c = authority; *c; c++)
-                *c = *c >= 'A' && *c <= 'Z' ? (char)(*c + 32) : *c;
-        p->authority = span_of(authority);
-        return 0;
+        p->authority = authority_of(r, &url);
+        return p->authority.p ? 0 : wrong(r, "url", "is too long");
 }
 
 /* ---- headers ---- */
@@ -317,14 +332,19 @@ static int read_key(Reading *r, const json_t *secret) {
         const json_t *key = json_object_get(secret, "key"),
                      *until = json_object_get(secret, "until");
         EndpointKey *k = &p->keys[p->n_keys];
+        bool has_end = until && !json_is_null(until);
 
-        if (!json_is_string(key))
+        /* An end that cannot be read must not become none. */
+        if (!json_is_string(key) ||
+            (has_end && (!json_is_integer(until) || json_integer_value(until) <= 0)))
                 return wrong(r, "secrets", "must be a list of {\"key\", \"until\"}");
-        k->until_ms = json_is_integer(until) ? json_integer_value(until) : 0;
+        k->until_ms = has_end ? json_integer_value(until) : 0;
         k->key = profile_key_new(p->profile,
                                  (Span){json_string_value(key), json_string_length(key)}, r->e);
-        if (!k->key)
+        if (!k->key) {
+                err_prefix(r->e, "secrets");
                 return -EINVAL;
+        }
         p->n_keys++;
         return 0;
 }
@@ -340,6 +360,8 @@ static int read_keys(Reading *r) {
         if (!r->p->profile)
                 return FAIL(r->e, -EINVAL, "profile: '%.*s' is not known",
                             name.n > 40 ? 40 : (int)name.n, name.p);
+        if (list && !json_is_null(list) && !json_is_array(list))
+                return wrong(r, "secrets", "must be a list of {\"key\", \"until\"}");
         for (size_t i = 0; i < json_array_size(list); i++) {
                 if (r->p->n_keys == PROFILE_KEYS_MAX)
                         return wrong(r, "secrets", "are too many");
@@ -398,11 +420,12 @@ static int read_way(Reading *r) {
                 bad = choice_of(r, "order", orders, &order);
         if (bad == 0)
                 bad = choice_of(r, "format", formats, &format);
+        if (bad == 0)
+                bad = truth_of(r, "disabled", &p->is_disabled);
         p->concurrency = (unsigned)concurrency;
         p->rate = (uint32_t)rate;
         p->order = (EndpointOrder)order;
         p->format = (EndpointFormat)format;
-        p->is_disabled = json_is_true(json_object_get(r->from, "disabled"));
         return bad < 0 ? bad : read_retry(r);
 }
 
@@ -431,6 +454,8 @@ static int read_all(Reading *r) {
 
         if (bad < 0)
                 return bad;
+        if (uid.n > OBJECT_NAME_MAX_BYTES)
+                return FAIL(r->e, -EINVAL, "uid: is longer than %d bytes", OBJECT_NAME_MAX_BYTES);
         p->uid = uid;
         p->headers = arena_alloc(p->arena, (ENDPOINT_HEADERS_MAX + 1) * sizeof *p->headers);
         must(p->headers);
