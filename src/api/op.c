@@ -245,14 +245,38 @@ static void on_message(Op *op) {
         op_missing(op);
 }
 
+static void ask_message(Op *op, int64_t id) {
+        op_ask(op, &(LedgerRequest){.ask = ASK_EVENT, .event = {.id = id}}, on_message);
+}
+
+static void on_key(Op *op) {
+        if (op->request.key.event)
+                ask_message(op, op->request.key.event);
+        else
+                op_missing(op);
+}
+
+/* Keys of messages that have no eventId hold a colon: no name does. */
 void op_message(Op *op, void (*then)(Op *op, EventView *v)) {
+        Span name = op_param(op, "msg_id");
+        char source[ID_TEXT];
         int64_t id;
 
         op->with_message = then;
-        if (id_parse("msg", op_param(op, "msg_id"), &id))
-                op_ask(op, &(LedgerRequest){.ask = ASK_EVENT, .event = {.id = id}}, on_message);
-        else
+        if (id_parse("msg", name, &id)) {
+                ask_message(op, id);
+                return;
+        }
+        if (!form_name.fits(name) || name.n > EVENT_KEY_MAX_BYTES) {
                 op_missing(op);
+                return;
+        }
+        id_print("app", op_application(op), source);
+        op_ask(op,
+               &(LedgerRequest){
+                       .ask = ASK_KEY,
+                       .key = {.source = arena_span(op->arena, span_of(source)), .key = name}},
+               on_key);
 }
 
 /* ---- beginning ---- */
@@ -327,7 +351,7 @@ static bool read_body(Op *op) {
         Where top = {NULL, SPAN("body")};
         JsonFault fault;
 
-        if (!op->route->takes || op->route->takes_raw)
+        if (!op->route->takes || op->route->takes_lines)
                 return true;
         if (op->x->body.n && !media_fits(op)) {
                 op_error(op, 415, "unsupported_media_type", "send application/json");

@@ -189,6 +189,21 @@ static void put_content(Put *p, const Schema *s, const char *type, Named *named)
         put_close(p, '}');
 }
 
+/* Many of them, in either of two ways. */
+static void put_many(Put *p, const Schema *s, const char *lines, Named *named) {
+        put_open(p, "content", '{');
+        put_open(p, "application/json", '{');
+        put_open(p, "schema", '{');
+        put_text(p, "type", SPAN("array"));
+        put_ref(p, "items", s, named);
+        put_close(p, '}');
+        put_close(p, '}');
+        put_open(p, lines, '{');
+        put_ref(p, "schema", s, named);
+        put_close(p, '}');
+        put_close(p, '}');
+}
+
 static void put_parameter(Put *p, Span parameter, const char *in, const Field *f, Named *named) {
         put_open(p, NULL, '{');
         put_text(p, "name", parameter);
@@ -309,7 +324,10 @@ static void put_route(Put *p, const Route *r, Named *named) {
         if (r->takes) {
                 put_open(p, "requestBody", '{');
                 put_bool(p, "required", !r->takes_optional);
-                put_content(p, r->takes, r->takes_type, named);
+                if (r->takes_lines)
+                        put_many(p, r->takes, r->takes_lines, named);
+                else
+                        put_content(p, r->takes, NULL, named);
                 put_close(p, '}');
         }
         put_responses(p, r, named);

@@ -26,11 +26,13 @@ typedef struct Route {
         Role role;
         const char *tag, *operation, *summary;
         const Schema *query, *takes, *gives; /* NULL: none */
-        const char *takes_type, *gives_type; /* media types; NULL: application/json */
+        const char *gives_type;              /* media type; NULL: application/json */
         int statuses[ROUTE_STATUSES_MAX];    /* of success; ended by 0 */
         size_t body_max;                     /* 0: the general limit */
         bool takes_optional;                 /* the body may be left out */
-        bool takes_raw;                      /* the operation reads the body itself */
+        /* Not NULL: it takes many, as an array or, in this media type, one per line; the operation
+         * reads the body itself. */
+        const char *takes_lines;
         /* The application or the last thing that the path names need not be there: the operation
          * makes it, or says itself that it is missing. */
         bool makes;

@@ -23,6 +23,7 @@ typedef struct Daemon {
         uv_signal_t term, interrupt, hangup;
         Ledger *ledger;
         Registry *registry;
+        Shelf *shelf;
         Idempotency *idempotency;
         Part *parts;
         Hub *hubs;
@@ -190,6 +191,7 @@ static int load_registry(Daemon *d, Err *e) {
         int r;
 
         d->registry = l.registry;
+        d->shelf = shelf_new();
         r = ledger_each_object(d->ledger, load_object, &l, e);
         return r < 0 ? r : l.result;
 }
@@ -244,8 +246,8 @@ static int start(Daemon *d, Snapshot *s, Err *e) {
         if (r == 0)
                 r = load_registry(d, e);
         d->idempotency = idem_new();
-        all = (PartShares){d->ledger, d->registry, d->idempotency, d->hubs,
-                           d->inlets, d->n,        &d->undrained};
+        all = (PartShares){d->ledger, d->registry, d->shelf, d->idempotency,
+                           d->hubs,   d->inlets,   d->n,     &d->undrained};
         for (unsigned i = 0; i < d->n && r == 0; i++)
                 r = part_init(&d->parts[i], i, &all, s, e);
         if (r == 0)
@@ -290,6 +292,7 @@ int daemon_run(const char *path) {
         for (unsigned i = 0; i < d.n; i++)
                 part_done(&d.parts[i]);
         registry_free(d.registry);
+        shelf_free(d.shelf);
         idem_free(d.idempotency);
         snapshot_unref(d.snapshot);
         (void)uv_loop_close(&d.uv);

@@ -256,7 +256,8 @@ int part_init(Part *p, unsigned index, const PartShares *all, Snapshot *s, Err *
         if (r < 0)
                 return r;
         p->engine = engine_new(&(EngineLimits){0}, &ports, seed);
-        outlet_init(&p->outlet, &p->loop, p->client, all->ledger, all->registry, s, &outlet_host);
+        outlet_init(&p->outlet, &p->loop, p->client, all->ledger, all->registry, all->shelf, s,
+                    &outlet_host);
         inlet_init(p->inlet, &p->loop, all->ledger, p->engine, all->registry, all->inlets, all->n);
         p->inlet->runner = p->runner;
         must(uv_timer_init(&p->loop.uv, &p->engine_timer) == 0 &&
@@ -356,6 +357,7 @@ static void close_rest(Part *p) {
         uv_close((uv_handle_t *)&p->engine_timer, NULL);
         uv_close((uv_handle_t *)&p->turn, NULL);
         hub_done(p->hub);
+        outlet_close(&p->outlet);
         client_close(p->client, NULL, NULL);
         runner_retire(p->runner, NULL, NULL);
         inlet_close(p->inlet);

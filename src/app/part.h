@@ -38,6 +38,7 @@ typedef struct Part {
 typedef struct PartShares {
         Ledger *ledger;
         Registry *registry;
+        Shelf *shelf;
         Idempotency *idempotency;
         Hub *hubs;
         Inlet *inlets;

@@ -4,6 +4,7 @@
 #include "base/id.h"
 #include "http/bytes.h"
 #include "http/url.h"
+#include "map/map.h"
 #include "sign/encoding.h"
 
 #include <jansson.h>
@@ -158,6 +159,7 @@ static const char *const ours[] = {
         "webhook-id",
         "webhook-timestamp",
         "webhook-signature",
+        "grapnel-depth",
         "content-digest",
         "signature",
         "signature-input",
@@ -229,6 +231,33 @@ static int read_basic(Reading *r, const json_t *basic) {
         return bad;
 }
 
+static const char *member_text(Reading *r, const json_t *map, const char *member) {
+        const json_t *v = json_object_get(map, member);
+
+        if (!json_is_string(v))
+                return NULL;
+        return arena_span(r->p->arena, (Span){json_string_value(v), json_string_length(v)}).p;
+}
+
+static int read_oauth2(Reading *r, const json_t *v) {
+        TokenConfig *t = &r->p->oauth2;
+        const char *secret = json_string_value(json_object_get(v, "clientSecret"));
+        Url url;
+
+        t->token_url = member_text(r, v, "tokenUrl");
+        t->client_id = member_text(r, v, "clientId");
+        t->scope = member_text(r, v, "scope");
+        t->audience = member_text(r, v, "audience");
+        t->in_body = json_is_true(json_object_get(v, "inBody"));
+        if (!t->token_url || !t->client_id || !secret)
+                return wrong(r, "auth.oauth2", "needs tokenUrl, clientId and clientSecret");
+        if (url_parse(span_of(t->token_url), &url, NULL) < 0)
+                return wrong(r, "auth.oauth2.tokenUrl", "is no URL that may be called");
+        r->p->oauth2_secret = secret_copy(span_of(secret));
+        t->client_secret = &r->p->oauth2_secret;
+        return 0;
+}
+
 static int read_auth(Reading *r) {
         const json_t *auth = json_object_get(r->from, "auth"), *v;
 
@@ -239,7 +268,46 @@ static int read_auth(Reading *r) {
         if ((v = json_object_get(auth, "bearer")) && json_is_string(v))
                 return add_authorization(r, "Bearer",
                                          (Span){json_string_value(v), json_string_length(v)});
-        return wrong(r, "auth", "must be {\"basic\": {\"user\", \"password\"}} or {\"bearer\"}");
+        if ((v = json_object_get(auth, "oauth2")))
+                return read_oauth2(r, v);
+        return wrong(r, "auth",
+                     "must be {\"basic\": {\"user\", \"password\"}}, {\"bearer\"} or {\"oauth2\"}");
+}
+
+/* ---- certificates ---- */
+
+static int read_pem(Reading *r, const json_t *tls, const char *member, const char *begins,
+                    Span *into) {
+        const json_t *v = json_object_get(tls, member);
+
+        *into = (Span){NULL, 0};
+        if (!v || json_is_null(v))
+                return 0;
+        if (!json_is_string(v) || !strstr(json_string_value(v), begins))
+                return FAIL(r->e, -EINVAL, "tls.%s: must be PEM, with a line that begins with %s",
+                            member, begins);
+        *into = arena_span(r->p->arena, (Span){json_string_value(v), json_string_length(v)});
+        return into->p ? 0 : wrong(r, "tls", "is too long");
+}
+
+static int read_tls(Reading *r) {
+        const json_t *tls = json_object_get(r->from, "tls");
+        ClientTls *into = &r->p->tls;
+        int bad;
+
+        if (!tls || json_is_null(tls))
+                return 0;
+        if (!json_is_object(tls))
+                return wrong(r, "tls", "must be {\"certificate\", \"key\", \"ca\"}");
+        bad = read_pem(r, tls, "certificate", "-----BEGIN CERTIFICATE", &into->certificate);
+        if (bad == 0)
+                bad = read_pem(r, tls, "key", "-----BEGIN ", &into->key);
+        if (bad == 0)
+                bad = read_pem(r, tls, "ca", "-----BEGIN CERTIFICATE", &into->ca);
+        if (bad == 0 && !into->certificate.p != !into->key.p)
+                bad = wrong(r, "tls", "a certificate needs its key, and a key its certificate");
+        r->p->has_tls = bad == 0;
+        return bad;
 }
 
 /* ---- keys ---- */
@@ -338,6 +406,24 @@ static int read_way(Reading *r) {
         return bad < 0 ? bad : read_retry(r);
 }
 
+/* Names stand for programs that are ready made. */
+static const struct {
+        const char *name, *text;
+} ready_made[] = {
+        {"slack", "{text: \"*\\(.meta.type)*\\n```\\(.event | tojson)```\"}"},
+};
+
+static int read_program(Reading *r, const char *member, Span *into) {
+        int got = text_of(r, member, into);
+
+        if (got > 0 && into->n > MAP_TEXT_MAX_BYTES)
+                return wrong(r, member, "is too long");
+        for (size_t i = 0; i < COUNT_OF(ready_made) && got > 0; i++)
+                if (span_eq(*into, span_of(ready_made[i].name)))
+                        *into = span_of(ready_made[i].text);
+        return got < 0 ? got : 0;
+}
+
 static int read_all(Reading *r) {
         Endpoint *p = r->p;
         Span uid;
@@ -357,6 +443,12 @@ static int read_all(Reading *r) {
                 bad = read_headers(r);
         if (bad == 0)
                 bad = read_auth(r);
+        if (bad == 0)
+                bad = read_tls(r);
+        if (bad == 0)
+                bad = read_program(r, "filter", &p->filter);
+        if (bad == 0)
+                bad = read_program(r, "transform", &p->transform);
         if (bad == 0)
                 bad = read_keys(r);
         return bad < 0 ? bad : read_way(r);
@@ -401,9 +493,28 @@ Endpoint *endpoint_unref(Endpoint *p) {
                 return NULL;
         for (size_t i = 0; i < p->n_keys; i++)
                 profile_key_free(p->keys[i].key);
+        secret_done(&p->oauth2_secret);
         arena_free(p->arena);
         free(p);
         return NULL;
+}
+
+bool endpoint_hides_header(Span name) {
+        static const char *const names[] = {
+                "authorization",
+                "proxy-authorization",
+                "proxy-authenticate",
+                "www-authenticate",
+                "x-auth-token",
+                "x-api-key",
+                "api-key",
+                "cookie",
+        };
+
+        for (size_t i = 0; i < COUNT_OF(names); i++)
+                if (span_eq_nocase(name, span_of(names[i])))
+                        return true;
+        return false;
 }
 
 /* ---- does it want this? ---- */

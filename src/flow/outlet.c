@@ -7,7 +7,7 @@
 enum { STATIONS_MAX = 400000 };
 
 void outlet_init(Outlet *o, Loop *loop, Client *client, Ledger *ledger, Registry *registry,
-                 Snapshot *s, const OutletHost *host) {
+                 Shelf *shelf, Snapshot *s, const OutletHost *host) {
         *o = (Outlet){.loop = loop,
                       .client = client,
                       .ledger = ledger,
@@ -17,6 +17,7 @@ void outlet_init(Outlet *o, Loop *loop, Client *client, Ledger *ledger, Registry
                       .stations = table_new(STATIONS_MAX)};
         list_init(&o->deliveries);
         list_init(&o->writes);
+        mapper_init(&o->mapper, loop, shelf);
 }
 
 static void free_station(void *arg, Span key, void *value) {
@@ -24,12 +25,26 @@ static void free_station(void *arg, Span key, void *value) {
 
         (void)arg;
         (void)key;
+        bearer_unref(s->bearer);
         endpoint_unref(s->endpoint);
         free(s);
 }
 
+static void drop_bearer(void *arg, Span key, void *value) {
+        Station *s = value;
+
+        (void)arg;
+        (void)key;
+        s->bearer = bearer_unref(s->bearer);
+}
+
+void outlet_close(Outlet *o) {
+        outlet_cut(o);
+        table_each(o->stations, drop_bearer, NULL);
+        mapper_close(&o->mapper);
+}
+
 void outlet_done(Outlet *o) {
-        must(o->deliveries.n == 0);
         table_each(o->stations, free_station, NULL);
         o->stations = table_free(o->stations);
         o->snapshot = snapshot_unref(o->snapshot);
@@ -70,6 +85,8 @@ Station *outlet_station(Outlet *o, Span target) {
                 s = station_new(o, target);
                 s->failing_since_ms = p->failing_since_ms;
         }
+        if (s->endpoint && s->endpoint->version != p->version)
+                s->bearer = bearer_unref(s->bearer);
         endpoint_unref(s->endpoint);
         s->endpoint = p;
         s->changes = changes;

@@ -7,6 +7,8 @@
 
 #include "base/list.h"
 #include "engine/breaker.h"
+#include "flow/bearer.h"
+#include "flow/mapper.h"
 #include "flow/registry.h"
 #include "flow/runner.h"
 #include "ledger/ledger.h"
@@ -31,6 +33,7 @@ typedef struct Station {
         Endpoint *endpoint; /* as the registry had it at `changes` */
         uint64_t changes;
         Breaker breaker;
+        Bearer *bearer;           /* of its OAuth2; NULL: not asked for yet */
         int64_t failing_since_ms; /* 0: its last answer was a success, or it never had one */
         int64_t written_ms;       /* when its health was last sent to the ledger */
         bool is_writing;
@@ -43,14 +46,16 @@ struct Outlet {
         Registry *registry;
         Snapshot *snapshot; /* for the networks that may be dialled */
         OutletHost host;
+        Mapper mapper;
         Table *stations; /* target -> Station */
         List deliveries; /* on their way */
         List writes;     /* of health, on their way to the ledger */
 };
 
 void outlet_init(Outlet *o, Loop *loop, Client *client, Ledger *ledger, Registry *registry,
-                 Snapshot *s, const OutletHost *host);
-/* Deliveries must have ended. */
+                 Shelf *shelf, Snapshot *s, const OutletHost *host);
+/* Before the loop ends: closes what needs turns of it. */
+void outlet_close(Outlet *o);
 void outlet_done(Outlet *o);
 void outlet_reload(Outlet *o, Snapshot *s);
 

@@ -183,7 +183,8 @@ static void push(Ledger *l, Note *n) {
         l->last = &n->next;
 }
 
-/* Takes writes from the front, up to a claim: a claim sees what was sent before it. */
+/* Takes writes from the front, up to a claim or a question for a key: they see what was sent before
+ * them. */
 static void collect(Ledger *l, Batch *b) {
         b->n = b->bytes = 0;
         while (l->first && b->n < LEDGER_BATCH_MAX) {
@@ -260,6 +261,17 @@ static void claim(Ledger *l) {
         LedgerRequest *r = CONTAINER_OF(pop(l), LedgerRequest, note);
 
         r->result = l->ops->claim(l->store, &r->claim.ask, &r->claim.ret, &r->error);
+        if (r->result < 0 && !nothing_written(r->result))
+                break_ledger(l, &r->error);
+        else
+                answer(l, &r, 1);
+}
+
+static void find_key(Ledger *l) {
+        LedgerRequest *r = CONTAINER_OF(pop(l), LedgerRequest, note);
+
+        r->result = l->ops->find_key(l->store, r->key.source, r->key.key, clock_wall_ms(),
+                                     &r->key.event, &r->error);
         if (r->result < 0 && !nothing_written(r->result))
                 break_ledger(l, &r->error);
         else
@@ -344,6 +356,19 @@ static void refuse_rest(Ledger *l) {
                 answer_fault(l, CONTAINER_OF(pop(l), LedgerRequest, note), fault, &why);
 }
 
+static void do_first(Ledger *l, Batch *b) {
+        switch (CONTAINER_OF(l->first, LedgerRequest, note)->ask) {
+        case ASK_CLAIM:
+                claim(l);
+                break;
+        case ASK_KEY:
+                find_key(l);
+                break;
+        default:
+                write_batch(l, b);
+        }
+}
+
 static void *run(void *arg) {
         Ledger *l = arg;
         AUTO(freep)
@@ -353,10 +378,8 @@ static void *run(void *arg) {
                 take(l);
                 if (l->stopping && (!l->first || l->stuck > 1))
                         break;
-                if (l->first && CONTAINER_OF(l->first, LedgerRequest, note)->ask == ASK_CLAIM)
-                        claim(l);
-                else if (l->first)
-                        write_batch(l, b);
+                if (l->first)
+                        do_first(l, b);
                 if (!l->is_broken)
                         keep_house(l);
         }
@@ -430,7 +453,7 @@ int ledger_send(Ledger *l, LedgerRequest *r) {
         r->note.read = on_answer;
         r->result = 0;
         r->error.code = 0;
-        if (r->ask != ASK_WRITE && r->ask != ASK_CLAIM) {
+        if (r->ask != ASK_WRITE && r->ask != ASK_CLAIM && r->ask != ASK_KEY) {
                 reader_send(l->reader, r);
                 return 0;
         }

@@ -17,7 +17,7 @@
  * file) but for its settles and answers, which are kept and tried again until they fit.
  *
  * Requests of one sender take effect in the order in which they were sent: a claim sees what was
- * settled before it. */
+ * settled before it, a question for a key what was recorded before it. */
 #pragma once
 
 #include "base/inbox.h"
@@ -37,6 +37,7 @@ typedef struct LedgerRequest LedgerRequest;
 typedef enum LedgerAsk {
         ASK_WRITE,
         ASK_CLAIM,
+        ASK_KEY,
         ASK_EVENT,
         ASK_EVENTS,
         ASK_ATTEMPTS,
@@ -72,6 +73,10 @@ struct LedgerRequest {
                         ClaimAsk ask;
                         Claim ret; /* out; the caller frees */
                 } claim;
+                struct {
+                        Span source, key; /* must stay */
+                        int64_t event;    /* out: 0 when the key is not known */
+                } key;
                 struct {
                         int64_t id;
                         EventView *ret; /* out: NULL when unknown; the caller frees */

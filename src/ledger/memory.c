@@ -147,6 +147,7 @@ const StoreOps store_memory = {
         .open = memory_open,
         .write = memory_write,
         .claim = memory_claim,
+        .find_key = memory_find_key,
         .trim = memory_trim,
         .each_object = memory_each_object,
         .each_backlog = memory_each_backlog,
@@ -157,5 +158,7 @@ const StoreOps store_memory = {
         .open_reader = memory_open_reader,
         .find_event = memory_find_event,
         .list_events = memory_list_events,
+        .list_attempts = memory_list_attempts,
+        .target_stats = memory_target_stats,
         .stats = memory_stats,
 };

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Questions to the store in memory. */
+#include "ledger/query.h"
 #include "ledger/store_memory.h"
 
-enum { VIEW_MAX_BYTES = 256 * 1024 * 1024, ATTEMPTS_LISTED = 50 };
+enum { ATTEMPTS_LISTED = 50 };
 
 static Span keep(Arena *a, Span s) {
         Span ret = arena_span(a, s);
@@ -26,21 +27,7 @@ static void view_attempts(Arena *a, const MemoryJob *from, JobView *to) {
         }
 }
 
-static EventView *view(Arena *a, const MemoryEvent *m, bool is_whole) {
-        EventView *v = arena_alloc(a, sizeof *v);
-
-        must(v);
-        v->event.id = m->event->id;
-        v->event.received_ms = m->event->received_ms;
-        v->event.time_ms = m->event->time_ms;
-        v->event.source = keep(a, m->event->source);
-        v->event.key = keep(a, m->event->key);
-        v->event.type = keep(a, m->event->type);
-        v->event.subject = keep(a, m->event->subject);
-        v->event.content_type = keep(a, m->event->content_type);
-        v->event.trace = keep(a, m->event->trace);
-        v->event.meta = keep(a, m->event->meta);
-        v->event.body = keep(a, is_whole ? m->event->body : SPAN(""));
+static void view_jobs(Arena *a, const MemoryEvent *m, bool with_attempts, EventView *v) {
         v->n_jobs = m->n_jobs;
         v->jobs = arena_alloc(a, (m->n_jobs + 1) * sizeof *v->jobs);
         must(v->jobs);
@@ -55,10 +42,37 @@ static EventView *view(Arena *a, const MemoryEvent *m, bool is_whole) {
                         .due_ms = j->due_ms,
                         .is_replay = j->is_replay,
                 };
-                if (is_whole)
+                if (with_attempts)
                         view_attempts(a, j, &v->jobs[i]);
         }
-        if (is_whole && m->has_answer) {
+}
+
+EventView *memory_view(Arena *a, const MemoryEvent *m, bool with_body, bool with_jobs) {
+        EventView *v = arena_alloc(a, sizeof *v);
+
+        must(v);
+        v->event.id = m->event->id;
+        v->event.received_ms = m->event->received_ms;
+        v->event.time_ms = m->event->time_ms;
+        v->event.source = keep(a, m->event->source);
+        v->event.key = keep(a, m->event->key);
+        v->event.type = keep(a, m->event->type);
+        v->event.subject = keep(a, m->event->subject);
+        v->event.content_type = keep(a, m->event->content_type);
+        v->event.trace = keep(a, m->event->trace);
+        v->event.meta = keep(a, m->event->meta);
+        v->event.body = keep(a, with_body ? m->event->body : SPAN(""));
+        if (with_jobs)
+                view_jobs(a, m, false, v);
+        return v;
+}
+
+static EventView *view_whole(Arena *a, const MemoryEvent *m) {
+        EventView *v = memory_view(a, m, true, false);
+
+        v->arena = a;
+        view_jobs(a, m, true, v);
+        if (m->has_answer) {
                 v->has_answer = true;
                 v->answer_status = m->answer_status;
                 v->answer_type = keep(a, span_make(m->answer, m->answer_type_n));
@@ -69,59 +83,14 @@ static EventView *view(Arena *a, const MemoryEvent *m, bool is_whole) {
 
 int memory_find_event(Store *s, int64_t id, EventView **ret, Err *e) {
         Memory *m = memory_of(s)->writer;
-        uint64_t key = (uint64_t)id;
 
         (void)e;
         *ret = NULL;
         pthread_mutex_lock(&m->lock);
-        const MemoryEvent *found = table_get(m->events_by_id, key_u64(&key));
-        if (found) {
-                Arena *a = arena_new(VIEW_MAX_BYTES);
-
-                *ret = view(a, found, true);
-                (*ret)->arena = a;
-        }
+        const MemoryEvent *found = memory_event(m, id);
+        if (found)
+                *ret = view_whole(arena_new(PAGE_MAX_BYTES), found);
         pthread_mutex_unlock(&m->lock);
-        return 0;
-}
-
-static bool wanted(const EventQuery *q, const MemoryEvent *m) {
-        if (q->before_id && m->event->id >= q->before_id)
-                return false;
-        if (q->source.n && !span_eq(q->source, m->event->source))
-                return false;
-        for (size_t i = 0; q->state >= 0 && i < m->n_jobs; i++)
-                if ((int)m->jobs[i]->state == q->state)
-                        return true;
-        return q->state < 0;
-}
-
-int memory_list_events(Store *s, const struct EventQuery *q, EventPage **ret, Err *e) {
-        Memory *m = memory_of(s)->writer;
-        size_t max = q->max == 0 || q->max > EVENT_PAGE_MAX ? EVENT_PAGE_MAX : q->max;
-        Arena *a = arena_new(VIEW_MAX_BYTES);
-        EventPage *p = arena_alloc(a, sizeof *p);
-
-        (void)e;
-        must(p);
-        p->arena = a;
-        p->events = arena_alloc(a, max * sizeof(EventView *));
-        must(p->events);
-        pthread_mutex_lock(&m->lock);
-        for (Link *at = m->events.head.prev; at != &m->events.head; at = at->prev) {
-                const MemoryEvent *event = CONTAINER_OF(at, MemoryEvent, link);
-
-                if (!wanted(q, event))
-                        continue;
-                if (p->n == max) {
-                        p->more = true;
-                        p->next_before_id = p->events[max - 1]->event.id;
-                        break;
-                }
-                p->events[p->n++] = view(a, event, false);
-        }
-        pthread_mutex_unlock(&m->lock);
-        *ret = p;
         return 0;
 }
 

@@ -131,6 +131,8 @@ static int take_over(Sqlite *s, const StoreOptions *o, Err *e) {
         r = sqlite_keys_open(s, o, e);
         if (r == 0)
                 r = sqlite_mark_open(s, e);
+        if (r == 0)
+                r = sqlite_index_open(s, o, e);
         r = r < 0 ? sqlite_rollback(s, r) : sqlite_commit(s, e);
         if (r < 0)
                 return r;
@@ -150,6 +152,7 @@ static Sqlite *sqlite_free(Sqlite *s) {
         if (s->lock >= 0)
                 close(s->lock);
         sqlite_keys_done(s);
+        sqlite_index_done(s);
         table_free(s->names);
         free(s->path);
         free(s);
@@ -256,6 +259,7 @@ const StoreOps store_sqlite = {
         .open = sqlite_open_writer,
         .write = sqlite_write,
         .claim = sqlite_claim,
+        .find_key = sqlite_find_key,
         .trim = sqlite_trim,
         .each_object = sqlite_each_object,
         .each_backlog = sqlite_each_backlog,
@@ -266,5 +270,7 @@ const StoreOps store_sqlite = {
         .open_reader = sqlite_open_reader,
         .find_event = sqlite_find_event,
         .list_events = sqlite_list_events,
+        .list_attempts = sqlite_list_attempts,
+        .target_stats = sqlite_target_stats,
         .stats = sqlite_stats,
 };

@@ -92,13 +92,16 @@ static int jobs_of(Sqlite *s, int64_t first, int64_t last, EventView *v, Err *e)
         return r;
 }
 
-int sqlite_view_row(Sqlite *s, Arena *a, sqlite3_stmt *st, EventView **ret, Err *e) {
+int sqlite_view_row(Sqlite *s, Arena *a, sqlite3_stmt *st, bool with_jobs, EventView **ret,
+                    Err *e) {
         EventView *v = arena_alloc(a, sizeof *v);
 
         if (!v || !keep_event(a, st, &v->event))
                 return no_room(s, e);
         v->arena = a;
         *ret = v;
+        if (!with_jobs)
+                return 0;
         return jobs_of(s, sqlite3_column_int64(st, EVENT_COLUMNS_N),
                        sqlite3_column_int64(st, EVENT_COLUMNS_N + 1), v, e);
 }
@@ -166,7 +169,7 @@ static int read_event(Sqlite *s, int64_t id, Arena *a, EventView **ret, Err *e) 
         r = sqlite_row(s, st, e, "read an event");
         if (r <= 0)
                 return r;
-        r = sqlite_view_row(s, a, st, &v, e);
+        r = sqlite_view_row(s, a, st, true, &v, e);
         sqlite3_reset(st);
         for (size_t i = 0; r == 0 && i < v->n_jobs; i++)
                 r = attempts_of(s, &v->jobs[i], a, e);

@@ -89,14 +89,15 @@ static int add(Sqlite *s, const Job *j, bool is_later, Err *e) {
         bind_int(st, 4, (int64_t)j->lane);
         bind_int(st, 5, j->shard);
         r = sqlite_run(s, st, e, "write a job of a replay");
+        if (r == 0)
+                r = sqlite_index_add(s, &(IndexEntry){target, j->event->id, j->id, 0}, e);
         if (r == 0 && is_later)
                 r = add_later(s, j, e);
         s->last_id = j->id > s->last_id ? j->id : s->last_id;
         return r < 0 ? r : sqlite_aside_put(s, j, JOB_QUEUED, 0, e);
 }
 
-/* 1 with the bounds of its first jobs' ids, 0 when there is no such event. */
-static int range_of(Sqlite *s, int64_t event, int64_t *first, int64_t *last, Err *e) {
+int sqlite_event_range(Sqlite *s, int64_t event, int64_t *first, int64_t *last, Err *e) {
         sqlite3_stmt *st = NULL;
         int r = sqlite_get(s, SQL_EVENT_RANGE, &st, e);
 
@@ -116,7 +117,7 @@ int sqlite_replay(Sqlite *s, Write *w, Err *e) {
         const Job *j = w->replay.job;
         int64_t first = 0, last = 0, later = 0;
         Known known = {0};
-        int r = range_of(s, j->event->id, &first, &last, e);
+        int r = sqlite_event_range(s, j->event->id, &first, &last, e);
 
         w->replay.done = false;
         if (r <= 0)

@@ -36,13 +36,17 @@
  *                No index: filters in memory say where a key may be (sqlite_keys.c).
  * key_filters    A filter as it lies in memory, in the byte order of the machine, with the number
  *                of keys that it knows. Losing a row costs a scan at the next start.
- * objects        What people made through the API (ledger/object.h): kind 1 applications, 2
- *                endpoints, 3 event types, 4 keys, 5 replays. text: JSON. version: of the whole
- *                table, which meta `objects_version` counts.
- * meta           secret (32 random bytes, made once), starts, low_water, last_id (greatest ever),
- *                events (how many there were when events_to was the greatest id), clean (1 after
- *                an orderly close), keys_per_generation, keys_next (where the log of keys goes
- *                on when old ones are gone).
+ * runs           The index by source and by target, made off the hot path (sqlite_index.c): each
+ * run holds events with ids from `first` to `last`, received from from_ms to to_ms. In by_source
+ * and by_target `run` is its `last`; `entries` are the n events of the source, or the jobs of the
+ * target with their events, as differences (run_code.h). Events after meta `indexed_to` are in none
+ * yet. strays         What belongs into an older run and came late, or was left of one: name (of
+ * the source, job 0; or of the target), event, job. objects        What people made through the API
+ * (ledger/object.h): kind 1 applications, 2 endpoints, 3 event types, 4 keys, 5 replays. text:
+ * JSON. version: of the whole table, which meta `objects_version` counts. meta           secret (32
+ * random bytes, made once), starts, low_water, last_id (greatest ever), events (how many there were
+ * when events_to was the greatest id), indexed_to, objects_version, clean (1 after an orderly
+ * close), keys_per_generation, keys_next (where the log of keys goes on when old ones are gone).
  *
  * auto_vacuum is off: it would keep a pointer map and write it with every new page. Pages that
  * trim empties are used again; to give them back to the disk, stop Grapnel and run VACUUM. */
@@ -89,6 +93,15 @@ static const char schema[] =
         " body INTEGER NOT NULL, received_ms INTEGER NOT NULL);"
         "CREATE TABLE key_filters(generation INTEGER PRIMARY KEY, newest_ms INTEGER NOT NULL,"
         " keys INTEGER NOT NULL, filter BLOB NOT NULL);"
+        "CREATE TABLE runs(last INTEGER PRIMARY KEY, first INTEGER NOT NULL,"
+        " from_ms INTEGER NOT NULL, to_ms INTEGER NOT NULL);"
+        "CREATE TABLE by_source(run INTEGER NOT NULL, source INTEGER NOT NULL, n INTEGER NOT NULL,"
+        " entries BLOB NOT NULL, PRIMARY KEY(run, source)) WITHOUT ROWID;"
+        "CREATE TABLE by_target(run INTEGER NOT NULL, target INTEGER NOT NULL, n INTEGER NOT NULL,"
+        " entries BLOB NOT NULL, PRIMARY KEY(run, target)) WITHOUT ROWID;"
+        "CREATE TABLE strays(name INTEGER NOT NULL, event INTEGER NOT NULL, job INTEGER NOT NULL,"
+        " PRIMARY KEY(name, event, job)) WITHOUT ROWID;"
+        "CREATE INDEX strays_by_event ON strays(event);"
         "CREATE TABLE objects(kind INTEGER NOT NULL, id INTEGER NOT NULL, owner INTEGER NOT NULL,"
         " name TEXT NOT NULL, text TEXT NOT NULL, version INTEGER NOT NULL,"
         " PRIMARY KEY(kind, id)) WITHOUT ROWID;"

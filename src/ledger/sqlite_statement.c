@@ -13,6 +13,8 @@
 /* Word for word as in the index aside_lane: so SQLite sees that it serves. */
 #define IN_LANE "lane = ?1 AND lane <> 0 AND (state IN (1, 2) OR (state = 0 AND holder <= 0))"
 
+#define BY_STATE "state IN (1, 2, 4) AND state = ?3 AND event > ?1 AND event < ?2"
+
 static const char *const texts[SQL_STATEMENTS] = {
         [SQL_BEGIN] = "BEGIN IMMEDIATE",
         [SQL_COMMIT] = "COMMIT",
@@ -57,6 +59,38 @@ static const char *const texts[SQL_STATEMENTS] = {
                 " ORDER BY job LIMIT 1",
         [SQL_JOB_WAKE] = "UPDATE jobs SET state = 1, due_ms = ?2 WHERE id = ?1",
         [SQL_ASIDE_WAKE] = "UPDATE aside SET state = 1, due_ms = ?2 WHERE job = ?1",
+        [SQL_STRAY_ADD] = "INSERT OR IGNORE INTO strays(name, event, job) VALUES(?1, ?2, ?3)",
+        [SQL_STRAY_DROP] = "DELETE FROM strays INDEXED BY strays_by_event WHERE event = ?1",
+        [SQL_RUN_ADD] = "INSERT INTO runs(last, first, from_ms, to_ms) VALUES(?1, ?2, ?3, ?4)",
+        [SQL_RUN_SOURCE] = "INSERT INTO by_source(run, source, n, entries) VALUES(?1, ?2, ?3, ?4)",
+        [SQL_RUN_TARGET] = "INSERT INTO by_target(run, target, n, entries) VALUES(?1, ?2, ?3, ?4)",
+        [SQL_RUN_WIDEN] = "UPDATE runs SET from_ms = min(from_ms, ?2), to_ms = max(to_ms, ?2)"
+                          " WHERE last = (SELECT last FROM runs WHERE last >= ?1 ORDER BY last"
+                          " LIMIT 1) AND first <= ?1",
+        [SQL_RUN_AT] = "SELECT last, first, from_ms, to_ms FROM runs WHERE last >= ?1"
+                       " ORDER BY last LIMIT 1",
+        [SQL_RUN_BEFORE] = "SELECT last FROM runs WHERE last < ?1 ORDER BY last DESC LIMIT 1",
+        [SQL_RUN_LEFT] = "SELECT count(*) FROM (SELECT 1 FROM events WHERE id BETWEEN ?2 AND ?1"
+                         " LIMIT ?3)",
+        [SQL_RUN_LEFT_EVENTS] = "INSERT OR IGNORE INTO strays(name, event, job)"
+                                " SELECT source, id, 0 FROM events WHERE id BETWEEN ?2 AND ?1",
+        [SQL_RUN_LEFT_JOBS] = "INSERT OR IGNORE INTO strays(name, event, job)"
+                              " SELECT j.target, e.id, j.id FROM events e CROSS JOIN jobs j"
+                              " WHERE e.id BETWEEN ?2 AND ?1 AND j.id BETWEEN e.first_job AND"
+                              " e.last_job AND j.event = e.id",
+        [SQL_RUN_LEFT_LATER] = "INSERT OR IGNORE INTO strays(name, event, job)"
+                               " SELECT j.target, l.event, j.id FROM later l CROSS JOIN jobs j"
+                               " WHERE l.event BETWEEN ?2 AND ?1 AND j.id = l.job",
+        [SQL_RUN_DROP_SOURCES] = "DELETE FROM by_source WHERE run = ?1",
+        [SQL_RUN_DROP_TARGETS] = "DELETE FROM by_target WHERE run = ?1",
+        [SQL_RUN_DROP] = "DELETE FROM runs WHERE last = ?1",
+        [SQL_FRESH_EVENTS] = "SELECT source, id, 0, received_ms FROM events WHERE id > ?1"
+                             " ORDER BY id",
+        [SQL_FRESH_JOBS] = "SELECT j.target, e.id, j.id, 0 FROM events e CROSS JOIN jobs j"
+                           " WHERE e.id > ?1 AND j.id BETWEEN e.first_job AND e.last_job"
+                           " AND j.event = e.id",
+        [SQL_FRESH_LATER] = "SELECT j.target, l.event, j.id, 0 FROM later l CROSS JOIN jobs j"
+                            " WHERE l.event > ?1 AND j.id = l.job",
         [SQL_NAME_GET] = "SELECT id FROM names WHERE name = ?1",
         [SQL_NAME_OF] = "SELECT name FROM names WHERE id = ?1",
         [SQL_NAME_ADD] = "INSERT INTO names(name) VALUES(?1)",
@@ -127,12 +161,43 @@ static const char *const texts[SQL_STATEMENTS] = {
                            " WHERE j.id BETWEEN ?1 AND ?2 AND j.event = ?3 ORDER BY j.id",
         [SQL_EVENT_ATTEMPTS] = "SELECT number, started_ms, took_us, status, code, message, detail"
                                " FROM attempts WHERE job = ?1 ORDER BY number DESC LIMIT ?2",
-        [SQL_PAGE_WALK] = "SELECT " LISTING_COLUMNS " FROM events e"
-                          " CROSS JOIN names n ON n.id = e.source WHERE e.id < ?1"
-                          " ORDER BY e.id DESC",
-        [SQL_PAGE_BY_STATE] = "SELECT DISTINCT event FROM aside INDEXED BY aside_by_state"
-                              " WHERE state IN (1, 2, 4) AND state = ?2 AND event < ?1"
-                              " ORDER BY event DESC",
+        [SQL_EVENT_JOB_IDS] = "SELECT id FROM jobs WHERE id BETWEEN ?1 AND ?2 AND event = ?3",
+        [SQL_EVENT_HAS] = "SELECT 1 FROM jobs WHERE id BETWEEN ?1 AND ?2 AND event = ?3"
+                          " AND (?4 = 0 OR target = ?4) AND (?5 < 0 OR state = ?5) LIMIT 1",
+        [SQL_JOB_EVENT] = "SELECT event FROM jobs WHERE id = ?1",
+        [SQL_JOB_HEAD] = "SELECT j.state, j.due_ms, t.name, e.type, e.meta FROM jobs j"
+                         " CROSS JOIN events e ON e.id = j.event"
+                         " CROSS JOIN names t ON t.id = j.target WHERE j.id = ?1",
+        [SQL_JOB_COUNT] = "SELECT j.state, e.received_ms FROM jobs j"
+                          " CROSS JOIN events e ON e.id = j.event WHERE j.id = ?1",
+        [SQL_WALK_ALL] = "SELECT id, 0 FROM events WHERE id > ?1 AND id < ?2 ORDER BY id DESC",
+        [SQL_WALK_ALL_UP] = "SELECT id, 0 FROM events WHERE id > ?1 AND id < ?2 ORDER BY id",
+        [SQL_WALK_STATE] = "SELECT event, 0 FROM aside INDEXED BY aside_by_state WHERE " BY_STATE
+                           " ORDER BY event DESC",
+        [SQL_WALK_STATE_UP] = "SELECT event, 0 FROM aside INDEXED BY aside_by_state"
+                              " WHERE " BY_STATE " ORDER BY event",
+        [SQL_WALK_TARGET_STATE] = "SELECT event, 0 FROM aside INDEXED BY aside_by_target"
+                                  " WHERE target = ?4 AND " BY_STATE " ORDER BY event DESC",
+        [SQL_WALK_TARGET_STATE_UP] = "SELECT event, 0 FROM aside INDEXED BY aside_by_target"
+                                     " WHERE target = ?4 AND " BY_STATE " ORDER BY event",
+        [SQL_WALK_STRAYS] = "SELECT event, job FROM strays WHERE name = ?3 AND event > ?1"
+                            " AND event < ?2 ORDER BY event DESC",
+        [SQL_WALK_STRAYS_UP] = "SELECT event, job FROM strays WHERE name = ?3 AND event > ?1"
+                               " AND event < ?2 ORDER BY event",
+        [SQL_WALK_SLICE] = "SELECT id FROM events WHERE id > ?1 AND id < ?2 ORDER BY id DESC"
+                           " LIMIT 1 OFFSET ?3",
+        [SQL_WALK_SLICE_UP] = "SELECT id FROM events WHERE id > ?1 AND id < ?2 ORDER BY id"
+                              " LIMIT 1 OFFSET ?3",
+        [SQL_WALK_TAIL_SOURCE] = "SELECT id, 0 FROM events WHERE id > ?1 AND id < ?2"
+                                 " AND source = ?3",
+        [SQL_WALK_TAIL_TARGET] = "SELECT e.id, j.id FROM events e CROSS JOIN jobs j"
+                                 " WHERE e.id > ?1 AND e.id < ?2 AND j.id BETWEEN e.first_job AND"
+                                 " e.last_job AND j.event = e.id AND j.target = ?3",
+        [SQL_WALK_TAIL_LATER] = "SELECT l.event, j.id FROM later l CROSS JOIN jobs j"
+                                " WHERE l.event > ?1 AND l.event < ?2 AND j.id = l.job"
+                                " AND j.target = ?3",
+        [SQL_WALK_RUN_SOURCE] = "SELECT entries FROM by_source WHERE run = ?1 AND source = ?2",
+        [SQL_WALK_RUN_TARGET] = "SELECT entries FROM by_target WHERE run = ?1 AND target = ?2",
         [SQL_COUNT_STATE] = "SELECT count(*) FROM aside INDEXED BY aside_by_state"
                             " WHERE state IN (1, 2, 4) AND state = ?1",
         [SQL_OLDEST] = "SELECT received_ms FROM events ORDER BY id LIMIT 1",

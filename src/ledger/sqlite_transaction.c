@@ -27,6 +27,7 @@ int sqlite_rollback(Sqlite *s, int fault) {
         s->names = table_new(NAMES_CACHED_MAX);
         sqlite_keys_end(s, false);
         sqlite_mark_end(s, false);
+        sqlite_index_end(s, false);
         s->events_delta = 0;
         return fault;
 }
@@ -49,6 +50,7 @@ int sqlite_commit(Sqlite *s, Err *e) {
         }
         sqlite_keys_end(s, true);
         sqlite_mark_end(s, true);
+        sqlite_index_end(s, true);
         atomic_fetch_add_explicit(&s->events_counted, s->events_delta, memory_order_relaxed);
         s->events_delta = 0;
         return 0;

@@ -99,6 +99,8 @@ static int drop(Sqlite *s, const Old *old, Err *e) {
         if (r == 0 && later.first_job)
                 r = run_with(s, SQL_LATER_DROP, old, false, e);
         if (r == 0)
+                r = run_with(s, SQL_STRAY_DROP, old, false, e);
+        if (r == 0)
                 r = run_with(s, SQL_TRIM_ANSWER, old, false, e);
         if (r == 0)
                 r = run_with(s, SQL_TRIM_EVENT, old, false, e);
@@ -175,7 +177,8 @@ int sqlite_trim(Store *store, const TrimRule *rule, size_t *ret_trimmed, Err *e)
                         s->trim_after = 0;
                         return r;
                 }
+                r = sqlite_index_trim(s, olds[n - 1].id, e);
         }
         *ret_trimmed = n;
-        return 0;
+        return r < 0 ? r : 0;
 }

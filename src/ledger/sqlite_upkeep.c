@@ -45,6 +45,8 @@ int sqlite_upkeep(Store *store, int64_t now_ms, int64_t *ret_next_ms, Err *e) {
                 r = sqlite_checkpoint(s, SQLITE_CHECKPOINT_RESTART, e);
         else if (s->wal_pages >= WAL_CHECKPOINT_PAGES)
                 r = sqlite_checkpoint(s, SQLITE_CHECKPOINT_PASSIVE, e);
+        if (r == 0)
+                r = sqlite_index_upkeep(s, now_ms, e);
         if (r < 0)
                 return r;
         if (now_ms < s->slow_next_ms && s->slow_next_ms <= now_ms + SLOW_MS) {

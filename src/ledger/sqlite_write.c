@@ -58,7 +58,11 @@ static int add_event(Sqlite *s, const Write *w, Err *e) {
         bind_blob(st, 13, event->body);
         s->last_id = event->id > s->last_id ? event->id : s->last_id;
         s->events_delta++;
-        return sqlite_run(s, st, e, "write an event");
+        r = sqlite_run(s, st, e, "write an event");
+        if (r < 0)
+                return r;
+        IndexEntry entry = {.name = source, .event = event->id, .received_ms = event->received_ms};
+        return sqlite_index_add(s, &entry, e);
 }
 
 static int add_job(Sqlite *s, Job *j, Err *e) {
@@ -85,6 +89,8 @@ static int add_job(Sqlite *s, Job *j, Err *e) {
         s->last_id = j->id > s->last_id ? j->id : s->last_id;
         s->jobs_since_mark++;
         r = sqlite_run(s, st, e, "write a job");
+        if (r == 0)
+                r = sqlite_index_add(s, &(IndexEntry){target, j->event->id, j->id, 0}, e);
         /* A late id, made before others that are long recorded, is not looked for by its place. */
         bool is_late = j->id <= s->low_water;
         if (r < 0 || (j->state == JOB_QUEUED && !j->spilled && !is_late))

@@ -126,6 +126,9 @@ typedef struct StoreOptions {
         /* SQLite: keys that share one filter in memory, fixed when the file is made; 0: the usual
          * 786,432. At most the last eight such generations are remembered, however young. */
         uint32_t keys_per_generation;
+        /* SQLite: entries (of events and jobs) of the index by source and target that are written
+         * together, sorted; 0: the usual 16,384. */
+        uint32_t index_per_run;
 } StoreOptions;
 
 /* Either waiting jobs that are due, by their time; or, with a target, the queued jobs of that
@@ -169,6 +172,10 @@ typedef struct StoreOps {
         int (*write)(Store *s, Write *const *writes, size_t n, Err *e);
         int (*claim)(Store *s, const ClaimAsk *ask, Claim *ret, Err *e);
         int (*trim)(Store *s, const TrimRule *rule, size_t *ret_trimmed, Err *e);
+        /* The event that a delivery key of this source stands for, while it is remembered; 0 when
+         * it is not. Of the writer. */
+        int (*find_key)(Store *s, Span source, Span key, int64_t now_ms, int64_t *ret_event,
+                        Err *e);
         /* All objects, by kind and id; what is told is lent for the call, which may not ask the
          * store for anything. */
         int (*each_object)(Store *reader, void (*each)(void *arg, const Object *o), void *arg,

@@ -93,8 +93,16 @@ MUST_CHECK int memory_each_object(Store *s, void (*each)(void *arg, const Object
                                   Err *e);
 void memory_objects_done(Memory *m);
 
-/* memory_claim.c, memory_read.c */
+/* memory_write.c, memory_claim.c, memory_read.c, memory_list.c */
+MUST_CHECK int memory_find_key(Store *s, Span source, Span key, int64_t now_ms, int64_t *ret_event,
+                               Err *e);
 MUST_CHECK int memory_claim(Store *s, const ClaimAsk *ask, Claim *ret, Err *e);
+/* Without attempts and answer. */
+EventView *memory_view(Arena *a, const MemoryEvent *m, bool with_body, bool with_jobs);
 MUST_CHECK int memory_find_event(Store *s, int64_t id, EventView **ret, Err *e);
 MUST_CHECK int memory_list_events(Store *s, const struct EventQuery *q, EventPage **ret, Err *e);
+MUST_CHECK int memory_list_attempts(Store *s, const struct AttemptQuery *q, AttemptPage **ret,
+                                    Err *e);
+MUST_CHECK int memory_target_stats(Store *s, Span target, int64_t from_ms, int64_t to_ms,
+                                   struct TargetStats *ret, Err *e);
 MUST_CHECK int memory_stats(Store *s, LedgerStats *ret, Err *e);

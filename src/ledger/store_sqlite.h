@@ -24,6 +24,7 @@ enum {
         KEY_GENERATIONS = 8,
         KEYS_PER_GENERATION = 786432, /* times eight: 6.3 million keys in 32 MB */
         HOLDER_LOST = -1,             /* aside.holder: of a process that has ended */
+        INDEX_PER_RUN = 16384,        /* entries of the index that are written together */
 };
 
 /* Prepared once each and kept; the texts are in sqlite_statement.c. */
@@ -53,6 +54,24 @@ typedef enum StatementName {
         SQL_LANE_FIRST,
         SQL_JOB_WAKE,
         SQL_ASIDE_WAKE,
+        SQL_STRAY_ADD,
+        SQL_STRAY_DROP,
+        SQL_RUN_ADD,
+        SQL_RUN_SOURCE,
+        SQL_RUN_TARGET,
+        SQL_RUN_WIDEN,
+        SQL_RUN_AT,
+        SQL_RUN_BEFORE,
+        SQL_RUN_LEFT,
+        SQL_RUN_LEFT_EVENTS,
+        SQL_RUN_LEFT_JOBS,
+        SQL_RUN_LEFT_LATER,
+        SQL_RUN_DROP_SOURCES,
+        SQL_RUN_DROP_TARGETS,
+        SQL_RUN_DROP,
+        SQL_FRESH_EVENTS,
+        SQL_FRESH_JOBS,
+        SQL_FRESH_LATER,
         SQL_NAME_GET,
         SQL_NAME_OF,
         SQL_NAME_ADD,
@@ -94,8 +113,26 @@ typedef enum StatementName {
         SQL_EVENT_RANGE,
         SQL_EVENT_JOBS,
         SQL_EVENT_ATTEMPTS,
-        SQL_PAGE_WALK,
-        SQL_PAGE_BY_STATE,
+        SQL_EVENT_JOB_IDS,
+        SQL_EVENT_HAS,
+        SQL_JOB_EVENT,
+        SQL_JOB_HEAD,
+        SQL_JOB_COUNT,
+        SQL_WALK_ALL, /* down; its way up is the next one; and so the others */
+        SQL_WALK_ALL_UP,
+        SQL_WALK_STATE,
+        SQL_WALK_STATE_UP,
+        SQL_WALK_TARGET_STATE,
+        SQL_WALK_TARGET_STATE_UP,
+        SQL_WALK_STRAYS,
+        SQL_WALK_STRAYS_UP,
+        SQL_WALK_SLICE,
+        SQL_WALK_SLICE_UP,
+        SQL_WALK_TAIL_SOURCE,
+        SQL_WALK_TAIL_TARGET,
+        SQL_WALK_TAIL_LATER,
+        SQL_WALK_RUN_SOURCE,
+        SQL_WALK_RUN_TARGET,
         SQL_COUNT_STATE,
         SQL_OLDEST,
         SQL_STATEMENTS,
@@ -129,6 +166,23 @@ typedef struct KeyLog {
         size_t n_taken, taken_cap;
 } KeyLog;
 
+typedef struct IndexEntry {
+        int64_t name; /* the number of the source, or of the target */
+        int64_t event;
+        int64_t job;         /* 0: of a source */
+        int64_t received_ms; /* of a source */
+} IndexEntry;
+
+/* By source and by target: see sqlite_index.c. */
+typedef struct Index {
+        IndexEntry *fresh; /* in no run yet */
+        size_t n, n_committed, cap, per_run;
+        bool is_sorted; /* by event */
+        int64_t to;     /* the greatest event of the latest run */
+        int64_t trimmed_to,
+                looked_to; /* since the start: what went, and runs that were looked at */
+} Index;
+
 typedef struct Sqlite {
         Store store;
         sqlite3 *db;
@@ -144,6 +198,7 @@ typedef struct Sqlite {
         Table *names; /* text -> number, as pointers */
         int wal_pages;
         KeyLog keys;
+        Index index;
         unsigned shards;
         ClaimCursor cursors[SHARDS_MAX];
         int64_t low_water; /* queued jobs that are not aside have greater ids */
@@ -203,7 +258,7 @@ MUST_CHECK int sqlite_lane_busy(Sqlite *s, const Job *j, Err *e);
 MUST_CHECK int sqlite_lane_wake(Sqlite *s, uint64_t lane, int64_t due_ms, Err *e);
 
 /* sqlite_names.c: sources and targets as small numbers. Writers add what is new. */
-/* 1 when it is known. */
+/* 1 when the name has a number. */
 MUST_CHECK int sqlite_name_find(Sqlite *s, Span name, int64_t *ret, Err *e);
 MUST_CHECK int sqlite_name_number(Sqlite *s, Span name, int64_t *ret, Err *e);
 
@@ -215,6 +270,8 @@ typedef struct KeyKnown {
 MUST_CHECK int sqlite_keys_open(Sqlite *s, const StoreOptions *o, Err *e);
 /* 1 when the event's key is known, 0 when it is new. */
 MUST_CHECK int sqlite_keys_find(Sqlite *s, const Event *event, KeyKnown *ret, Err *e);
+MUST_CHECK int sqlite_find_key(Store *s, Span source, Span key, int64_t now_ms, int64_t *ret_event,
+                               Err *e);
 MUST_CHECK int sqlite_keys_add(Sqlite *s, const Event *event, Err *e);
 /* If the key's latest event is this one, the key is new from now on. */
 MUST_CHECK int sqlite_keys_forget(Sqlite *s, const Event *event, Err *e);
@@ -222,6 +279,15 @@ void sqlite_keys_end(Sqlite *s, bool committed);
 MUST_CHECK int sqlite_keys_upkeep(Sqlite *s, int64_t now_ms, bool *ret_more, Err *e);
 MUST_CHECK int sqlite_keys_save(Sqlite *s, Err *e); /* in a transaction: all filters */
 void sqlite_keys_done(Sqlite *s);
+
+/* sqlite_index.c */
+MUST_CHECK int sqlite_index_open(Sqlite *s, const StoreOptions *o, Err *e);
+MUST_CHECK int sqlite_index_add(Sqlite *s, const IndexEntry *entry, Err *e);
+void sqlite_index_end(Sqlite *s, bool committed);
+MUST_CHECK int sqlite_index_upkeep(Sqlite *s, int64_t now_ms, Err *e);
+/* After events up to this one were trimmed: also what the index has of them goes, in time. */
+MUST_CHECK int sqlite_index_trim(Sqlite *s, int64_t trimmed_to, Err *e);
+void sqlite_index_done(Sqlite *s);
 
 /* sqlite_mark.c: what a restart needs to know without looking at every row. */
 MUST_CHECK int sqlite_mark_open(Sqlite *s, Err *e);
@@ -239,6 +305,8 @@ MUST_CHECK int sqlite_replay(Sqlite *s, Write *w, Err *e);
 /* Begins with *job = 0; each call gives the next of the jobs that replays made beyond the event's
  * range: 1, or 0 for no more. */
 MUST_CHECK int sqlite_later(Sqlite *s, int64_t event, int64_t *job, Err *e);
+/* 1 with the bounds of its first jobs' ids (0: it has none), 0 when there is no such event. */
+MUST_CHECK int sqlite_event_range(Sqlite *s, int64_t event, int64_t *first, int64_t *last, Err *e);
 
 /* sqlite_object.c */
 MUST_CHECK int sqlite_object_write(Sqlite *s, Write *w, Err *e);
@@ -256,13 +324,18 @@ MUST_CHECK int sqlite_trim(Store *s, const TrimRule *rule, size_t *ret_trimmed, 
 MUST_CHECK int sqlite_bytes(Sqlite *s, int64_t *ret, Err *e);
 MUST_CHECK int sqlite_find_event(Store *s, int64_t id, EventView **ret, Err *e);
 MUST_CHECK int sqlite_list_events(Store *s, const struct EventQuery *q, EventPage **ret, Err *e);
+MUST_CHECK int sqlite_list_attempts(Store *s, const struct AttemptQuery *q, AttemptPage **ret,
+                                    Err *e);
+MUST_CHECK int sqlite_target_stats(Store *s, Span target, int64_t from_ms, int64_t to_ms,
+                                   TargetStats *ret, Err *e);
 MUST_CHECK int sqlite_stats(Store *s, LedgerStats *ret, Err *e);
 enum { EVENT_COLUMNS_N = 11 };
 /* Columns `at` and on: id, received_ms, time_ms, source's name, type, subject, content_type,
  * trace, key, meta, body; spans are lent by the row. */
 void sqlite_event_row(sqlite3_stmt *st, int at, Event *ret);
 /* sqlite_read.c, for sqlite_list.c: a row of the event's columns, first_job and last_job becomes
- * a view with jobs, without attempts, in `a`. */
-MUST_CHECK int sqlite_view_row(Sqlite *s, Arena *a, sqlite3_stmt *st, EventView **ret, Err *e);
+ * a view, without attempts, in `a`. */
+MUST_CHECK int sqlite_view_row(Sqlite *s, Arena *a, sqlite3_stmt *st, bool with_jobs,
+                               EventView **ret, Err *e);
 /* sqlite_open.c: from now on the reader's statements may take READ_MAX_MS. */
 void sqlite_question_begin(Sqlite *s);

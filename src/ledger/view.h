@@ -49,7 +49,7 @@ typedef struct EventQuery {
 
 typedef struct EventPage {
         Arena *arena;
-        EventView **events; /* without bodies and attempts */
+        EventView **events; /* without attempts; bodies and jobs as asked for */
         size_t n;
         bool more;
         /* With `more`: the next page's before_id. A page may be short, even empty, when the search
@@ -59,12 +59,14 @@ typedef struct EventPage {
 
 EventPage *event_page_free(EventPage *p);
 
-/* Attempts, the latest job first and of each job its latest attempt first. One of event and target
- * is given. */
+/* Attempts, the latest event first, of each event its latest job first, and of each job its latest
+ * attempt first. One of event and target is given, or both. */
 typedef struct AttemptQuery {
         int64_t event;
         Span target;
-        int64_t before_job; /* the page after this attempt; 0 from the latest */
+        /* The page after this attempt, or with next_job and next_number of a page: what comes after
+         * it; 0 from the latest. */
+        int64_t before_job;
         unsigned before_number;
         int success;       /* 1: with a 2xx outcome only; 0: without; -1: all */
         int status_class;  /* 2: of outcome 200 to 299, and so on; 0: all */
@@ -88,14 +90,16 @@ typedef struct AttemptPage {
         Arena *arena;
         AttemptView *attempts;
         size_t n;
-        bool more; /* then the next page's before_job and before_number are: */
+        bool more; /* then the next page's before_job and before_number are these. A page may be
+                      short, even empty, as one of events may. */
         int64_t next_job;
         unsigned next_number;
 } AttemptPage;
 
 AttemptPage *attempt_page_free(AttemptPage *p);
 
-/* Jobs of one target whose events were received in a span of time, by state. */
+/* Jobs of one target whose events were received in a span of time ([from, to); 0: no bound), by
+ * state. So many that they cannot be counted in seconds: -ETIMEDOUT. */
 typedef struct TargetStats {
         int64_t jobs[JOB_STATES];
 } TargetStats;

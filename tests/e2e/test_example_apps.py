@@ -658,7 +658,8 @@ def raw(service, *pieces):
     with socket.create_connection(("127.0.0.1", service.port), timeout=20) as connection:
         for piece in pieces:
             connection.sendall(piece)
-        connection.shutdown(socket.SHUT_WR)
+        with contextlib.suppress(OSError):  # it may have closed already
+            connection.shutdown(socket.SHUT_WR)
         return b"".join(iter(lambda: connection.recv(65536), b""))
 
 

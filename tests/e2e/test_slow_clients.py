@@ -61,7 +61,7 @@ def test_five_hundred_trickling_clients_are_closed_and_harm_nobody(scene):
     assert daemon.post("app", {"id": "before"}).status == 202
     memory, descriptors = daemon.memory(), daemon.descriptors()
     crowds = [Crowd(daemon.port, CLIENTS // 4, begin, byte) for begin, byte in (
-        (HEAD + b"X: ", b"y"), (LENGTH, b" "), (CHUNKED, b" "), (b"", b"G"))]
+        (HEAD + b"X: ", b"y"), (LENGTH, b" "), (CHUNKED, b" "), (b"G", b"G"))]
     assert wait_until(lambda: daemon.descriptors() >= descriptors + CLIENTS, PATIENCE_S)
     most = healthy = 0
     while not all([crowd.turn() for crowd in crowds]):  # a list: each has its turn

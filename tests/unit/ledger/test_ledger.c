@@ -204,6 +204,31 @@ static void requests_take_effect_in_their_order(void **state) {
         event_unref(event);
 }
 
+static void a_question_for_a_key_sees_what_was_recorded_before(void **state) {
+        LedgerRequest record, ask, other;
+        Event *event = make_event(10, "k", "{}");
+
+        (void)state;
+        gate_close();
+        prepare(&record, record_of(event, NULL, 0), 0);
+        prepare(&ask, (Write){0}, 1);
+        prepare(&other, (Write){0}, 2);
+        ask.ask = other.ask = ASK_KEY;
+        ask.key.source = other.key.source = SPAN("shop");
+        ask.key.key = SPAN("k");
+        other.key.key = SPAN("l");
+        assert_int_equal(ledger_send(world->ledger, &record), 0);
+        assert_int_equal(ledger_send(world->ledger, &ask), 0);
+        assert_int_equal(ledger_send(world->ledger, &other), 0);
+        gate_open(0, 0);
+        await(3);
+        assert_int_equal(ask.key.event, 10);
+        assert_int_equal(other.key.event, 0);
+        for (int i = 0; i < 3; i++)
+                assert_int_equal(world->order[i], i);
+        event_unref(event);
+}
+
 static void too_many_records_are_refused_others_never(void **state) {
         LedgerRequest *r = must_alloc((LEDGER_PENDING_MAX + 2) * sizeof *r), answer;
         size_t n = LEDGER_PENDING_MAX;
@@ -519,6 +544,7 @@ int main(void) {
         const struct CMUnitTest tests[] = {
                 LEDGER_TEST(what_arrives_during_a_commit_shares_the_next),
                 LEDGER_TEST(requests_take_effect_in_their_order),
+                LEDGER_TEST(a_question_for_a_key_sees_what_was_recorded_before),
                 LEDGER_TEST(too_many_records_are_refused_others_never),
                 LEDGER_TEST(too_many_bytes_are_refused),
                 LEDGER_TEST(a_full_disk_refuses_records_and_keeps_settles),
