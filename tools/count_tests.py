@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Run the unit tests and simulations (meson) and the end-to-end tests (pytest) of one build, show
 what failed, and end in one line: 'N passed, N failed'."""
+import concurrent.futures
 import json
 import os
 import pathlib
@@ -33,12 +34,15 @@ def run_meson(build: pathlib.Path) -> tuple[int, int]:
     return passed, failed
 
 
-def run_pytest(build: pathlib.Path) -> tuple[int, int]:
-    report = build / "pytest.xml"
+def run_file(build: pathlib.Path, file: pathlib.Path) -> tuple[int, int]:
+    report = build / f"pytest-{file.stem}.xml"
     report.unlink(missing_ok=True)
     env = dict(os.environ, GRAPNEL_BINARY=str((build / "grapnel").resolve()))
     done = subprocess.run(["/usr/bin/python3", "-m", "pytest", "-q", "-rs", "-p", "no:cacheprovider",
-                           "--junitxml", str(report), "tests/e2e"], cwd=ROOT, env=env)
+                           "--junitxml", str(report), str(file)], cwd=ROOT, env=env, text=True,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    summary = done.stdout.strip().splitlines()[-1:] or ["no word"]
+    print(done.stdout if done.returncode else f"{file.name}: {summary[0]}", flush=True)
     if not report.exists():
         return 0, 1
     suite = xml.etree.ElementTree.parse(report).getroot().find("testsuite").attrib
@@ -46,6 +50,14 @@ def run_pytest(build: pathlib.Path) -> tuple[int, int]:
     if done.returncode != 0 and bad == 0:
         bad = 1
     return int(suite["tests"]) - bad - int(suite["skipped"]), bad
+
+
+def run_pytest(build: pathlib.Path) -> tuple[int, int]:
+    """Two files at a time, the largest first: most of an end-to-end test is waiting."""
+    files = sorted((ROOT / "tests" / "e2e").glob("test_*.py"), key=lambda f: -f.stat().st_size)
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        counts = list(pool.map(lambda file: run_file(build, file), files))
+    return sum(passed for passed, _ in counts), sum(failed for _, failed in counts)
 
 
 def main() -> int:

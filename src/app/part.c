@@ -396,7 +396,7 @@ static void on_stop_tick(uv_timer_t *t) {
         int64_t over_ms = clock_mono_ms() - p->stop_by_ms;
 
         if (!p->drained && g.running == 0 && g.unsettled == 0 && p->outlet.writes.n == 0 &&
-            replayer_idle(p->replayer) && server_idle(p->server)) {
+            replayer_idle(p->replayer) && p->inlet->keeping == 0 && server_idle(p->server)) {
                 p->drained = true;
                 atomic_fetch_sub(p->undrained, 1);
         }

@@ -34,6 +34,7 @@ typedef struct Inlet {
         /* Read by the admin listener too: what the ledger had left over has been asked for; no new
          * work is taken. */
         _Atomic bool recovered, draining;
+        size_t keeping; /* answers on their way to the ledger, for repeats */
         struct InletCounts {
                 uint64_t webhooks, refused, repeats, accepted, answered;
         } counts;
