@@ -85,8 +85,13 @@ Station *outlet_station(Outlet *o, Span target) {
                 s = station_new(o, target);
                 s->failing_since_ms = p->failing_since_ms;
         }
-        if (s->endpoint && s->endpoint->version != p->version)
+        if (s->endpoint && s->endpoint->version != p->version) {
                 s->bearer = bearer_unref(s->bearer);
+                /* Whoever enabled it by hand has wiped away since when it fails. What nobody has
+                 * written down yet goes too; the next failure says it again. */
+                if (p->failing_since_ms == 0 && !s->is_writing)
+                        s->failing_since_ms = 0;
+        }
         endpoint_unref(s->endpoint);
         s->endpoint = p;
         s->changes = changes;
