@@ -65,23 +65,6 @@ static const Schema schema_tls = {.name = "EndpointTls",
                                   SCHEMA_FIELDS(tls_fields),
                                   .strict = true};
 
-static const Field batch_fields[] = {
-        {.name = "max",
-         .type = FIELD_INTEGER,
-         .required = true,
-         .min = 1,
-         .max = 1000,
-         .help = "Messages in one request at most."},
-        {.name = "ms",
-         .type = FIELD_INTEGER,
-         .required = true,
-         .min = 0,
-         .max = 60000,
-         .help = "How long the first one waits for company."},
-};
-static const Schema schema_batch = {
-        .name = "EndpointBatch", SCHEMA_FIELDS(batch_fields), .strict = true};
-
 static const Field in_fields[] = {
         {.name = "url", .type = FIELD_URL, .required = true, .min = 1, .max = 2048},
         {.name = "description", .type = FIELD_TEXT, .max = 8192, .fallback = "\"\""},
@@ -184,7 +167,6 @@ static const Field in_fields[] = {
          .help = "A jq program that makes the body."},
         {.name = "auth", .type = FIELD_OBJECT, .of = &schema_auth, .nullable = true},
         {.name = "tls", .type = FIELD_OBJECT, .of = &schema_tls, .nullable = true},
-        {.name = "batch", .type = FIELD_OBJECT, .of = &schema_batch, .nullable = true},
         {.name = "handshake",
          .type = FIELD_BOOL,
          .fallback = "false",
@@ -251,7 +233,6 @@ static const Field out_fields[] = {
         {.name = "transform", .type = FIELD_TEXT, .nullable = true},
         {.name = "auth", .type = FIELD_OBJECT, .nullable = true},
         {.name = "tls", .type = FIELD_OBJECT, .nullable = true},
-        {.name = "batch", .type = FIELD_OBJECT, .of = &schema_batch, .nullable = true},
         {.name = "handshake", .type = FIELD_BOOL, .required = true},
 };
 const Schema schema_endpoint_out = {.name = "EndpointOut", SCHEMA_FIELDS(out_fields)};
@@ -311,7 +292,6 @@ static void put_own(Put *p, Span text) {
         text_show(p, "transform", text, "transform", "null");
         put_auth(p, text_member(text, "auth"));
         put_masked(p, "tls", text_member(text, "tls"), secrets);
-        text_show(p, "batch", text, "batch", "null");
         text_show(p, "handshake", text, "handshake", "false");
 }
 
@@ -479,9 +459,9 @@ static void put_state(Put *p, const Values *v, Span old) {
 
 /* `keeps`: what the request does not name stays. */
 static void write_it(Op *op, const Entry *was, bool keeps, void (*then)(Op *op, Entry *written)) {
-        static const char *const own[] = {
-                "headers", "profile",   "format", "timeout", "concurrency", "retry",    "order",
-                "filter",  "transform", "auth",   "tls",     "batch",       "handshake"};
+        static const char *const own[] = {"headers",     "profile", "format", "timeout",
+                                          "concurrency", "retry",   "order",  "filter",
+                                          "transform",   "auth",    "tls",    "handshake"};
         AUTO(put_done)
         Put p = PUT(TEXT_MAX_BYTES);
         const Values *v = &op->body;
