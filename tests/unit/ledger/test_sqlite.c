@@ -540,9 +540,11 @@ static void looks_for(Store *s, StatementName name, sqlite3_stmt *st) {
                 bool is_scan = strstr(line, "SCAN") && !strstr(line, "CONSTANT ROW") &&
                                !strstr(line, "SUBQUERY") && !strstr(line, "(subquery");
 
-                if (strstr(line, "TEMP B-TREE") || (is_scan && !goes_through_all))
+                if (strstr(line, "TEMP B-TREE") || strstr(line, "AUTOMATIC") ||
+                    (is_scan && !goes_through_all))
                         print_message("%s\n  %s\n", sqlite3_sql(st), line);
                 assert_null(strstr(line, "TEMP B-TREE"));
+                assert_null(strstr(line, "AUTOMATIC"));
                 assert_true(!is_scan || goes_through_all);
         }
         sqlite3_finalize(plan);
