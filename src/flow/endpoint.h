@@ -27,6 +27,8 @@
 #include "ledger/object.h"
 #include "sign/profile.h"
 
+#include <stdatomic.h>
+
 enum {
         ENDPOINT_TYPES_MAX = 500,
         ENDPOINT_CHANNELS_MAX = 10,

@@ -37,6 +37,9 @@ Registry *registry_free(Registry *r);
 MUST_CHECK int registry_put(Registry *r, const Object *o, Err *e);
 void registry_remove(Registry *r, const Object *o);
 
+/* Grows with every change: who has seen this number has seen everything. */
+uint64_t registry_changes(const Registry *r);
+
 /* Each gives a reference, or NULL when there is none. */
 Entry *registry_by_id(Registry *r, ObjectKind kind, int64_t id);
 Entry *registry_by_name(Registry *r, ObjectKind kind, int64_t owner, Span name);

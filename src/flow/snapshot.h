@@ -41,8 +41,9 @@ struct Step {
         const StepKind *kind;
         Span name;
         Place place;
-        Program *when; /* NULL: always */
-        void *options; /* of the kind */
+        Program *when;        /* NULL: always */
+        void *options;        /* of the kind */
+        const Target *target; /* that it asks; NULL for a step that asks none */
 };
 
 typedef struct Flow {
@@ -72,7 +73,9 @@ typedef struct Snapshot {
         Flow *flows;     /* as Config.flows */
 } Snapshot;
 
-/* Takes over `config` (also on failure). NULL when there is any error; `problems` says them. */
+/* Takes over `config` (also on failure). NULL when there is any error; `problems` says them,
+ * sorted. Where it holds errors already, `config` may be partial: then this looks for more of them.
+ */
 Snapshot *snapshot_build(Config *config, Problems *problems);
 Snapshot *snapshot_ref(Snapshot *s);
 Snapshot *snapshot_unref(Snapshot *s); /* any thread; NULL is fine */

@@ -36,7 +36,8 @@ typedef struct Job {
         /* Jobs of one lane run one at a time, in the order of their ids; 0: no order. The hash of
          * target and subject: two subjects that share a lane by chance only wait for each other. */
         uint64_t lane;
-        /* Jobs of one lane live on one loop: shard % loops. From the lane, else from the id. */
+        /* Jobs of one lane live on one loop: shard % loops. From the lane, else from the id, unless
+         * whoever records it says otherwise; it keeps it from then on. */
         uint8_t shard;
         /* Set by the sender of a record or of a job handed back: nobody will hold this job in
          * memory, so any claim of queued jobs may take it. Claimed jobs have it unset. */

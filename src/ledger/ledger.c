@@ -17,7 +17,8 @@ enum {
         TRIM_EVERY_MS = 1000,
         TRIM_SLICE_MIN = 64,
         TRIM_SLICE_MAX = 1024,
-        HOMES_MAX = 32, /* inboxes answered together; more are answered in turns */
+        /* Inboxes answered together; more are answered in turns. */
+        HOMES_MAX = 2 * (LEDGER_ECHOES_MAX + 1),
 };
 
 struct Ledger {
@@ -88,38 +89,57 @@ static void on_answer(Note *note) {
         r->done(r);
 }
 
-/* Answers in order, with one lock and one wake per home. Neither the requests nor what they lend
- * may be touched after it. */
-static void answer(Ledger *l, LedgerRequest *const *requests, size_t n) {
+static void on_echo(Note *note) {
+        LedgerEcho *echo = CONTAINER_OF(note, LedgerEcho, note);
+
+        echo->heard(echo);
+}
+
+typedef struct Homes {
         struct {
                 Inbox *home;
                 Note *first, **last;
-        } homes[HOMES_MAX];
-        uint64_t records = 0, bytes = 0;
-        size_t used = 0, i, k;
+        } at[HOMES_MAX];
+        size_t n;
+} Homes;
 
-        for (i = 0; i < n; i++) {
+static void homes_add(Homes *h, Inbox *home, Note *note) {
+        size_t k = 0;
+
+        while (k < h->n && h->at[k].home != home)
+                k++;
+        if (k == h->n) {
+                must(h->n < HOMES_MAX);
+                h->at[k].home = home;
+                h->at[k].last = &h->at[k].first;
+                h->n++;
+        }
+        *h->at[k].last = note;
+        h->at[k].last = &note->next;
+}
+
+/* Answers in order, with one lock and one wake per home. Neither the requests nor what they lend
+ * may be touched after it. */
+static void answer(Ledger *l, LedgerRequest *const *requests, size_t n) {
+        uint64_t records = 0, bytes = 0;
+        Homes homes = {.n = 0};
+        size_t i;
+
+        for (i = 0; i < n && homes.n + 1 + requests[i]->n_echoes <= HOMES_MAX; i++) {
                 LedgerRequest *r = requests[i];
 
-                for (k = 0; k < used && homes[k].home != r->home; k++)
-                        ;
-                if (k == HOMES_MAX)
-                        break;
-                if (k == used) {
-                        homes[used].home = r->home;
-                        homes[used++].last = &homes[k].first;
-                }
                 if (is_record(r)) {
                         records++;
                         bytes += bytes_of(r);
                 }
-                *homes[k].last = &r->note;
-                homes[k].last = &r->note.next;
+                homes_add(&homes, r->home, &r->note);
+                for (size_t k = 0; k < r->n_echoes; k++)
+                        homes_add(&homes, r->echoes[k].home, &r->echoes[k].note);
         }
         atomic_fetch_sub_explicit(&l->waiting, records, memory_order_relaxed);
         atomic_fetch_sub_explicit(&l->waiting_bytes, bytes, memory_order_relaxed);
-        for (k = 0; k < used; k++)
-                inbox_send_all(homes[k].home, homes[k].first, homes[k].last);
+        for (size_t k = 0; k < homes.n; k++)
+                inbox_send_all(homes.at[k].home, homes.at[k].first, homes.at[k].last);
         if (i < n)
                 answer(l, requests + i, n - i);
 }
@@ -394,6 +414,11 @@ void ledger_close(Ledger *l) {
 }
 
 int ledger_send(Ledger *l, LedgerRequest *r) {
+        must(r->n_echoes <= LEDGER_ECHOES_MAX);
+        for (size_t i = 0; i < r->n_echoes; i++) {
+                r->echoes[i].note.read = on_echo;
+                r->echoes[i].of = r;
+        }
         r->note.read = on_answer;
         r->result = 0;
         r->error.code = 0;
@@ -417,13 +442,25 @@ int ledger_send(Ledger *l, LedgerRequest *r) {
         return 0;
 }
 
+/* The threads use the other readers. */
 int ledger_each_object(Ledger *l, void (*each)(void *arg, const Object *o), void *arg, Err *e) {
-        Store *reader = NULL; /* of its own: the threads use the others */
+        Store *reader = NULL;
         int r = l->ops->open_reader(l->store, &reader, e);
 
         if (r < 0)
                 return r;
         r = l->ops->each_object(reader, each, arg, e);
+        l->ops->close(reader);
+        return r;
+}
+
+int ledger_each_backlog(Ledger *l, void (*each)(void *arg, Span target), void *arg, Err *e) {
+        Store *reader = NULL;
+        int r = l->ops->open_reader(l->store, &reader, e);
+
+        if (r < 0)
+                return r;
+        r = l->ops->each_backlog(reader, each, arg, e);
         l->ops->close(reader);
         return r;
 }

@@ -40,12 +40,25 @@ typedef enum LedgerAsk {
         ASK_STATS,
 } LedgerAsk;
 
+/* Who else hears of a request's end, on another thread: in the order of the commits too, but before
+ * or after `done`. The request and its echoes must stay until all of them were heard. */
+typedef struct LedgerEcho {
+        Note note;
+        Inbox *home;
+        void (*heard)(struct LedgerEcho *echo);
+        LedgerRequest *of;
+} LedgerEcho;
+
+enum { LEDGER_ECHOES_MAX = 64 };
+
 struct LedgerRequest {
         Note note;
         LedgerAsk ask;
         Inbox *home;
         void (*done)(LedgerRequest *r);
         void *arg;
+        LedgerEcho *echoes; /* of a write */
+        size_t n_echoes;
         int result; /* out: 0 or a fault */
         Err error;  /* out */
         union {
@@ -93,6 +106,8 @@ void ledger_close(Ledger *l);
 MUST_CHECK int ledger_send(Ledger *l, LedgerRequest *r);
 /* All objects as they are, by kind and id. For the start: it blocks, and `each` may not ask the
  * ledger for anything. */
+MUST_CHECK int ledger_each_backlog(Ledger *l, void (*each)(void *arg, Span target), void *arg,
+                                   Err *e);
 MUST_CHECK int ledger_each_object(Ledger *l, void (*each)(void *arg, const Object *o), void *arg,
                                   Err *e);
 int64_t ledger_last_id(const Ledger *l); /* as it was at opening */

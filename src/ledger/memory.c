@@ -149,6 +149,7 @@ const StoreOps store_memory = {
         .claim = memory_claim,
         .trim = memory_trim,
         .each_object = memory_each_object,
+        .each_backlog = memory_each_backlog,
         .last_id = memory_last_id,
         .upkeep = memory_upkeep,
         .secret = memory_secret,

@@ -24,8 +24,6 @@ int sqlite_aside_put(Sqlite *s, const Job *j, JobState state, int64_t holder, Er
         bind_int(st, 8, holder);
         if (state == JOB_WAITING)
                 sqlite_claim_waiting(s, j->shard, j->due_ms);
-        if (state == JOB_QUEUED && holder == 0)
-                sqlite_claim_free(s, j->shard, j->id);
         return sqlite_run(s, st, e, "put a job aside");
 }
 

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Claims: jobs that came due, and queued ones that nobody holds. A claim looks at a bounded number
- * of index entries; many may belong to other shards, so each shard remembers what it need not look
- * at again. Memory may only know too little: whatever adds a job that a cursor has passed puts the
- * cursor back, also when its transaction fails.
+ * Claims: jobs that came due, or queued ones of a target that nobody holds. A claim looks at a
+ * bounded number of index entries; many may belong to other shards. For what is due each shard
+ * remembers what it need not look at again; memory may only know too little: whatever adds a job
+ * that the cursor has passed puts it back, also when its transaction fails. For a target whoever
+ * asks remembers (engine/queue.h).
  *
  * What is found is gone through by id. A job whose lane has an earlier one that nobody holds is
  * not given but blocked: that one's end will wake it. */
@@ -23,15 +24,6 @@ void sqlite_claim_waiting(Sqlite *s, unsigned shard, int64_t due_ms) {
 
         if (c && due_ms < c->due_from)
                 c->due_from = due_ms;
-}
-
-void sqlite_claim_free(Sqlite *s, unsigned shard, int64_t id) {
-        ClaimCursor *c = cursor_of(s, shard);
-
-        if (c && id <= c->free_to)
-                c->free_to = id - 1;
-        if (c && c->free_to < c->free_from)
-                c->free_from = c->free_to;
 }
 
 static void use_shards(Sqlite *s, unsigned shards) {
@@ -75,30 +67,30 @@ static int find_due(Sqlite *s, const ClaimAsk *ask, Found *found, Claim *ret, Er
         return 0;
 }
 
-static int find_free(Sqlite *s, const ClaimAsk *ask, Found *found, Claim *ret, int64_t *ret_to,
-                     Err *e) {
-        ClaimCursor *c = &s->cursors[ask->shard];
+static int find_free(Sqlite *s, const ClaimAsk *ask, Found *found, Claim *ret, Err *e) {
+        int64_t target = 0;
         sqlite3_stmt *st = NULL;
         size_t looked = 0;
-        int r = sqlite_get(s, SQL_CLAIM_QUEUED, &st, e);
+        int r = sqlite_name_find(s, ask->target, &target, e);
 
-        if (r < 0)
+        if (r > 0)
+                r = sqlite_get(s, SQL_CLAIM_FREE, &st, e);
+        if (r < 0 || !st)
                 return r;
-        if (ask->after_id < c->free_from || ask->after_id > c->free_to)
-                c->free_from = c->free_to = ask->after_id;
-        *ret_to = c->free_to;
-        bind_int(st, 1, c->free_to);
+        bind_int(st, 1, target);
+        bind_int(st, 2, ask->after_id);
         while ((r = sqlite_row(s, st, e, "look for free jobs")) > 0) {
-                int64_t id = sqlite3_column_int64(st, 0), holder = sqlite3_column_int64(st, 2);
+                int64_t id = sqlite3_column_int64(st, 0);
 
                 if (ret->n == ask->max || looked++ == SCAN_MAX) {
                         ret->more = true;
                         break;
                 }
-                *ret_to = id;
-                if ((unsigned)sqlite3_column_int(st, 1) % ask->shards != ask->shard || holder > 0)
+                ret->searched_to = id;
+                if ((unsigned)sqlite3_column_int(st, 1) % ask->shards != ask->shard)
                         continue;
-                found[ret->n++] = (Found){.id = id, .is_recovered = holder == HOLDER_LOST};
+                found[ret->n++] = (Found){
+                        .id = id, .is_recovered = sqlite3_column_int64(st, 2) == HOLDER_LOST};
         }
         if (r > 0)
                 sqlite3_reset(st);
@@ -237,16 +229,13 @@ int sqlite_claim(Store *store, const ClaimAsk *ask, Claim *ret, Err *e) {
         Sqlite *s = sqlite_of(store);
         AUTO(freep)
         Found *found = must_alloc((ask->max + 1) * sizeof *found);
-        int64_t free_to = 0;
         int r;
 
         must(ask->shard < ask->shards && ask->max > 0);
         use_shards(s, ask->shards);
-        *ret = (Claim){.next_due_ms = INT64_MAX};
+        *ret = (Claim){.next_due_ms = INT64_MAX, .searched_to = ask->after_id};
         ClaimCursor *c = &s->cursors[ask->shard];
-        r = find_due(s, ask, found, ret, e);
-        if (r == 0 && ask->queued)
-                r = find_free(s, ask, found, ret, &free_to, e);
+        r = ask->target.n ? find_free(s, ask, found, ret, e) : find_due(s, ask, found, ret, e);
         if (r < 0)
                 return r;
         size_t n = ret->n, taken = 0;
@@ -269,11 +258,47 @@ int sqlite_claim(Store *store, const ClaimAsk *ask, Claim *ret, Err *e) {
         if (taken < n) {
                 /* Too large together: what was found and not taken is found again. */
                 ret->more = true;
+                ret->searched_to = found[taken].id - 1;
                 ret->next_due_ms = c->due_from > INT64_MIN ? c->due_from : ask->now_ms;
-                return 0;
+        } else if (ask->target.n == 0) {
+                c->due_from = ret->next_due_ms;
         }
-        c->due_from = ret->next_due_ms;
-        if (ask->queued)
-                c->free_to = free_to;
         return 0;
+}
+
+/* 1 when there is a target with a greater number. */
+static int next_backlog(Sqlite *s, int64_t after, int64_t *ret, Err *e) {
+        sqlite3_stmt *st = NULL;
+        int r = sqlite_get(s, SQL_BACKLOG_NEXT, &st, e);
+
+        if (r < 0)
+                return r;
+        bind_int(st, 1, after);
+        r = sqlite_row(s, st, e, "look for targets with a backlog");
+        if (r <= 0)
+                return r;
+        *ret = sqlite3_column_int64(st, 0);
+        sqlite3_reset(st);
+        return 1;
+}
+
+int sqlite_each_backlog(Store *store, void (*each)(void *arg, Span target), void *arg, Err *e) {
+        Sqlite *s = sqlite_of(store);
+        sqlite3_stmt *st = NULL;
+        int64_t target = 0;
+        int r;
+
+        sqlite_question_begin(s);
+        while ((r = next_backlog(s, target, &target, e)) > 0) {
+                r = sqlite_get(s, SQL_NAME_OF, &st, e);
+                if (r < 0)
+                        break;
+                bind_int(st, 1, target);
+                r = sqlite_row(s, st, e, "read the name of a target");
+                if (r <= 0)
+                        break;
+                each(arg, column_span(st, 0));
+                sqlite3_reset(st);
+        }
+        return r;
 }

@@ -5,7 +5,7 @@
 #include "base/table.h"
 #include "ledger/store_sqlite.h"
 
-int sqlite_name_find(Sqlite *s, Span name, int64_t *ret, Err *e) {
+static int look_up(Sqlite *s, Span name, int64_t *ret, Err *e) {
         sqlite3_stmt *st = NULL;
         int r = sqlite_get(s, SQL_NAME_GET, &st, e);
 
@@ -20,6 +20,15 @@ int sqlite_name_find(Sqlite *s, Span name, int64_t *ret, Err *e) {
         return 1;
 }
 
+int sqlite_name_find(Sqlite *s, Span name, int64_t *ret, Err *e) {
+        void *known = table_get(s->names, name);
+
+        if (!known)
+                return look_up(s, name, ret, e);
+        *ret = (int64_t)(intptr_t)known;
+        return 1;
+}
+
 int sqlite_name_number(Sqlite *s, Span name, int64_t *ret, Err *e) {
         void *known = table_get(s->names, name);
         sqlite3_stmt *st = NULL;
@@ -28,7 +37,7 @@ int sqlite_name_number(Sqlite *s, Span name, int64_t *ret, Err *e) {
                 *ret = (int64_t)(intptr_t)known;
                 return 0;
         }
-        int r = sqlite_name_find(s, name, ret, e);
+        int r = look_up(s, name, ret, e);
         if (r < 0)
                 return r;
         if (r == 0) {

@@ -262,6 +262,7 @@ const StoreOps store_sqlite = {
         .claim = sqlite_claim,
         .trim = sqlite_trim,
         .each_object = sqlite_each_object,
+        .each_backlog = sqlite_each_backlog,
         .last_id = sqlite_last_id,
         .upkeep = sqlite_upkeep,
         .secret = sqlite_secret,

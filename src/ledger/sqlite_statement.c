@@ -92,6 +92,7 @@ static const char *const texts[SQL_STATEMENTS] = {
         [SQL_FRESH_LATER] = "SELECT j.target, l.event, j.id, 0 FROM later l CROSS JOIN jobs j"
                             " WHERE l.event > ?1 AND j.id = l.job",
         [SQL_NAME_GET] = "SELECT id FROM names WHERE name = ?1",
+        [SQL_NAME_OF] = "SELECT name FROM names WHERE id = ?1",
         [SQL_NAME_ADD] = "INSERT INTO names(name) VALUES(?1)",
         [SQL_META_GET] = "SELECT value FROM meta WHERE name = ?1",
         [SQL_META_SET] = "INSERT OR REPLACE INTO meta(name, value) VALUES(?1, ?2)",
@@ -99,7 +100,8 @@ static const char *const texts[SQL_STATEMENTS] = {
                              "shard, holder)"
                              " SELECT id, event, target, 0, due_ms, lane, shard, ?3 FROM jobs"
                              " WHERE id > ?1 AND id <= ?2 AND state = 0",
-        [SQL_ASIDE_LOSE] = "UPDATE aside SET holder = ?1 WHERE state = 0 AND holder > 0",
+        [SQL_ASIDE_LOSE] = "UPDATE aside INDEXED BY aside_held SET holder = ?1 WHERE state = 0 AND"
+                           " holder > 0 AND job > 0",
         [SQL_KEY_ADD] = "INSERT INTO keys(id, hash, event, body, received_ms)"
                         " VALUES(?1, ?2, ?3, ?4, ?5)",
         [SQL_KEY_BLOCK] = "SELECT hash, event, body, received_ms, id FROM keys"
@@ -114,8 +116,11 @@ static const char *const texts[SQL_STATEMENTS] = {
         [SQL_GENERATION_DROP] = "DELETE FROM key_filters WHERE generation < ?1",
         [SQL_CLAIM_DUE] = "SELECT job, shard, due_ms FROM aside INDEXED BY aside_due"
                           " WHERE state = 1 AND due_ms >= ?1 ORDER BY due_ms, job",
-        [SQL_CLAIM_QUEUED] = "SELECT job, shard, holder FROM aside INDEXED BY aside_queued"
-                             " WHERE state = 0 AND job > ?1 ORDER BY job",
+        [SQL_CLAIM_FREE] = "SELECT job, shard, holder FROM aside INDEXED BY aside_free"
+                           " WHERE state = 0 AND holder <= 0 AND target = ?1 AND job > ?2"
+                           " ORDER BY job",
+        [SQL_BACKLOG_NEXT] = "SELECT target FROM aside INDEXED BY aside_free WHERE state = 0 AND"
+                             " holder <= 0 AND target > ?1 ORDER BY target LIMIT 1",
         [SQL_CLAIM_LOAD] = "SELECT j.attempts, j.lane, t.name, j.shard, ifnull(j.tries_from, "
                            "0), " EVENT_COLUMNS " FROM jobs j CROSS JOIN events e ON e.id = j.event"
                            " CROSS JOIN names n ON n.id = e.source"

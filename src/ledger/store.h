@@ -131,23 +131,28 @@ typedef struct StoreOptions {
         uint32_t index_per_run;
 } StoreOptions;
 
-/* Due jobs are taken first, by their time; then queued ones, by their ids. Taken jobs are gone
- * through by id: one whose lane has an earlier job that nobody holds (waiting, blocked, or queued
- * and not claimed) is blocked instead of given. */
+/* Either waiting jobs that are due, by their time; or, with a target, the queued jobs of that
+ * target that nobody holds (spilled, given back, replayed, recovered), by their ids. What is found
+ * is gone through by id: a job whose lane has an earlier one that nobody holds (waiting, blocked,
+ * or queued and not claimed) is blocked instead of given. */
 typedef struct ClaimAsk {
         int64_t now_ms;
         unsigned shard, shards; /* jobs with job.shard % shards == shard */
         size_t max;
-        int64_t after_id; /* queued jobs with a greater id only: 0 from the start */
-        bool queued;      /* also jobs in state queued that nobody holds (spilled, recovered) */
+        Span target;      /* empty: what is due */
+        int64_t after_id; /* of the target, jobs with a greater id only: 0 from the start */
 } ClaimAsk;
 
 typedef struct Claim {
         Job **jobs; /* events loaded; in the order of id; the caller frees all */
         size_t n;
         bool more; /* max was reached, or all of it is more than a claim may carry */
-        /* No waiting job left for this shard is due earlier; INT64_MAX for none. */
+        /* No waiting job left for this shard is due earlier; INT64_MAX for none. Of a claim for
+         * what is due. */
         int64_t next_due_ms;
+        /* Of a claim for a target: no job of this shard that could be claimed has an id in
+         * (after_id, searched_to] any more. */
+        int64_t searched_to;
 } Claim;
 
 typedef struct TrimRule {
@@ -171,6 +176,9 @@ typedef struct StoreOps {
          * store for anything. */
         int (*each_object)(Store *reader, void (*each)(void *arg, const Object *o), void *arg,
                            Err *e);
+        /* The targets that have queued jobs which nobody holds, each once; lent for the call, which
+         * may not ask the store for anything. */
+        int (*each_backlog)(Store *reader, void (*each)(void *arg, Span target), void *arg, Err *e);
         /* The greatest id ever stored: id makers go on above it. */
         int64_t (*last_id)(Store *s);
         /* Housekeeping that the writer does between batches: checkpoint, sealing of key

@@ -73,6 +73,7 @@ typedef enum StatementName {
         SQL_FRESH_JOBS,
         SQL_FRESH_LATER,
         SQL_NAME_GET,
+        SQL_NAME_OF,
         SQL_NAME_ADD,
         SQL_META_GET,
         SQL_META_SET,
@@ -87,7 +88,8 @@ typedef enum StatementName {
         SQL_GENERATION_GET,
         SQL_GENERATION_DROP,
         SQL_CLAIM_DUE,
-        SQL_CLAIM_QUEUED,
+        SQL_CLAIM_FREE,
+        SQL_BACKLOG_NEXT,
         SQL_CLAIM_LOAD,
         SQL_CLAIM_STATE,
         SQL_ASIDE_STATE,
@@ -139,8 +141,7 @@ typedef enum StatementName {
 
 /* What claims learned, so that a scan is not repeated: see sqlite_claim.c. */
 typedef struct ClaimCursor {
-        int64_t due_from;           /* no waiting job of this shard is due before */
-        int64_t free_from, free_to; /* no free queued job of this shard in (from, to] */
+        int64_t due_from; /* no waiting job of this shard is due before */
 } ClaimCursor;
 
 typedef struct KeyGeneration {
@@ -258,7 +259,7 @@ MUST_CHECK int sqlite_lane_busy(Sqlite *s, const Job *j, Err *e);
 MUST_CHECK int sqlite_lane_wake(Sqlite *s, uint64_t lane, int64_t due_ms, Err *e);
 
 /* sqlite_names.c: sources and targets as small numbers. Writers add what is new. */
-/* 1 when the name has a number. */
+/* 1 when it is known. */
 MUST_CHECK int sqlite_name_find(Sqlite *s, Span name, int64_t *ret, Err *e);
 MUST_CHECK int sqlite_name_number(Sqlite *s, Span name, int64_t *ret, Err *e);
 
@@ -308,6 +309,8 @@ MUST_CHECK int sqlite_event_range(Sqlite *s, int64_t event, int64_t *first, int6
 
 /* sqlite_object.c */
 MUST_CHECK int sqlite_object_write(Sqlite *s, Write *w, Err *e);
+MUST_CHECK int sqlite_each_backlog(Store *s, void (*each)(void *arg, Span target), void *arg,
+                                   Err *e);
 MUST_CHECK int sqlite_each_object(Store *s, void (*each)(void *arg, const Object *o), void *arg,
                                   Err *e);
 
@@ -316,7 +319,6 @@ MUST_CHECK int sqlite_write(Store *s, Write *const *writes, size_t n, Err *e);
 MUST_CHECK int sqlite_attempt_add(Sqlite *s, int64_t job, const Attempt *a, Err *e);
 MUST_CHECK int sqlite_claim(Store *s, const ClaimAsk *ask, Claim *ret, Err *e);
 void sqlite_claim_waiting(Sqlite *s, unsigned shard, int64_t due_ms);
-void sqlite_claim_free(Sqlite *s, unsigned shard, int64_t id);
 MUST_CHECK int sqlite_trim(Store *s, const TrimRule *rule, size_t *ret_trimmed, Err *e);
 MUST_CHECK int sqlite_bytes(Sqlite *s, int64_t *ret, Err *e);
 MUST_CHECK int sqlite_find_event(Store *s, int64_t id, EventView **ret, Err *e);

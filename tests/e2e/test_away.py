@@ -3,15 +3,7 @@
 
 import json
 
-import pytest
-
-from test_webhook import GRAPNEL, House, Stack, wait_until
-
-
-@pytest.fixture(scope="module")
-def house():
-    with Stack(GRAPNEL) as stack:
-        yield House(stack)
+from harness import wait_until
 
 
 def update(minute):

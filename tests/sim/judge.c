@@ -68,6 +68,9 @@ void judge_run(World *w, const Loop *l, const Job *job) {
                 broken(w, row->id, "attempt %u of at most %u", job->attempts, target->rule.n + 1);
         if (job->attempts != row->attempts + 1)
                 broken(w, row->id, "attempt %u follows %u", job->attempts, row->attempts);
+        if (target->limits.width && l->live_of[row->target] >= target->limits.width)
+                broken(w, row->id, "%zu runs at once for a target of width %u",
+                       l->live_of[row->target] + 1, target->limits.width);
         if (row->lane)
                 judge_lane(w, row);
 }
@@ -109,9 +112,9 @@ void judge_turn(World *w, const Loop *l) {
                 broken(w, 0, "%zu runs counted, %zu there are", g.running, l->live);
         if (g.running > w->limits.running_max)
                 broken(w, 0, "%zu runs, at most %zu", g.running, w->limits.running_max);
-        if (g.in_memory > w->limits.jobs_max + w->recording_max)
-                broken(w, 0, "%zu jobs in memory, at most %zu", g.in_memory,
-                       w->limits.jobs_max + w->recording_max);
+        size_t most = w->limits.jobs_max + w->limits.jobs_max / 8 + 1 + w->recording_max;
+        if (g.in_memory > most)
+                broken(w, 0, "%zu jobs in memory, at most %zu", g.in_memory, most);
         if (g.ready + g.running + g.unsettled > g.in_memory)
                 broken(w, 0, "more jobs on lists than in memory");
 }

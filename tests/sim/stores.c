@@ -12,7 +12,9 @@
 
 extern const StoreOps store_sqlite, store_memory;
 
-enum { LANES = 5, TIME_STEP = 1 << 20, HELD_MAX = 200 };
+enum { LANES = 5, TIME_STEP = 1 << 20, HELD_MAX = 200, TARGETS = 3 };
+
+static const Span targets[TARGETS] = {SPAN("flow:a"), SPAN("flow:b"), SPAN("endpoint:c")};
 
 typedef struct Pair {
         const StoreOps *ops;
@@ -71,7 +73,10 @@ static bool record(Pair *p) {
         Write w;
 
         row->lane = rng_below(&p->rng, LANES + 1);
-        job = job_new(row->id * 2, event, SPAN("flow:a"), row->lane);
+        row->event = row->id;
+        /* A lane is of one target. */
+        row->target = row->lane ? row->lane % TARGETS : (unsigned)rng_below(&p->rng, TARGETS);
+        job = job_new(row->id * 2, event, targets[row->target], row->lane);
         event_unref(event);
         job->spilled = spilled;
         row->loop = job->shard % p->shards;
@@ -115,7 +120,7 @@ static bool may_park(const Pair *p, const Row *row) {
 }
 
 static bool settle(Pair *p) {
-        static const JobState ends[] = {JOB_DONE, JOB_DEAD, JOB_WAITING, JOB_BLOCKED};
+        static const JobState ends[] = {JOB_DONE, JOB_DEAD, JOB_WAITING, JOB_QUEUED, JOB_BLOCKED};
         Job *job = take_held(p);
         Row *row = row_of(p, job);
         Attempt a = {.number = ++job->attempts, .started_ms = p->now};
@@ -123,6 +128,7 @@ static bool settle(Pair *p) {
         bool woke, ok;
 
         job->state = ends[rng_below(&p->rng, COUNT_OF(ends) - !may_park(p, row))];
+        job->spilled = job->state == JOB_QUEUED; /* given back */
         job->due_ms = due(p);
         ok = write_one(p, &w);
         woke = rows_settle(&p->rows, row, job, p->now);
@@ -130,82 +136,99 @@ static bool settle(Pair *p) {
         return ok && (woke == w.settle.woke || fails(p, "another one was woken, or none"));
 }
 
-/* A row's job: for the flow of its own event, or, made by a replay, for an endpoint that a row
- * before it had not. */
-static Job *job_of(Pair *p, const Row *row) {
-        Event *event = event_new(&(Event){.id = (row->target ? row->target : row->id) * 2 - 1});
-        char target[32] = "flow:a";
+/* The row of the event's job for the target, or NULL. */
+static Row *job_row(const Pair *p, int64_t event, unsigned target) {
+        for (int64_t id = 1; id <= (int64_t)p->rows.n; id++) {
+                Row *row = rows_get(&p->rows, id);
 
-        if (row->target)
-                (void)snprintf(target, sizeof target, "endpoint:%" PRId64, row->id);
-        Job *job = job_new(row->id * 2, event, span_of(target), row->lane);
+                if (row->turn && row->event == event && row->target == target)
+                        return row;
+        }
+        return NULL;
+}
+
+static uint64_t lane_for(Pair *p, unsigned target) {
+        uint64_t lane = rng_below(&p->rng, LANES + 1);
+
+        return lane % TARGETS == target ? lane : 0;
+}
+
+/* Some event's job for some target, whether there is one, or it has ended. */
+static bool replay(Pair *p) {
+        const Row *some = rows_get(&p->rows, 1 + (int64_t)rng_below(&p->rng, p->rows.n));
+        unsigned target = (unsigned)rng_below(&p->rng, TARGETS);
+        Row *row = some->turn ? job_row(p, some->event, target) : NULL;
+
+        if (!some->turn)
+                return true;
+        if (!row) {
+                row = rows_make(&p->rows, &p->rng);
+                row->event = some->event;
+                row->target = target;
+        }
+        Event *event = event_new(&(Event){.id = row->event * 2 - 1});
+        Job *job = job_new(row->id * 2, event, targets[target], lane_for(p, target));
         event_unref(event);
         /* Its maker says on which loop. */
         job->shard = (uint8_t)rng_below(&p->rng, 256);
-        return job;
-}
-
-static bool replay(Pair *p) {
-        Row *row = rows_get(&p->rows, 1 + (int64_t)rng_below(&p->rng, p->rows.n));
-
-        if (!row->turn)
-                return true;
-        if (rng_below(&p->rng, 3) == 0) {
-                int64_t event = row->target ? row->target : row->id;
-
-                row = rows_make(&p->rows, &p->rng);
-                row->target = (unsigned)event;
-        }
-        bool is_open = row->turn && row->state != JOB_DONE && row->state != JOB_DEAD;
-        uint64_t lane = is_open ? row->lane : rng_below(&p->rng, LANES + 1);
-        Job *job = job_of(p, row);
-        Write w = {.kind = WRITE_REPLAY, .replay = {.job = job}};
-
-        job->lane = lane;
-        if (!is_open) {
-                row->lane = lane;
+        if (!row->turn || row->state == JOB_DONE || row->state == JOB_DEAD) {
+                row->lane = job->lane;
                 row->loop = job->shard % p->shards;
         }
+        Write w = {.kind = WRITE_REPLAY, .replay = {.job = job}};
         bool ok = write_one(p, &w), done = rows_replay(&p->rows, row);
-        int64_t id = job->id;
+        bool is_same = w.replay.done == done && (!done || w.replay.done_id == row->id * 2);
         job_free(job);
         p->replayed += done;
-        return ok && ((w.replay.done == done && (!done || w.replay.done_id == id)) ||
-                      fails(p, "a replay had another result"));
+        return ok && (is_same || fails(p, "a replay had another result"));
+}
+
+static bool same_claim(Pair *p, const Claim *got, const RowsClaim *c) {
+        bool is_due = c->target < 0;
+
+        if (got->n != c->n)
+                return fails(p, "more or fewer jobs were claimed");
+        for (size_t i = 0; i < got->n; i++)
+                if (row_id(got->jobs[i]) != c->found[i]->id)
+                        return fails(p, "other jobs were claimed");
+        for (size_t i = 0; i < got->n; i++)
+                if (got->jobs[i]->shard % p->shards != c->found[i]->loop ||
+                    got->jobs[i]->tries_from != c->found[i]->tries_from)
+                        return fails(p, "a claimed job is not as it was recorded");
+        if (is_due && got->next_due_ms > c->next_due_ms)
+                return fails(p, "a claim says that nothing is due for too long");
+        if (!is_due && got->searched_to / 2 > c->searched_to && c->more)
+                return fails(p, "a claim says that it has searched too far");
+        return !c->more || got->more || (is_due && got->next_due_ms <= p->now) ||
+               fails(p, "a claim says that there is no more");
 }
 
 static bool claim(Pair *p) {
-        ClaimAsk ask = {.now_ms = p->now,
-                        .shard = (unsigned)rng_below(&p->rng, p->shards),
-                        .shards = p->shards,
-                        .max = 1 + (size_t)rng_below(&p->rng, 8),
-                        .queued = rng_below(&p->rng, 2) == 0};
         Row *found[8];
-        int64_t next_due_ms;
-        bool more, ok = true;
+        RowsClaim c = {.loop = (unsigned)rng_below(&p->rng, p->shards),
+                       .target = (int)rng_below(&p->rng, TARGETS + 1) - 1,
+                       .now_ms = p->now,
+                       .max = 1 + (size_t)rng_below(&p->rng, COUNT_OF(found)),
+                       .found = found};
+        ClaimAsk ask = {.now_ms = p->now, .shard = c.loop, .shards = p->shards, .max = c.max};
         Claim got;
         Err e = {0};
-        size_t n;
+        bool ok;
 
+        if (c.target >= 0) {
+                ask.target = targets[c.target];
+                c.after_id = rng_below(&p->rng, 4) ? 0 : (int64_t)rng_below(&p->rng, p->rows.n + 1);
+                ask.after_id = c.after_id * 2;
+        }
         if (p->ops->claim(p->store, &ask, &got, &e) < 0)
                 return fails(p, "a claim failed");
-        n = rows_claim(&p->rows, ask.shard, ask.queued, p->now, ask.max, found, &more,
-                       &next_due_ms);
+        rows_claim(&p->rows, &c);
+        ok = same_claim(p, &got, &c);
         p->claimed += got.n;
-        ok = n == got.n;
-        for (size_t i = 0; i < got.n; i++) {
-                ok = ok && row_id(got.jobs[i]) == found[i]->id &&
-                     got.jobs[i]->shard % p->shards == found[i]->loop &&
-                     got.jobs[i]->tries_from == found[i]->tries_from;
+        for (size_t i = 0; i < got.n; i++)
                 p->held[p->n_held++] = got.jobs[i];
-        }
         free(got.jobs);
-        if (!ok)
-                return fails(p, "other jobs were claimed");
-        if (got.next_due_ms > next_due_ms)
-                return fails(p, "a claim says that nothing is due for too long");
-        return !more || got.more || got.next_due_ms <= p->now ||
-               fails(p, "a claim says that there is no more");
+        return ok;
 }
 
 static void drop_held(Pair *p) {

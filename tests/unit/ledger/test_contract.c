@@ -297,16 +297,20 @@ static void shards_share_no_job(void **state) {
                 of_shard[j->shard % shards]++;
                 job_free(j);
         }
-        for (unsigned i = 0; i < shards; i++) {
-                ClaimAsk ask = {.now_ms = 9, .shard = i, .shards = 3, .max = 100, .queued = true};
-                Claim c = claim(w->store, ask);
+        for (unsigned i = 0; i < 2 * shards; i++) {
+                ClaimAsk ask = {.now_ms = 9, .shard = i / 2, .shards = 3, .max = 100};
 
+                if (i % 2)
+                        ask.target = SPAN("flow:a");
+                Claim c = claim(w->store, ask);
                 assert_true(c.n > 0);
-                assert_int_equal(c.n, of_shard[i]);
                 for (size_t k = 0; k < c.n; k++)
-                        assert_int_equal(c.jobs[k]->shard % shards, i);
+                        assert_int_equal(c.jobs[k]->shard % shards, i / 2);
+                of_shard[i / 2] -= c.n;
                 n += c.n;
                 claim_free(&c);
+                if (i % 2)
+                        assert_int_equal(of_shard[i / 2], 0);
         }
         assert_int_equal(n, 60);
 }
@@ -320,7 +324,7 @@ static void queued_jobs_are_claimed_when_nobody_has_them(void **state) {
         Claim c = claim(w->store, ask);
         assert_int_equal(c.n, 0);
         claim_free(&c);
-        ask.queued = true;
+        ask.target = SPAN("flow:a");
         ask.after_id = 21;
         c = claim(w->store, ask);
         assert_int_equal(c.n, 1);
@@ -401,7 +405,7 @@ static void a_lane_stays_behind_a_spilled_job(void **state) {
         ClaimAsk ask = ask_all(9);
 
         assert_int_equal(b->state, JOB_BLOCKED);
-        ask.queued = true;
+        ask.target = SPAN("flow:a");
         Claim c = claim(w->store, ask);
         assert_int_equal(c.n, 1);
         assert_int_equal(c.jobs[0]->id, 11);
@@ -423,13 +427,12 @@ static void a_claim_blocks_what_is_behind(void **state) {
         ClaimAsk ask = ask_all(99);
 
         settle(w->store, a, JOB_WAITING, 100);
-        ask.queued = true;
+        ask.target = SPAN("flow:a");
         Claim c = claim(w->store, ask);
         assert_int_equal(c.n, 1);
         assert_int_equal(c.jobs[0]->id, 31);
         claim_free(&c);
-        ask.now_ms = 100;
-        c = claim(w->store, ask);
+        c = claim(w->store, ask_all(100));
         assert_int_equal(c.n, 1);
         assert_int_equal(c.jobs[0]->id, 11);
         settle(w->store, c.jobs[0], JOB_DONE, 0);
@@ -486,6 +489,34 @@ static Job *record_delayed(World *w, int64_t id, uint64_t lane, int64_t due_ms) 
         return j;
 }
 
+static void note_target(void *arg, Span target) {
+        Buf *all = arg;
+
+        assert_int_equal(buf_addf(all, SPAN_FMT " ", SPAN_ARG(target)), 0);
+}
+
+static void backlogs_are_told_by_target(void **state) {
+        World *w = *state;
+        AUTO(buf_done)
+        Buf all = BUF(200);
+        Event *event = make_event(50, NULL, "{}");
+        Job *jobs[] = {job_new(51, event, SPAN("flow:b"), 0),
+                       job_new(52, event, SPAN("endpoint:c"), 0)},
+            *a = record_job(w->store, 10, 0, true), *more = record_job(w->store, 20, 0, true);
+        Err e = {0};
+        Write record = record_of(event, jobs, 2);
+
+        jobs[1]->spilled = true;
+        write_one(w->store, &record);
+        assert_int_equal(w->ops->each_backlog(w->reader, note_target, &all, &e), 0);
+        assert_true(span_eq(buf_span(&all), SPAN("flow:a endpoint:c ")));
+        for (size_t i = 0; i < COUNT_OF(jobs); i++)
+                job_free(jobs[i]);
+        job_free(a);
+        job_free(more);
+        event_unref(event);
+}
+
 static void a_delayed_job_waits_in_the_store(void **state) {
         World *w = *state;
         Job *late = record_delayed(w, 10, 0, 300), *soon = record_delayed(w, 20, 0, 200);
@@ -496,7 +527,6 @@ static void a_delayed_job_waits_in_the_store(void **state) {
         assert_int_equal(v->jobs[0].state, JOB_WAITING);
         assert_int_equal(v->jobs[0].due_ms, 300);
         event_view_free(v);
-        ask.queued = true;
         Claim c = claim(w->store, ask);
         assert_int_equal(c.n, 0);
         assert_int_equal(c.next_due_ms, 200);
@@ -527,7 +557,7 @@ static void a_delayed_job_holds_its_lane(void **state) {
 
         assert_int_equal(delayed->state, JOB_WAITING);
         assert_int_equal(behind->state, JOB_BLOCKED);
-        ask.queued = true;
+        ask.target = SPAN("flow:a");
         Claim c = claim(w->store, ask);
         assert_int_equal(c.n, 1);
         assert_int_equal(c.jobs[0]->id, 11);
@@ -768,6 +798,7 @@ int main(void) {
                 BOTH(a_lane_keeps_its_order),
                 BOTH(a_lane_stays_behind_a_spilled_job),
                 BOTH(a_claim_blocks_what_is_behind),
+                BOTH(backlogs_are_told_by_target),
                 BOTH(a_job_keeps_its_shard),
                 BOTH(a_delayed_job_waits_in_the_store),
                 BOTH(a_delayed_job_holds_its_lane),

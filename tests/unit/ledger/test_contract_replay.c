@@ -22,16 +22,9 @@ static int64_t replay(World *w, int64_t event, int64_t id, const char *target, u
         return write.replay.done ? write.replay.done_id : 0;
 }
 
-static ClaimAsk ask_queued(int64_t now_ms) {
-        ClaimAsk ask = ask_all(now_ms);
-
-        ask.queued = true;
-        return ask;
-}
-
 /* Claims the one job that is there to be claimed. */
 static Job *claim_one(World *w, int64_t now_ms, int64_t id) {
-        Claim c = claim(w->store, ask_queued(now_ms));
+        Claim c = claim_any(w->store, now_ms);
 
         assert_int_equal(c.n, 1);
         Job *j = c.jobs[0];
@@ -41,7 +34,7 @@ static Job *claim_one(World *w, int64_t now_ms, int64_t id) {
 }
 
 static void claim_none(World *w, int64_t now_ms) {
-        Claim c = claim(w->store, ask_queued(now_ms));
+        Claim c = claim_any(w->store, now_ms);
 
         assert_int_equal(c.n, 0);
         claim_free(&c);
@@ -177,7 +170,7 @@ static void an_event_without_jobs_gets_one(void **state) {
         assert_int_equal(v->jobs[0].id, 30);
         assert_int_equal(v->jobs[1].id, 40);
         event_view_free(v);
-        Claim c = claim(w->store, ask_queued(9));
+        Claim c = claim_any(w->store, 9);
         assert_int_equal(c.n, 2);
         claim_free(&c);
 }
@@ -213,7 +206,8 @@ static void a_replay_brings_its_lane_and_shard(void **state) {
         write.replay.job->shard = j->shard ^ 1;
         write_one(w->store, &write);
         assert_int_equal(write.replay.done_id, 11);
-        ClaimAsk ask = ask_queued(9);
+        ClaimAsk ask = ask_all(9);
+        ask.target = SPAN("flow:a");
         ask.shards = 2;
         ask.shard = j->shard & 1;
         Claim c = claim(w->store, ask);
