@@ -70,6 +70,7 @@ static void port_settle(void *self, Job *job, const Attempt *attempt) {
                                      .home = &p->loop.inbox,
                                      .done = on_settled,
                                      .arg = s,
+                                     .can_wait = !job->hurries,
                                      .write = {.kind = WRITE_SETTLE, .settle = {.job = job}}};
         if (attempt) {
                 s->arena = arena_new(256 * 1024);

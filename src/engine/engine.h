@@ -48,7 +48,8 @@ typedef struct EnginePorts {
         /* Write the job's state (and the attempt, when not NULL) in a coming batch; ends by exactly
          * one engine_settled with the same job. The port copies what it needs of `attempt`. After
          * an engine_settled with a fault the engine calls again with NULL: the port still has its
-         * copy and writes that. Settles are written in the order of these calls. */
+         * copy and writes that. Settles are written in the order of these calls; those of jobs that
+         * hurry at once, others may wait for a batch to share. */
         void (*settle)(void *self, Job *job, const Attempt *attempt);
         /* Ask the ledger for at most `max` jobs; `queued`: also spilled and recovered ones, with
          * ids above `after_id`: from the start (0), since the ledger knows who holds what. Ends by

@@ -24,6 +24,8 @@ void lanes_done(Lanes *l, void (*give)(void *arg, Job *job), void *arg);
 
 /* A job, queued, comes into memory, recorded or claimed. */
 LanePlace lane_add(Lanes *l, Job *job);
+/* Does any job in memory wait for this one, the head? */
+bool lane_is_awaited(const Lanes *l, const Job *head);
 /* The head's end (done, dead) is in the ledger. Returns whose turn it is now, or NULL. */
 Job *lane_ended(Lanes *l, Job *head);
 /* That the head waits is in the ledger: calls park for each job that stands behind it, to be

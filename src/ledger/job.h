@@ -46,6 +46,7 @@ typedef struct Job {
         void *waiter;   /* who waits for the result, or NULL */
         void *run;      /* the runner's */
         bool last_word; /* a failure of this run is final: the source was, or will be, told so */
+        bool hurries;   /* others wait until its settle is confirmed */
 } Job;
 
 /* Copies the target; takes a reference of the event. */

@@ -4,6 +4,10 @@
  * batches committed, through their own inbox; whatever arrives while one commit is on its way to
  * the disk shares the next. A second thread answers reading questions from a read-only handle.
  *
+ * What nobody waits for (can_wait: the settle of a job with none behind it, the copy of an answer)
+ * shares the commit of the next request that presses, if one comes soon, and does not have one of
+ * its own.
+ *
  * Requests are embedded in their senders' objects and belong to the ledger until `done` is called
  * on the sender's thread (by inbox_read of `home`). What is sent before ledger_close is answered.
  *
@@ -38,8 +42,9 @@ struct LedgerRequest {
         Inbox *home;
         void (*done)(LedgerRequest *r);
         void *arg;
-        int result; /* out: 0 or a fault */
-        Err error;  /* out */
+        bool can_wait; /* nobody waits for it: it may wait a moment for a commit to share */
+        int result;    /* out: 0 or a fault */
+        Err error;     /* out */
         union {
                 Write write;
                 struct {
@@ -59,7 +64,8 @@ struct LedgerRequest {
 };
 
 typedef struct LedgerOptions {
-        Span url; /* "sqlite:grapnel.db", "memory:" */
+        Span url;         /* "sqlite:grapnel.db", "memory:" */
+        int64_t later_us; /* how long what can wait waits at most; 0: 2 ms */
         StoreOptions store;
         TrimRule keep;       /* before_ms is an age here: events older than now - before_ms go */
         const StoreOps *ops; /* instead of the url's scheme; NULL: by the scheme */

@@ -30,6 +30,7 @@ static void keep(Inlet *in, int64_t event, const Reply *reply) {
                 .home = &in->loop->inbox,
                 .done = on_kept,
                 .arg = k,
+                .can_wait = true,
                 .write = {.kind = WRITE_ANSWER,
                           .answer = {.event = event,
                                      .answer = {.status = reply->status,

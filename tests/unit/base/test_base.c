@@ -268,6 +268,63 @@ static void notes_arrive_in_order_from_another_thread(void **state) {
         inbox_done(&box);
 }
 
+static void count_ring(void *arg) {
+        ++*(int *)arg;
+}
+
+static void what_may_wait_rings_softly(void **state) {
+        Note notes[5] = {0};
+        int rings = 0;
+        Inbox box;
+
+        (void)state;
+        inbox_init(&box, count_ring, &rings);
+        inbox_send_later(&box, &notes[0]);
+        inbox_send_later(&box, &notes[1]);
+        assert_int_equal(rings, 1);
+        inbox_send(&box, &notes[2]);
+        assert_int_equal(rings, 2);
+        inbox_send(&box, &notes[3]);
+        inbox_send_later(&box, &notes[4]);
+        assert_int_equal(rings, 2);
+        Note *n = inbox_gather(&box, -1, 60000000);
+        for (size_t i = 0; i < COUNT_OF(notes); i++, n = n->next)
+                assert_ptr_equal(n, &notes[i]);
+        assert_null(n);
+        /* Nothing presses any more, and nobody will: it is given all the same. */
+        inbox_send_later(&box, &notes[0]);
+        assert_int_equal(rings, 3);
+        assert_ptr_equal(inbox_gather(&box, -1, 1000), &notes[0]);
+        inbox_send_later(&box, &notes[0]);
+        assert_ptr_equal(inbox_wait(&box, -1), &notes[0]);
+        inbox_done(&box);
+}
+
+static void *send_what_may_wait(void *arg) {
+        static Note notes[100];
+        Inbox *box = arg;
+
+        for (size_t i = 0; i + 1 < COUNT_OF(notes); i++)
+                inbox_send_later(box, &notes[i]);
+        inbox_send(box, &notes[COUNT_OF(notes) - 1]);
+        return NULL;
+}
+
+static void what_may_wait_is_gathered(void **state) {
+        pthread_t thread;
+        size_t n = 0;
+        Inbox box;
+
+        (void)state;
+        inbox_init(&box, NULL, NULL);
+        assert_int_equal(pthread_create(&thread, NULL, send_what_may_wait, &box), 0);
+        for (Note *note = inbox_gather(&box, -1, 60000000); note; note = note->next)
+                n++;
+        assert_int_equal(n, 100);
+        assert_int_equal(pthread_join(thread, NULL), 0);
+        inbox_done(&box);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(a_buffer_keeps_its_maximum),
@@ -283,6 +340,8 @@ int main(void) {
                 cmocka_unit_test(numbers_are_plain_digits),
                 cmocka_unit_test(secrets_compare_whole),
                 cmocka_unit_test(notes_arrive_in_order_from_another_thread),
+                cmocka_unit_test(what_may_wait_rings_softly),
+                cmocka_unit_test(what_may_wait_is_gathered),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

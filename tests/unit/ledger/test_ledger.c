@@ -299,6 +299,46 @@ static void a_full_disk_refuses_records_and_keeps_settles(void **state) {
         event_unref(event);
 }
 
+/* A minute is for ever here: without the record, the test would hang until its time is up. */
+static void what_may_wait_shares_the_next_commit(void **state) {
+        Event *event = make_event(10, NULL, "{}");
+        Job *job = job_new(11, event, SPAN("flow:a"), 0);
+        LedgerRequest record, settle, next;
+        LedgerOptions o = {.url = SPAN("memory:"), .ops = &gate.ops, .later_us = 60000000};
+        Err e = {0};
+
+        (void)state;
+        ledger_close(world->ledger);
+        assert_int_equal(ledger_open(&o, &world->ledger, &e), 0);
+        prepare(&record, record_of(event, &job, 1), 0);
+        assert_int_equal(ledger_send(world->ledger, &record), 0);
+        await(1);
+        prepare(&settle, settle_of(job, JOB_DONE, NULL), 1);
+        settle.can_wait = true;
+        assert_int_equal(ledger_send(world->ledger, &settle), 0);
+        send_event(&next, 2);
+        await(3);
+        assert_int_equal(world->order[1], 1);
+        assert_int_equal(world->order[2], 2);
+        assert_int_equal(gate.n_writes, 2);
+        assert_int_equal(gate.sizes[1], 2);
+        /* And closing waits for nobody. */
+        prepare(&settle, settle_of(job, JOB_DONE, NULL), 3);
+        settle.can_wait = true;
+        assert_int_equal(ledger_send(world->ledger, &settle), 0);
+        ledger_close(world->ledger);
+        (void)inbox_read(&world->home);
+        assert_int_equal(world->n_answers, 4);
+        o.later_us = 0;
+        assert_int_equal(ledger_open(&o, &world->ledger, &e), 0);
+        /* Alone it is written after a moment. */
+        assert_int_equal(ledger_send(world->ledger, &settle), 0);
+        await(5);
+        drop_events(&next, 1);
+        job_free(job);
+        event_unref(event);
+}
+
 static void a_broken_commit_answers_nobody(void **state) {
         LedgerRequest r[10];
 
@@ -456,6 +496,7 @@ int main(void) {
                 LEDGER_TEST(too_many_records_are_refused_others_never),
                 LEDGER_TEST(too_many_bytes_are_refused),
                 LEDGER_TEST(a_full_disk_refuses_records_and_keeps_settles),
+                LEDGER_TEST(what_may_wait_shares_the_next_commit),
                 LEDGER_TEST(a_broken_commit_answers_nobody),
                 LEDGER_TEST(closing_answers_what_was_sent),
                 LEDGER_TEST(each_home_gets_its_own),
