@@ -57,5 +57,12 @@ faults: build
 		then echo "the judge did not notice the skipped commit"; exit 1; \
 		else echo "the skipped commit was noticed, as it must be"; fi
 
+# What Grapnel costs, beside the same job done by other means; BENCH_ARGS=--quick for a short look.
+bench:
+	@tools/deps bench
+	@test -f build-bench/build.ninja || meson setup build-bench >build-bench.log 2>&1 || { cat build-bench.log; exit 1; }
+	@$(NINJA) -C build-bench grapnel tests/bench/bench_load tests/bench/bench_target
+	@python3 tests/bench/bench.py --build build-bench $(BENCH_ARGS)
+
 clean:
 	rm -rf build build-* build*.log
