@@ -20,7 +20,7 @@ sys.path.insert(0, str(HERE.parents[1] / "examples" / "onboarding"))
 from stack import free_ports, wait_until  # noqa: E402  (lives in the example's folder)
 
 SECRET = "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
-SAMPLE_S = 0.2
+SAMPLE_S = 0.7  # reading it costs a hundredth of a core then
 LOAD_EXTRA_S = 30  # beyond its seconds; its own drain ends after 10
 
 

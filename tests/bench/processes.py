@@ -21,14 +21,16 @@ class BenchError(Exception):
 
 @dataclasses.dataclass(frozen=True)
 class Memory:
-    """KiB of a process and its children. `rss` counts a page once for each process that has it,
-    `pss` shares it among them."""
+    """KiB of a process and all below it. `rss` counts a page again for each of them that has it;
+    `once` counts it once, whoever else on the machine has it too; `own` is what of that is no page
+    of a file (a program, a library)."""
 
     rss: int = 0
-    pss: int = 0
+    once: int = 0
+    own: int = 0
 
     def most(self, other):
-        return Memory(max(self.rss, other.rss), max(self.pss, other.pss))
+        return Memory(*map(max, dataclasses.astuple(self), dataclasses.astuple(other)))
 
 
 def _stat(pid):
@@ -67,17 +69,36 @@ def cpu_s(root):
     return own / TICKS_S, helpers / TICKS_S
 
 
+def _field(name, text):
+    return int(re.search(rf"^{name}:\s+(\d+)", text, re.M)[1])
+
+
+def _file_pages(text):
+    """KiB of files in memory by mapping: (device, inode, offset). What was written to is anonymous
+    and not in it."""
+    for part in re.split(r"^(?=[0-9a-f]+-[0-9a-f]+ )", text, flags=re.M)[1:]:
+        _, _, offset, device, inode, *_ = part.split("\n", 1)[0].split()
+        if inode != "0":
+            yield (device, inode, offset), _field("Rss", part) - _field("Anonymous", part)
+
+
 def memory(root):
-    """What the tree holds now; a process that ends meanwhile counts as nothing."""
-    rss = pss = 0
+    """What the tree holds now; a process that ends meanwhile counts as nothing. Anonymous pages are
+    shared within the tree only, after a fork, so their proportional share is exact. Pages of files
+    may be shared with anybody: of each mapping the largest one counts."""
+    rss = anonymous = 0
+    files = {}
     for pid in tree(root):
         try:
-            text = pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text()
+            whole = pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text()
+            parts = pathlib.Path(f"/proc/{pid}/smaps").read_text()
         except OSError:
             continue
-        rss += int(re.search(r"^Rss:\s+(\d+)", text, re.M)[1])
-        pss += int(re.search(r"^Pss:\s+(\d+)", text, re.M)[1])
-    return Memory(rss, pss)
+        rss += _field("Rss", whole)
+        anonymous += _field("Pss_Anon", whole)
+        for key, kib in _file_pages(parts):
+            files[key] = max(kib, files.get(key, 0))
+    return Memory(rss, anonymous + sum(files.values()), anonymous)
 
 
 class Program:
