@@ -25,6 +25,7 @@ from processes import BenchError
 KINDS = (Grapnel, Node, Webhook)
 JOB_RATES = {Grapnel: 1000, Node: 1000, Webhook: 10}  # jobs/s, which each of them bears with ease
 ACCEPT_RATE = 1000
+IDLE_S = 2  # after the start, until a program is called idle: helpers come up by themselves
 BODY_BYTES = 1024
 # Two sources of peers/grapnel.yaml, whose events make no call.
 ACCEPTING = {
@@ -210,6 +211,9 @@ def run(build, folder, rounds, seconds, starts):
             own.mkdir()
             contenders.append(stack.enter_context(kind(build, own)))
         grapnel = contenders[0]
+        time.sleep(IDLE_S)
+        for one in contenders:
+            one.look_idle()
         full, paced = measure_jobs(contenders, rounds, seconds)
         show_jobs(full, paced)
         accepting = measure_accepting(grapnel, rounds, seconds)

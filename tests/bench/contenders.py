@@ -38,7 +38,6 @@ class Contender:
         self.environment = {"TARGET_PORT": self._target.groups[0], "BENCH_SECRET": SECRET}
         try:
             self.program = self._start()
-            self.idle = memory(self.program.pid)
         except BaseException:
             self._target.stop()
             raise
@@ -53,6 +52,10 @@ class Contender:
         """Ends both; for a look at what was counted see `finish`."""
         self.program.stop()
         self._target.stop()
+
+    def look_idle(self):
+        """Notes the memory of a program that has started and has nothing to do."""
+        self.idle = memory(self.program.pid)
 
     def load(self, seconds, path=None, **options):
         """Runs the generator and returns what it printed, with `cpu_ms` per answer, what of it was
