@@ -2,7 +2,7 @@
 BUILD ?= build
 NINJA  = ninja --quiet
 
-.PHONY: build install demo run test unit e2e lint format asan tsan fuzz faults bench clean
+.PHONY: build install demo run test unit e2e lint format asan tsan fuzz faults interop bench clean
 
 build:
 	@tools/deps build
@@ -40,6 +40,11 @@ asan:
 tsan:
 	@tools/deps test
 	@CC=clang BUILD=build-tsan MESON_ARGS="-Db_sanitize=thread -Db_lundef=false" tools/test
+
+# The libraries that receivers use verify what is signed; needs the npm registry once.
+interop: build
+	@tools/deps interop
+	@tools/interop
 
 # FUZZ_SECONDS for each parser.
 fuzz:

@@ -91,7 +91,7 @@ static Span parameter(Span query, const char *name) {
 }
 
 static void get_events(Admin *a, Exchange *x, Span rest) {
-        EventQuery query = {.state = -1, .max = 50};
+        EventQuery query = {.state = -1, .with_jobs = true, .max = 50};
         Span limit = parameter(x->head->query, "limit"),
              before = parameter(x->head->query, "before");
         Span state = parameter(x->head->query, "state");
@@ -129,6 +129,27 @@ static void get_health(Admin *a, Exchange *x, Span rest) {
                                          .body = SPAN("{\"status\":\"ok\"}")});
 }
 
+/* Ready is who takes webhooks with all that was promised for them. Before the ledger has told what
+ * was left over, those who wait for a result would hear "accepted" instead. */
+static void get_ready(Admin *a, Exchange *x, Span rest) {
+        const char *word = "ok";
+        char body[64];
+
+        (void)rest;
+        for (unsigned i = 0; i < a->n; i++) {
+                if (!atomic_load(&a->inlets[i].recovered))
+                        word = "starting";
+                if (atomic_load(&a->inlets[i].draining)) {
+                        word = "stopping";
+                        break;
+                }
+        }
+        (void)snprintf(body, sizeof body, "{\"status\":\"%s\"}", word);
+        exchange_answer(x, &(HttpAnswer){.status = strcmp(word, "ok") == 0 ? 200 : 503,
+                                         .content_type = "application/json",
+                                         .body = span_of(body)});
+}
+
 static void on_stats(LedgerRequest *r) {
         AUTO(buf_done)
         Buf b = BUF(64 * 1024);
@@ -154,7 +175,7 @@ static void get_metrics(Admin *a, Exchange *x, Span rest) {
 
 static const Route routes[] = {
         {HTTP_GET, "/healthz", true, get_health},
-        {HTTP_GET, "/readyz", true, get_health},
+        {HTTP_GET, "/readyz", true, get_ready},
         {HTTP_GET, "/metrics", false, get_metrics},
         {HTTP_GET, "/api/v1/events", false, get_events},
         {HTTP_GET, "/api/v1/events/", false, get_event},
@@ -201,6 +222,10 @@ static void on_request(void *self, Exchange *x) {
 void admin_init(Admin *a, Ledger *ledger, Loop *loop, const Inlet *inlets, unsigned n,
                 const Secret *token) {
         *a = (Admin){ledger, loop, inlets, n, token};
+}
+
+void admin_use(Admin *a, const Secret *token) {
+        a->token = token;
 }
 
 ServerHandler admin_handler(Admin *a) {

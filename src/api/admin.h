@@ -15,6 +15,9 @@ typedef struct Admin {
         const Secret *token;
 } Admin;
 
+/* `token` must stay until the next call of admin_use. */
 void admin_init(Admin *a, Ledger *ledger, Loop *loop, const Inlet *inlets, unsigned n,
                 const Secret *token);
+/* Another configuration's token holds from now on; on the loop's thread. */
+void admin_use(Admin *a, const Secret *token);
 ServerHandler admin_handler(Admin *a);

@@ -18,16 +18,30 @@ static const Command command_serve = {
         .name = "serve",
         .arguments = "[grapnel.yaml]",
         .help = "Run the daemon.",
-        .more = "Refuses to start on any error in the file. SIGHUP reads it again and changes over "
-                "only if it is whole; SIGTERM finishes what runs and ends.",
+        .more = "Reads grapnel.yaml in the current folder unless another file is named, and\n"
+                "refuses to start on any error in it. Writes one line of JSON per fact to\n"
+                "standard error.\n"
+                "\n"
+                "  SIGHUP           reads the file again; any error, and the running one stays\n"
+                "  SIGTERM, SIGINT  take nothing more, finish what runs, and end within 20 s\n"
+                "\n"
+                "Exit code: 0 after a signal; 1 if it could not start; 3 if the ledger failed,\n"
+                "and a restart recovers.\n",
+        .arguments_max = 1,
         .run = serve,
 };
 
 static const Command command_check = {
         .name = "check",
         .arguments = "[grapnel.yaml]",
-        .help = "Check a configuration and print every error with its place.",
-        .more = "Compiles every expression too. Exit code 1 when anything is wrong.",
+        .help = "Check a file and print every error with its place.",
+        .more = "Reads grapnel.yaml in the current folder unless another file is named. Each\n"
+                "error is a line `file:line:column: what is wrong`, with the line itself below\n"
+                "it unless that holds a secret. ${NAME} is looked up and every jq expression is\n"
+                "compiled, as `serve` does it; nothing is called and nothing is written.\n"
+                "\n"
+                "Exit code: 0 if it can be served, 1 if not.\n",
+        .arguments_max = 1,
         .run = check,
 };
 

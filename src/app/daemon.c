@@ -6,36 +6,41 @@
 #include "base/log.h"
 
 #include <signal.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
-#define PARTS_MAX      LIMIT_LOOPS_MAX
-#define EXIT_BROKEN    3 /* the ledger failed: start again, it recovers */
-#define PROBLEMS_ARENA (4 * 1024 * 1024)
-#define LEASE_MS       30000
+#define PARTS_MAX         LIMIT_LOOPS_MAX
+#define EXIT_BROKEN       3 /* the ledger failed: start again, it recovers */
+#define PROBLEMS_ARENA    (4 * 1024 * 1024)
+#define PROBLEMS_TEXT_MAX (1024 * 1024)
+#define LEASE_MS          30000
+#define DESCRIPTORS_MAX   65536
 
 typedef struct Daemon {
         const char *path;
+        Snapshot *snapshot; /* the newest */
         uv_loop_t uv;
         uv_signal_t term, interrupt, hangup;
         Ledger *ledger;
+        Registry *registry;
         Part *parts;
         Hub *hubs;
         Inlet *inlets;
         unsigned n;
+        _Atomic unsigned undrained;
 } Daemon;
 
 extern char **environ;
 
 /* ---- configuration ---- */
 
-static void print_problems(const Problems *problems, Span source) {
-        for (size_t i = 0; i < problems->n; i++) {
-                AUTO(buf_done)
-                Buf line = BUF(16 * 1024);
+static void print_problems(const Problems *problems) {
+        AUTO(buf_done)
+        Buf text = BUF(PROBLEMS_TEXT_MAX);
 
-                if (problem_print(&problems->item[i], source, &line) == 0)
-                        (void)fprintf(stderr, SPAN_FMT "\n", SPAN_ARG(buf_span(&line)));
-        }
+        if (problems_print(problems, &text) < 0)
+                (void)fputs("there are more problems than can be shown\n", stderr);
+        (void)fwrite(text.p ? text.p : "", 1, text.n, stderr);
 }
 
 static Snapshot *load(const char *path) {
@@ -47,13 +52,10 @@ static Snapshot *load(const char *path) {
 
         must(problems);
         problems->arena = a;
-        c = config_load(path, environ, problems);
-        if (c) {
-                config_ref(c); /* the source's text is needed for the problems */
+        c = config_load_partly(path, environ, problems);
+        if (c)
                 s = snapshot_build(c, problems);
-        }
-        print_problems(problems, c ? c->source : (Span){NULL, 0});
-        config_unref(c);
+        print_problems(problems);
         return s;
 }
 
@@ -62,8 +64,10 @@ int daemon_check(const char *path) {
 
         if (!s)
                 return 1;
-        printf("%s: %zu sources, %zu flows, %zu connections: no errors\n", path,
-               s->config->n_sources, s->config->n_flows, s->config->n_connections);
+        const Config *c = s->config;
+        printf("%s: no errors; %zu source%s, %zu flow%s, %zu connection%s\n", path, c->n_sources,
+               c->n_sources == 1 ? "" : "s", c->n_flows, c->n_flows == 1 ? "" : "s",
+               c->n_connections, c->n_connections == 1 ? "" : "s");
         snapshot_unref(s);
         return 0;
 }
@@ -78,8 +82,40 @@ static void on_stop_signal(uv_signal_t *h, int number) {
         uv_close((uv_handle_t *)&d->term, NULL);
         uv_close((uv_handle_t *)&d->interrupt, NULL);
         uv_close((uv_handle_t *)&d->hangup, NULL);
+        /* Closing them gave the signals their default back, and the next would kill what runs. */
+        (void)signal(SIGTERM, SIG_IGN);
+        (void)signal(SIGINT, SIG_IGN);
+        (void)signal(SIGHUP, SIG_IGN);
         for (unsigned i = 0; i < d->n; i++)
                 part_stop(&d->parts[i]);
+}
+
+static bool same_place(const ListenConfig *a, const ListenConfig *b) {
+        return strcmp(a->host, b->host) == 0 && a->port == b->port;
+}
+
+/* What only a restart changes, and was changed: said, or somebody looks for it in vain. */
+static void tell_what_waits(const Config *a, const Config *b) {
+        const struct {
+                const char *option;
+                bool is_same;
+        } all[] = {
+                {"listen", same_place(&a->listen, &b->listen)},
+                {"admin", same_place(&a->admin, &b->admin)},
+                {"ledger", strcmp(a->ledger, b->ledger) == 0},
+                {"keep", a->keep_ms == b->keep_ms && a->keep_bytes == b->keep_bytes},
+                {"once_window", a->once_ms == b->once_ms},
+                {"threads", a->threads == b->threads},
+                {"limits", a->connections_max == b->connections_max &&
+                                   a->head_timeout_ms == b->head_timeout_ms &&
+                                   a->body_timeout_ms == b->body_timeout_ms &&
+                                   a->idle_timeout_ms == b->idle_timeout_ms},
+        };
+
+        for (size_t i = 0; i < COUNT_OF(all); i++)
+                if (!all[i].is_same)
+                        log_fact(LOG_WARN, "this option changes with a restart only", "option",
+                                 span_of(all[i].option), NULL);
 }
 
 static void on_hangup(uv_signal_t *h, int number) {
@@ -91,10 +127,13 @@ static void on_hangup(uv_signal_t *h, int number) {
                 log_fact(LOG_ERROR, "reload refused: the running configuration stays", NULL);
                 return;
         }
+        log_set_level((LogLevel)s->config->log_level);
         for (unsigned i = 0; i < d->n; i++)
                 part_reload(&d->parts[i], snapshot_ref(s));
-        snapshot_unref(s);
         log_fact(LOG_INFO, "reloaded", "file", span_of(d->path), NULL);
+        tell_what_waits(d->snapshot->config, s->config);
+        snapshot_unref(d->snapshot);
+        d->snapshot = s;
 }
 
 static void hear_signals(Daemon *d) {
@@ -127,8 +166,68 @@ static int open_ledger(Daemon *d, const Config *c, Err *e) {
         return ledger_open(&o, &d->ledger, e);
 }
 
+/* ---- what the ledger brings from before ---- */
+
+typedef struct Loading {
+        Registry *registry;
+        Err *e;
+        int result;
+} Loading;
+
+static void load_object(void *arg, const Object *o) {
+        Loading *l = arg;
+        Err why = {0};
+
+        if (l->result == 0 && registry_put(l->registry, o, &why) < 0)
+                l->result = FAIL(l->e, -EINVAL,
+                                 "the ledger holds an object that this version cannot read: %s",
+                                 why.text);
+}
+
+static int load_registry(Daemon *d, Err *e) {
+        Loading l = {registry_new(), e, 0};
+        int r;
+
+        d->registry = l.registry;
+        r = ledger_each_object(d->ledger, load_object, &l, e);
+        return r < 0 ? r : l.result;
+}
+
+static void load_backlog(void *arg, Span target) {
+        Daemon *d = arg;
+
+        for (unsigned i = 0; i < d->n; i++)
+                part_backlog(&d->parts[i], target);
+}
+
+/* Connections are descriptors, in and out: as many as the system gives. */
+static void raise_descriptors(void) {
+        struct rlimit l;
+
+        if (getrlimit(RLIMIT_NOFILE, &l) == 0 && l.rlim_cur < l.rlim_max) {
+                l.rlim_cur = l.rlim_max < DESCRIPTORS_MAX ? l.rlim_max : DESCRIPTORS_MAX;
+                (void)setrlimit(RLIMIT_NOFILE, &l);
+        }
+}
+
+static int listen_all(Daemon *d, const Config *c, Err *e) {
+        uint16_t port = c->listen.port, admin_port = c->admin.port;
+        int r = 0;
+
+        for (unsigned i = 0; i < d->n && r == 0; i++) {
+                r = part_listen(&d->parts[i], port, admin_port, e);
+                /* The first may have been given any port; the others share it. */
+                if (r == 0) {
+                        port = server_port(d->parts[i].server);
+                        admin_port = server_port(d->parts[i].admin_server);
+                }
+        }
+        return r;
+}
+
 static int start(Daemon *d, Snapshot *s, Err *e) {
         const Config *c = s->config;
+        PartShares all;
         long cores = sysconf(_SC_NPROCESSORS_ONLN);
         int r;
 
@@ -138,12 +237,17 @@ static int start(Daemon *d, Snapshot *s, Err *e) {
         d->parts = must_alloc(d->n * sizeof *d->parts);
         d->hubs = must_alloc(d->n * sizeof *d->hubs);
         d->inlets = must_alloc(d->n * sizeof *d->inlets);
+        raise_descriptors();
+        d->undrained = d->n;
         r = open_ledger(d, c, e);
+        if (r == 0)
+                r = load_registry(d, e);
+        all = (PartShares){d->ledger, d->registry, d->hubs, d->inlets, d->n, &d->undrained};
         for (unsigned i = 0; i < d->n && r == 0; i++)
-                r = part_init(&d->parts[i], i, d->n, d->ledger, s, d->hubs, d->inlets, e);
-        for (unsigned i = 0; i < d->n && r == 0; i++)
-                r = part_listen(&d->parts[i], e);
-        return r;
+                r = part_init(&d->parts[i], i, &all, s, e);
+        if (r == 0)
+                r = ledger_each_backlog(d->ledger, load_backlog, d, e);
+        return r < 0 ? r : listen_all(d, c, e);
 }
 
 static void tell_listening(const Daemon *d, const Config *c) {
@@ -173,13 +277,17 @@ int daemon_run(const char *path) {
         }
         hear_signals(&d);
         tell_listening(&d, s->config);
-        snapshot_unref(s);
+        d.snapshot = s;
         for (unsigned i = 0; i < d.n; i++)
                 part_start(&d.parts[i]);
         (void)uv_run(&d.uv, UV_RUN_DEFAULT);
         for (unsigned i = 0; i < d.n; i++)
                 part_join(&d.parts[i]);
-        ledger_close(d.ledger);
+        ledger_close(d.ledger); /* it too sends notes to the loops */
+        for (unsigned i = 0; i < d.n; i++)
+                part_done(&d.parts[i]);
+        registry_free(d.registry);
+        snapshot_unref(d.snapshot);
         (void)uv_loop_close(&d.uv);
         free(d.parts);
         free(d.hubs);

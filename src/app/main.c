@@ -1,39 +1,108 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "app/commands.h"
+#include "config/option.h"
 #include "map/map.h"
 
+enum { EXIT_USAGE = 2, NAMES_MAX = 64 };
+
+/* "check [grapnel.yaml]", as wide as the widest of them. */
+static int synopsis(const Command *c, char *ret, size_t size) {
+        return snprintf(ret, size, "%s%s%s", c->name, *c->arguments ? " " : "", c->arguments);
+}
+
 static void usage(FILE *to) {
-        (void)fprintf(to, "usage: grapnel COMMAND\n\n");
-        for (size_t i = 0; commands[i]; i++)
-                (void)fprintf(to, "  %-8s %-16s %s\n", commands[i]->name, commands[i]->arguments,
-                              commands[i]->help);
-        (void)fprintf(to, "\n`grapnel COMMAND --help` says more.\n");
+        char text[80];
+        int width = 0;
+
+        for (size_t i = 0; commands[i]; i++) {
+                int n = synopsis(commands[i], text, sizeof text);
+
+                width = n > width ? n : width;
+        }
+        (void)fprintf(to, "Grapnel turns a change in one application into an up-to-date other one, "
+                          "and\ntells the first how it went.\n\nusage: grapnel COMMAND\n\n");
+        for (size_t i = 0; commands[i]; i++) {
+                (void)synopsis(commands[i], text, sizeof text);
+                (void)fprintf(to, "  %-*s  %s\n", width, text, commands[i]->help);
+        }
+        (void)fprintf(to, "\n`grapnel COMMAND --help` says more; `grapnel --version` says which "
+                          "one this is.\n");
 }
 
 static int help(const Command *c) {
-        printf("usage: grapnel %s %s\n\n%s\n%s\n", c->name, c->arguments, c->help, c->more);
+        char text[80];
+
+        (void)synopsis(c, text, sizeof text);
+        printf("usage: grapnel %s\n\n%s\n\n%s", text, c->help, c->more);
         return 0;
 }
 
+static const Command *find(const char *name) {
+        for (size_t i = 0; commands[i]; i++)
+                if (strcmp(name, commands[i]->name) == 0)
+                        return commands[i];
+        return NULL;
+}
+
+static int unknown(const char *name) {
+        const char *names[NAMES_MAX + 1], *near;
+        size_t n = 0;
+
+        for (; commands[n] && n < NAMES_MAX; n++)
+                names[n] = commands[n]->name;
+        names[n] = NULL;
+        near = nearest_name(span_of(name), names);
+        (void)fprintf(stderr, "grapnel: there is no command '%s'%s%s%s\n", name,
+                      near ? "; did you mean '" : "", near ? near : "",
+                      near ? "'?" : "; see grapnel --help");
+        return EXIT_USAGE;
+}
+
+static bool is_help(const char *word) {
+        return strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0;
+}
+
+/* A word that begins with a dash is never taken for the name of a file. */
+static int run(const Command *c, int argc, char **argv) {
+        for (int i = 1; i < argc; i++) {
+                if (is_help(argv[i]))
+                        return help(c);
+                if (argv[i][0] == '-' && argv[i][1]) {
+                        (void)fprintf(stderr,
+                                      "grapnel %s: unknown option '%s'; see grapnel %s --help\n",
+                                      c->name, argv[i], c->name);
+                        return EXIT_USAGE;
+                }
+        }
+        if (argc - 1 > c->arguments_max) {
+                (void)fprintf(stderr, "grapnel %s: too many arguments; see grapnel %s --help\n",
+                              c->name, c->name);
+                return EXIT_USAGE;
+        }
+        return c->run(argc, argv);
+}
+
 int main(int argc, char **argv) {
+        const Command *c;
         uint64_t fd;
 
+        if (argc < 2) {
+                usage(stderr);
+                return EXIT_USAGE;
+        }
         if (argc == 3 && strcmp(argv[1], "jq-nursery") == 0 &&
             span_to_u64(span_of(argv[2]), INT32_MAX, &fd))
                 return map_nursery_main((int)fd);
-        if (argc == 2 && strcmp(argv[1], "--version") == 0) {
+        if (strcmp(argv[1], "--version") == 0) {
                 printf("grapnel " GRAPNEL_VERSION "\n");
                 return 0;
         }
-        for (size_t i = 0; argc > 1 && commands[i]; i++)
-                if (strcmp(argv[1], commands[i]->name) == 0)
-                        return argc > 2 && strcmp(argv[2], "--help") == 0
-                                       ? help(commands[i])
-                                       : commands[i]->run(argc - 1, argv + 1);
-        if (argc == 2 && strcmp(argv[1], "--help") == 0) {
+        if (is_help(argv[1]) || (strcmp(argv[1], "help") == 0 && argc == 2)) {
                 usage(stdout);
                 return 0;
         }
-        usage(stderr);
-        return 2;
+        c = find(strcmp(argv[1], "help") == 0 ? argv[2] : argv[1]);
+        if (!c)
+                return unknown(strcmp(argv[1], "help") == 0 ? argv[2] : argv[1]);
+        return strcmp(argv[1], "help") == 0 ? help(c) : run(c, argc - 1, argv + 1);
 }

@@ -3,27 +3,39 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "trigger/message.h"
 
 #define BACKGROUND_RUN_MS 60000
-#define STOP_MS           15000 /* for runs to end; then they are handed back */
+#define STOP_MS           15000 /* for runs to end; then they are cut */
+#define STOP_LAST_MS      3000  /* for the answers and settles of those */
 #define STOP_TICK_MS      20
+#define CONNECTIONS_MAX   1100 /* of the client; the engine runs at most a thousand jobs */
 
 /* ---- the engine's ports ---- */
+
+static bool is_delivery(const Job *job) {
+        return span_starts(job->target, SPAN("endpoint:"));
+}
 
 static void on_run_ended(void *self, Job *job, const JobResult *result, const Outcome *o) {
         Part *p = self;
         JobResult r = *result;
         const Flow *flow = snapshot_flow(p->runner->snapshot, job->target);
         Waiter *w = job->waiter;
+        WaiterWord word = w ? waiter_decide(w, o) : WAITER_NOTHING;
 
-        if (w) {
-                bool told = waiter_tell(w, o);
-
-                job->last_word = told && !(flow && flow->config->retry_given);
-                job->waiter = NULL;
-                waiter_unref(w);
+        /* Who sends messages hears how the first attempt went; the others follow all the same. */
+        if (word == WAITER_FAILURE && !is_delivery(job) && !(flow && flow->config->retry_given)) {
+                job->last_word = true;
+                job->told_again = o->retryable;
         }
+        job->waiter = NULL;
+        /* The settle goes first: when the source sends its delivery again, the ledger must know
+         * that it may. */
         engine_ended(p->engine, job, &r, clock_wall_ms());
+        if (word != WAITER_NOTHING)
+                waiter_tell(w);
+        waiter_unref(w);
 }
 
 static void port_run(void *self, Job *job) {
@@ -31,15 +43,60 @@ static void port_run(void *self, Job *job) {
         const Flow *flow = snapshot_flow(p->runner->snapshot, job->target);
         Waiter *w = job->waiter;
 
+        if (is_delivery(job)) {
+                outlet_start(&p->outlet, job);
+                return;
+        }
         must(flow); /* port_rule told of it before */
         runner_start(p->runner, job, flow, w ? w->until_ms : clock_mono_ms() + BACKGROUND_RUN_MS);
 }
 
 static const RetryRule *port_rule(void *self, const Job *job) {
         Part *p = self;
-        const Flow *flow = snapshot_flow(p->runner->snapshot, job->target);
 
+        if (is_delivery(job)) {
+                const Endpoint *endpoint = outlet_endpoint(&p->outlet, job->target);
+
+                return endpoint ? &endpoint->retry : NULL;
+        }
+        const Flow *flow = snapshot_flow(p->runner->snapshot, job->target);
         return flow ? &flow->retry : NULL;
+}
+
+/* A flow's limits are those of the connections that it calls (flow/call.c). */
+static TargetLimits port_limits(void *self, const Job *job) {
+        Part *p = self;
+        const Endpoint *endpoint =
+                is_delivery(job) ? outlet_endpoint(&p->outlet, job->target) : NULL;
+
+        return endpoint ? (TargetLimits){endpoint->concurrency, endpoint->rate} : (TargetLimits){0};
+}
+
+static void on_told(void *arg, const MessageOut *out, size_t n, bool all_delivered) {
+        (void)arg;
+        (void)n;
+        (void)all_delivered;
+        if (out->fault < 0)
+                log_fact(LOG_ERROR, "an operational event is lost", "why", span_of(out->why), NULL);
+}
+
+/* Operational events are messages of the application whose uid is "operational", if there is
+ * one: its endpoints are where operators want to hear of them. */
+static void on_tell(void *self, const Endpoint *endpoint, const char *type, Span data) {
+        Part *p = self;
+        char id[ID_TEXT];
+        Entry *to =
+                registry_by_name(p->inlet->registry, OBJECT_APPLICATION, 0, SPAN("operational"));
+
+        id_print("ep", endpoint->id, id);
+        log_fact(LOG_WARN, type, "endpoint", span_of(id), NULL);
+        if (to)
+                message_send(p->inlet,
+                             &(MessageIn){.application = to->object.id,
+                                          .type = span_of(type),
+                                          .payload = data},
+                             1, 0, on_told, NULL);
+        entry_unref(to);
 }
 
 typedef struct Settling {
@@ -66,12 +123,14 @@ static void port_settle(void *self, Job *job, const Attempt *attempt) {
         Settling *s = must_alloc(sizeof *s);
 
         s->part = p;
-        s->request = (LedgerRequest){.ask = ASK_WRITE,
-                                     .home = &p->loop.inbox,
-                                     .done = on_settled,
-                                     .arg = s,
-                                     .can_wait = !job->hurries,
-                                     .write = {.kind = WRITE_SETTLE, .settle = {.job = job}}};
+        s->request =
+                (LedgerRequest){.ask = ASK_WRITE,
+                                .home = &p->loop.inbox,
+                                .done = on_settled,
+                                .arg = s,
+                                .can_wait = !job->hurries,
+                                .write = {.kind = WRITE_SETTLE,
+                                          .settle = {.job = job, .forget_key = job->told_again}}};
         if (attempt) {
                 s->arena = arena_new(256 * 1024);
                 s->attempt = *attempt;
@@ -92,15 +151,19 @@ static void on_claimed(LedgerRequest *q) {
         Claiming *c = q->arg;
         Part *p = c->part;
         Claim got = q->claim.ret;
-        int result = q->result;
+        ClaimResult r = {got.jobs, got.n, got.more, got.searched_to, got.next_due_ms, q->result};
 
         free(c);
-        engine_claimed(p->engine, got.jobs, got.n, got.more, got.next_due_ms, result,
-                       clock_wall_ms());
+        engine_claimed(p->engine, &r, clock_wall_ms());
         free(got.jobs);
+        if (r.fault == 0) {
+                atomic_store(&p->inlet->full, engine_full(p->engine));
+                atomic_store(&p->inlet->recovered, true);
+        }
 }
 
-static void port_claim(void *self, size_t max, bool queued, int64_t after_id) {
+/* The target is lent until the claim is answered. */
+static void port_claim(void *self, size_t max, Span target, int64_t after_id) {
         Part *p = self;
         Claiming *c = must_alloc(sizeof *c);
 
@@ -114,12 +177,15 @@ static void port_claim(void *self, size_t max, bool queued, int64_t after_id) {
                                                        .shards = p->n,
                                                        .max = max,
                                                        .after_id = after_id,
-                                                       .queued = queued}}};
+                                                       .target = target}}};
         must(ledger_send(p->ledger, &c->request) == 0);
 }
 
 static void port_gone(void *self, Job *job) {
         (void)self;
+        /* It goes on later, from the ledger: whoever waits hears that it was accepted. */
+        if (job->waiter && waiter_give_up(job->waiter))
+                waiter_tell(job->waiter);
         waiter_unref(job->waiter);
         job_free(job);
 }
@@ -155,15 +221,19 @@ static RunnerHost host_of(Part *p) {
         return (RunnerHost){.self = p, .ended = on_run_ended};
 }
 
-int part_init(Part *p, unsigned index, unsigned n, Ledger *ledger, Snapshot *s, Hub *hubs,
-              Inlet *inlets, Err *e) {
+int part_init(Part *p, unsigned index, const PartShares *all, Snapshot *s, Err *e) {
         EnginePorts ports = {.self = p,
                              .run = port_run,
                              .settle = port_settle,
                              .claim = port_claim,
                              .rule = port_rule,
+                             .limits = port_limits,
                              .gone = port_gone};
         RunnerHost host = host_of(p);
+        OutletHost outlet_host = {.self = p, .ended = on_run_ended, .tell = on_tell};
+        /* The engine decides who gets a place; the client must not have another opinion. */
+        ClientLimits client_limits = {.connections_max = CONNECTIONS_MAX,
+                                      .per_host_max = CONNECTIONS_MAX};
         uint64_t seed;
         int r = loop_init(&p->loop, index, e);
 
@@ -171,31 +241,38 @@ int part_init(Part *p, unsigned index, unsigned n, Ledger *ledger, Snapshot *s, 
                 return r;
         random_bytes(&seed, sizeof seed);
         p->index = index;
-        p->n = n;
-        p->ledger = ledger;
-        p->hub = &hubs[index];
-        p->inlet = &inlets[index];
+        p->n = all->n;
+        p->ledger = all->ledger;
+        p->undrained = all->undrained;
+        p->hub = &all->hubs[index];
+        p->inlet = &all->inlets[index];
         p->snapshot = snapshot_ref(s);
-        r = client_new(&p->loop.uv, NULL, &p->client, e);
+        r = client_new(&p->loop.uv, &client_limits, &p->client, e);
         if (r < 0)
                 return r;
-        hub_init(p->hub, &p->loop, p->client, hubs, n);
+        hub_init(p->hub, &p->loop, p->client, all->hubs, all->n);
         r = runner_new(p->hub, s, &host, &p->runner, e);
         if (r < 0)
                 return r;
         p->engine = engine_new(&(EngineLimits){0}, &ports, seed);
-        inlet_init(p->inlet, &p->loop, ledger, p->engine, inlets, n);
+        outlet_init(&p->outlet, &p->loop, p->client, all->ledger, all->registry, s, &outlet_host);
+        inlet_init(p->inlet, &p->loop, all->ledger, p->engine, all->registry, all->inlets, all->n);
         p->inlet->runner = p->runner;
         must(uv_timer_init(&p->loop.uv, &p->engine_timer) == 0 &&
              uv_timer_init(&p->loop.uv, &p->stop_timer) == 0 &&
              uv_prepare_init(&p->loop.uv, &p->turn) == 0);
         p->engine_timer.data = p->turn.data = p->stop_timer.data = p;
         must(uv_prepare_start(&p->turn, on_turn) == 0);
-        engine_recover(p->engine, clock_wall_ms());
+        engine_due(p->engine, clock_wall_ms());
+        atomic_store(&p->inlet->full, engine_full(p->engine));
         return 0;
 }
 
-int part_listen(Part *p, Err *e) {
+void part_backlog(Part *p, Span target) {
+        engine_spilled(p->engine, target, 1);
+}
+
+int part_listen(Part *p, uint16_t port, uint16_t admin_port, Err *e) {
         const Config *c = p->snapshot->config;
         ServerLimits limits = {.connections_max = (size_t)c->connections_max / p->n + 1,
                                .head_ms = c->head_timeout_ms,
@@ -203,16 +280,14 @@ int part_listen(Part *p, Err *e) {
                                .idle_ms = c->idle_timeout_ms,
                                .write_ms = c->body_timeout_ms};
         ServerHandler handler = inlet_handler(p->inlet);
-        int r = server_open(&p->loop, c->listen.host, c->listen.port, &limits, &handler, &p->server,
-                            e);
+        int r = server_open(&p->loop, c->listen.host, port, &limits, &handler, &p->server, e);
 
-        if (r < 0 || p->index != 0)
+        if (r < 0)
                 return r;
-        limits.connections_max = 100;
-        admin_init(&p->admin, p->ledger, &p->loop, p->inlet, p->n, &c->admin_token);
+        admin_init(&p->admin, p->ledger, &p->loop, p->inlet->all, p->n, &c->admin_token);
         handler = admin_handler(&p->admin);
-        return server_open(&p->loop, c->admin.host, c->admin.port, &limits, &handler,
-                           &p->admin_server, e);
+        return server_open(&p->loop, c->admin.host, admin_port, &limits, &handler, &p->admin_server,
+                           e);
 }
 
 static void *thread_main(void *arg) {
@@ -246,8 +321,10 @@ static void on_reload(Note *n) {
 
                 p->runner = p->inlet->runner = fresh;
                 runner_retire(old, NULL, NULL);
+                admin_use(&p->admin, &l->snapshot->config->admin_token);
                 snapshot_unref(p->snapshot);
                 p->snapshot = snapshot_ref(l->snapshot);
+                outlet_reload(&p->outlet, p->snapshot);
         } else if (e.code)
                 log_fact(LOG_ERROR, "reload failed", "why", span_of(e.text), NULL);
         snapshot_unref(l->snapshot);
@@ -280,15 +357,30 @@ static void close_rest(Part *p) {
         loop_stop(&p->loop);
 }
 
-/* Waits until nothing runs, nothing is unsettled and every answer has left; after the time is up
- * it cuts what still runs: those jobs stay queued in the ledger. */
+static void expire_runs(Part *p) {
+        LIST_EACH(&p->hub->runners, it)
+        runner_expire(CONTAINER_OF(it, Runner, link));
+        outlet_cut(&p->outlet);
+}
+
+/* Waits until nothing runs, nothing is unsettled and every answer has left, here and on the other
+ * loops: a run there may want a token or a permit from here. When the time for that is up, what
+ * still runs ends as at its deadline: who waits is told, and other jobs are tried again after the
+ * restart. What does not even end then stays queued in the ledger. */
 static void on_stop_tick(uv_timer_t *t) {
         Part *p = t->data;
         EngineGauges g = engine_gauges(p->engine);
+        int64_t over_ms = clock_mono_ms() - p->stop_by_ms;
 
-        if ((g.running == 0 && g.unsettled == 0 && server_idle(p->server)) ||
-            clock_mono_ms() > p->stop_by_ms)
+        if (!p->drained && g.running == 0 && g.unsettled == 0 && p->outlet.writes.n == 0 &&
+            server_idle(p->server)) {
+                p->drained = true;
+                atomic_fetch_sub(p->undrained, 1);
+        }
+        if (atomic_load(p->undrained) == 0 || over_ms > STOP_LAST_MS)
                 close_rest(p);
+        else if (over_ms > 0)
+                expire_runs(p);
 }
 
 static void on_stop(Note *n) {
@@ -299,7 +391,7 @@ static void on_stop(Note *n) {
         if (p->stopping)
                 return;
         p->stopping = true;
-        p->inlet->draining = true;
+        atomic_store(&p->inlet->draining, true);
         p->stop_by_ms = clock_mono_ms() + STOP_MS;
         server_drain(p->server);
         engine_drain(p->engine);
@@ -315,7 +407,11 @@ void part_stop(Part *p) {
 
 void part_join(Part *p) {
         pthread_join(p->thread, NULL);
+}
+
+void part_done(Part *p) {
         p->engine = engine_free(p->engine);
+        outlet_done(&p->outlet);
         p->snapshot = snapshot_unref(p->snapshot);
         loop_done(&p->loop);
 }

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "api/admin.h"
+#include "flow/outlet.h"
 #include "trigger/inlet.h"
 
 #include <pthread.h>
@@ -18,24 +19,38 @@ typedef struct Part {
         Engine *engine;
         Inlet *inlet;
         Runner *runner;
-        Server *server, *admin_server; /* the second on one loop only */
+        Outlet outlet;
+        Server *server, *admin_server;
         Admin admin;
         Snapshot *snapshot;
         uv_timer_t engine_timer;
         uv_prepare_t turn; /* after the callbacks of a turn: the engine steps */
         int64_t engine_due_ms;
         unsigned index, n;
-        bool stopping, stopped;
+        bool stopping, drained, stopped;
+        _Atomic unsigned *undrained; /* parts that have work left: shared by all */
         int64_t stop_by_ms;
         uv_timer_t stop_timer;
 } Part;
 
 /* All parts first, so that they know each other; then each opens its doors. */
-MUST_CHECK int part_init(Part *p, unsigned index, unsigned n, Ledger *ledger, Snapshot *s,
-                         Hub *hubs, Inlet *inlets, Err *e);
-MUST_CHECK int part_listen(Part *p, Err *e);
+typedef struct PartShares {
+        Ledger *ledger;
+        Registry *registry;
+        Hub *hubs;
+        Inlet *inlets;
+        unsigned n;
+        _Atomic unsigned *undrained; /* parts that have work left */
+} PartShares;
+
+MUST_CHECK int part_init(Part *p, unsigned index, const PartShares *all, Snapshot *s, Err *e);
+/* Jobs of the target lie in the ledger from before the start. */
+void part_backlog(Part *p, Span target);
+/* `admin_port`: where the admin listeners of the parts before it are; 0 for the first. */
+MUST_CHECK int part_listen(Part *p, uint16_t port, uint16_t admin_port, Err *e);
 void part_start(Part *p); /* its thread */
 /* From another thread: */
 void part_reload(Part *p, Snapshot *s); /* takes over a reference */
-void part_stop(Part *p);
-void part_join(Part *p);
+void part_stop(Part *p); /* it ends when all have finished their work, or the time for that is up */
+void part_join(Part *p); /* its thread */
+void part_done(Part *p); /* after the threads of all have ended: they send each other notes */

@@ -5,7 +5,6 @@
 #define TURN_BITS  13
 #define MAKER_BITS 8
 #define LOW_BITS   (TURN_BITS + MAKER_BITS)
-#define LETTERS    13
 
 static const char alphabet[] = "0123456789abcdefghjkmnpqrstvwxyz";
 
@@ -35,22 +34,26 @@ int64_t id_at(int64_t wall_ms) {
         return wall_ms > EPOCH_MS ? (int64_t)((uint64_t)(wall_ms - EPOCH_MS) << LOW_BITS) : 0;
 }
 
-void id_print(const char prefix[4], int64_t id, char ret[ID_TEXT]) {
+void id_print(const char *prefix, int64_t id, char ret[ID_TEXT]) {
+        size_t n = strlen(prefix);
         uint64_t v = (uint64_t)id;
+        char *letters = ret + n + 1;
 
-        memcpy(ret, prefix, 3);
-        ret[3] = '_';
-        for (int i = LETTERS - 1; i >= 0; i--, v >>= 5)
-                ret[4 + i] = alphabet[v & 31];
-        ret[4 + LETTERS] = 0;
+        must(n > 0 && n <= ID_PREFIX_MAX);
+        memcpy(ret, prefix, n);
+        ret[n] = '_';
+        for (int i = ID_LETTERS - 1; i >= 0; i--, v >>= 5)
+                letters[i] = alphabet[v & 31];
+        letters[ID_LETTERS] = 0;
 }
 
-bool id_parse(const char prefix[4], Span text, int64_t *ret) {
+bool id_parse(const char *prefix, Span text, int64_t *ret) {
+        size_t n = strlen(prefix);
         uint64_t v = 0;
 
-        if (text.n != 4 + LETTERS || memcmp(text.p, prefix, 3) != 0 || text.p[3] != '_')
+        if (text.n != n + 1 + ID_LETTERS || memcmp(text.p, prefix, n) != 0 || text.p[n] != '_')
                 return false;
-        for (size_t i = 4; i < text.n; i++) {
+        for (size_t i = n + 1; i < text.n; i++) {
                 const char *at = text.p[i] ? strchr(alphabet, text.p[i]) : NULL;
 
                 if (!at || v >> 58)

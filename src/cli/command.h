@@ -7,7 +7,8 @@
 
 typedef struct Command {
         const char *name, *arguments, *help;
-        const char *more;                  /* shown by --help */
+        const char *more; /* shown by --help: lines of at most 79 characters, each ended */
+        int arguments_max;
         int (*run)(int argc, char **argv); /* argv[0] is the command's name; the exit code */
 } Command;
 

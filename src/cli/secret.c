@@ -23,8 +23,9 @@ static int run(int argc, char **argv) {
 const Command command_secret = {
         .name = "secret",
         .arguments = "",
-        .help = "Print a new secret for `scheme: standard`.",
-        .more = "32 random bytes from the kernel, as Standard Webhooks writes them: whsec_ and "
-                "base64.",
+        .help = "Print a new secret.",
+        .more = "32 random bytes from the kernel, as Standard Webhooks writes them: whsec_ and\n"
+                "base64. It fits a source's `verify: {scheme: standard, secret: ...}`, and any\n"
+                "other place that wants a secret. It is printed once and kept nowhere.\n",
         .run = run,
 };

@@ -311,10 +311,6 @@ static void hide_likely_secrets(Problems *p, Span source) {
         }
 }
 
-static void arena_close(Arena **a) {
-        arena_freep(a);
-}
-
 /* All stages; errors are in r->problems. */
 static void read_text(Reading *r, Top *top, Span text, char *const *environment) {
         Config *c = &top->c;
@@ -349,11 +345,10 @@ static void read_text(Reading *r, Top *top, Span text, char *const *environment)
         read_tables(r, top, root);
 }
 
-Config *config_parse(Span text, const char *name, char *const *environment, Problems *problems) {
-        AUTO(arena_close)
+/* What could be read, whole or not. */
+static Config *parse(Span text, const char *name, char *const *environment, Problems *problems) {
         Arena *a = arena_new(CONFIG_MEMORY_MAX_BYTES);
         Top *top = arena_alloc(a, sizeof *top);
-        size_t errors = problems->errors;
 
         must(problems->arena && top);
         text = text_without_mark(text);
@@ -370,13 +365,17 @@ Config *config_parse(Span text, const char *name, char *const *environment, Prob
         Reading r = {c, a, problems};
         read_text(&r, top, text, environment);
         problems_sort(problems);
-        if (problems->errors > errors)
-                return NULL;
-        a = NULL; /* the configuration's own now */
         return c;
 }
 
-Config *config_load(const char *path, char *const *environment, Problems *problems) {
+Config *config_parse(Span text, const char *name, char *const *environment, Problems *problems) {
+        size_t errors = problems->errors;
+        Config *c = parse(text, name, environment, problems);
+
+        return problems->errors > errors ? config_unref(c) : c;
+}
+
+Config *config_load_partly(const char *path, char *const *environment, Problems *problems) {
         Buf text = BUF(CONFIG_FILE_MAX_BYTES);
         Place whole = {path, 0, 0};
         Config *c = NULL;
@@ -390,11 +389,18 @@ Config *config_load(const char *path, char *const *environment, Problems *proble
                              "anyone on this machine can write this file; take the right away "
                              "(chmod o-w)");
         if (r >= 0)
-                c = config_parse(buf_span(&text), path, environment, problems);
+                c = parse(buf_span(&text), path, environment, problems);
         if (text.p)
                 explicit_bzero(text.p, text.cap);
         buf_done(&text);
         return c;
+}
+
+Config *config_load(const char *path, char *const *environment, Problems *problems) {
+        size_t errors = problems->errors;
+        Config *c = config_load_partly(path, environment, problems);
+
+        return problems->errors > errors ? config_unref(c) : c;
 }
 
 Config *config_ref(Config *c) {

@@ -134,6 +134,9 @@ typedef struct Config {
  * error. */
 Config *config_load(const char *path, char *const *environment, Problems *problems);
 Config *config_parse(Span text, const char *name, char *const *environment, Problems *problems);
+/* The same, but what could be read is given in spite of errors, to look for more of them: any part
+ * of it may be missing then. NULL when there is nothing at all. */
+Config *config_load_partly(const char *path, char *const *environment, Problems *problems);
 Config *config_ref(Config *c);
 Config *config_unref(Config *c); /* any thread */
 

@@ -106,7 +106,9 @@ static const Option verify_options[] = {
          .is_secret = true,
          .shape = "secret, or list of secrets",
          .help = "The secret shared with the source: the signing key, the token or the password. "
-                 "While it changes, a list of up to 4, newest first; any of them counts."},
+                 "While it changes, a list of up to 4, newest first; any of them counts. Scheme "
+                 "`standard`: `whsec_...`, or the sender's public key `whpk_...` when it signs "
+                 "with ed25519 (v1a)."},
         {.name = "window",
          .type = OPTION_DURATION,
          .offset = offsetof(Proof, rule.window_ms),

@@ -10,26 +10,20 @@ void claims_due(Claims *c, int64_t due_ms) {
                 c->next_due_ms = due_ms;
 }
 
-void claims_backlog(Claims *c) {
-        c->has_backlog = true;
-        c->asked_queued = false; /* what is on its way may not know of these */
-}
-
 int64_t claims_when(const Claims *c) {
         if (c->is_asking)
                 return INT64_MAX;
-        if (c->has_backlog)
-                return c->not_before_ms;
         return c->next_due_ms > c->not_before_ms ? c->next_due_ms : c->not_before_ms;
 }
 
-void claims_asked(Claims *c, size_t max) {
+void claims_asked(Claims *c, bool due, size_t max) {
         must(!c->is_asking);
         c->is_asking = true;
-        c->asked_queued = c->has_backlog;
+        c->asked_due = due;
         c->asked_max = max;
         /* The answer will say; what becomes waiting meanwhile lowers it again. */
-        c->next_due_ms = INT64_MAX;
+        if (due)
+                c->next_due_ms = INT64_MAX;
 }
 
 void claims_failed(Claims *c, int64_t now_ms) {
@@ -37,16 +31,17 @@ void claims_failed(Claims *c, int64_t now_ms) {
         c->is_asking = false;
         c->asked_max = 0;
         c->not_before_ms = now_ms + CLAIM_AGAIN_MS;
-        claims_due(c, now_ms);
+        if (c->asked_due)
+                claims_due(c, now_ms);
 }
 
 void claims_heard(Claims *c, bool more, int64_t next_due_ms, int64_t now_ms) {
         must(c->is_asking);
         c->is_asking = false;
         c->asked_max = 0;
+        if (!c->asked_due)
+                return;
         claims_due(c, next_due_ms);
         if (more)
                 claims_due(c, now_ms);
-        if (c->asked_queued && !more)
-                c->has_backlog = false;
 }

@@ -20,19 +20,20 @@
 
 enum {
         JOBS_MAX = 10000,
+        BYTES_MAX = 32 * 1024 * 1024,
         RUNNING_MAX = 1000,
-        STEP_MAX = 256,  /* starts, and settles tried again, in one step */
-        CLAIM_MAX = 256, /* jobs in one claim */
+        TARGETS_MAX = 1000000, /* with jobs in memory or a backlog */
+        STEP_MAX = 256,        /* starts, and settles tried again, in one step */
+        CLAIM_MAX = 256,       /* jobs in one claim */
         SETTLE_AGAIN_MS = 1000,
 };
 
 struct Engine {
         EnginePorts ports;
-        size_t jobs_max;
-        size_t n_jobs; /* in memory */
         Queues queues;
         Lanes lanes;
         Claims claims;
+        Span asked_target; /* of the claim on its way; empty: what is due */
         List running, settling, refused;
         Heap again; /* the refused by time */
         Rng rng;
@@ -41,13 +42,14 @@ struct Engine {
 
 Engine *engine_new(const EngineLimits *limits, const EnginePorts *ports, uint64_t seed) {
         Engine *e = must_alloc(sizeof *e);
-        /* What may come beyond jobs_max: records that were on their way when it was reached. */
-        size_t jobs_most;
+        size_t jobs_max = limits->jobs_max ? limits->jobs_max : JOBS_MAX;
+        /* What may come beyond that: records that were on their way when it was reached. */
+        size_t jobs_most = jobs_max + LEDGER_PENDING_MAX + CLAIM_MAX;
 
         e->ports = *ports;
-        e->jobs_max = limits->jobs_max ? limits->jobs_max : JOBS_MAX;
-        jobs_most = e->jobs_max + LEDGER_PENDING_MAX + CLAIM_MAX;
-        queues_init(&e->queues, jobs_most, limits->running_max ? limits->running_max : RUNNING_MAX);
+        queues_init(&e->queues, TARGETS_MAX,
+                    limits->running_max ? limits->running_max : RUNNING_MAX, jobs_max,
+                    limits->bytes_max ? limits->bytes_max : BYTES_MAX);
         lanes_init(&e->lanes, jobs_most);
         claims_init(&e->claims);
         list_init(&e->running);
@@ -60,8 +62,7 @@ Engine *engine_new(const EngineLimits *limits, const EnginePorts *ports, uint64_
 static void leave(void *arg, Job *job) {
         Engine *e = arg;
 
-        must(e->n_jobs > 0);
-        e->n_jobs--;
+        queues_leave(&e->queues, job);
         e->ports.gone(e->ports.self, job);
 }
 
@@ -76,19 +77,15 @@ Engine *engine_free(Engine *e) {
         if (!e)
                 return NULL;
         heap_done(&e->again);
-        queues_done(&e->queues, leave, e);
+        queues_clear(&e->queues, leave, e);
         lanes_done(&e->lanes, leave, e);
         leave_all(e, &e->running);
         leave_all(e, &e->settling);
         leave_all(e, &e->refused);
-        must(e->n_jobs == 0);
+        must(e->queues.n_here == 0);
+        queues_done(&e->queues);
         free(e);
         return NULL;
-}
-
-void engine_recover(Engine *e, int64_t now_ms) {
-        claims_backlog(&e->claims);
-        claims_due(&e->claims, now_ms);
 }
 
 void engine_due(Engine *e, int64_t due_ms) {
@@ -96,12 +93,14 @@ void engine_due(Engine *e, int64_t due_ms) {
 }
 
 bool engine_full(const Engine *e) {
-        return e->claims.has_backlog || e->n_jobs + e->claims.asked_max >= e->jobs_max;
+        return e->queues.n_here + e->claims.asked_max >= e->queues.here_max ||
+               e->queues.bytes_here >= e->queues.bytes_max;
 }
 
 static void settle(Engine *e, Job *job, JobState to, List *from, const Attempt *attempt) {
         job_move(job, to, from, &e->settling);
-        job->hurries = job->lane && (to == JOB_BLOCKED || lane_is_awaited(&e->lanes, job));
+        job->hurries = to == JOB_BLOCKED || to == JOB_QUEUED ||
+                       (job->lane && lane_is_awaited(&e->lanes, job));
         e->ports.settle(e->ports.self, job, attempt);
 }
 
@@ -109,12 +108,14 @@ static void park(void *arg, Job *job) {
         settle(arg, job, JOB_BLOCKED, NULL, NULL);
 }
 
-static void place(Engine *e, Job *job) {
-        e->n_jobs++;
-        if (job->lane == 0) {
-                queues_push(&e->queues, job);
-                return;
-        }
+/* The ledger takes it, and has it until there is room. */
+static void give_back(Engine *e, Job *job) {
+        job->spilled = true;
+        queues_backlog(&e->queues, job->target, job->id);
+        settle(e, job, JOB_QUEUED, NULL, NULL);
+}
+
+static void stand_in_lane(Engine *e, Job *job) {
         switch (lane_add(&e->lanes, job)) {
         case LANE_HEAD:
                 queues_push(&e->queues, job);
@@ -124,6 +125,23 @@ static void place(Engine *e, Job *job) {
         case LANE_PARK:
                 park(e, job);
                 break;
+        case LANE_GIVE:
+                give_back(e, job);
+                break;
+        }
+}
+
+static void place(Engine *e, Job *job, bool has_room) {
+        job->spilled = false;
+        queues_enter(&e->queues, job, e->ports.limits(e->ports.self, job));
+        if (has_room && job->lane) {
+                stand_in_lane(e, job);
+        } else if (has_room) {
+                queues_push(&e->queues, job);
+        } else {
+                if (job->lane)
+                        lane_give(&e->lanes, job);
+                give_back(e, job);
         }
 }
 
@@ -133,18 +151,20 @@ void engine_add(Engine *e, Job *job, int64_t now_ms) {
         if (job->state == JOB_BLOCKED)
                 e->ports.gone(e->ports.self, job);
         else
-                place(e, job);
+                /* Those of its target that lie in the ledger are earlier. */
+                place(e, job,
+                      queues_room(&e->queues, job) && !queues_has_backlog(&e->queues, job->target));
 }
 
-void engine_spilled(Engine *e, int64_t job_id, int64_t now_ms) {
+void engine_spilled(Engine *e, Span target, int64_t job_id) {
         must(job_id > 0);
-        claims_backlog(&e->claims);
-        claims_due(&e->claims, now_ms);
+        queues_backlog(&e->queues, target, job_id);
 }
 
-/* What becomes of a job after a run: its new state, and its due_ms. */
+/* What becomes of a job after a run: its new state, its due_ms, and whether the try counts. */
 static JobState judge(Engine *e, Job *job, const JobResult *result, Attempt *attempt,
-                      int64_t now_ms) {
+                      bool *ret_counts, int64_t now_ms) {
+        unsigned tries = job->attempts - job->tries_from;
         const RetryRule *rule;
         int64_t pause;
 
@@ -157,7 +177,13 @@ static JobState judge(Engine *e, Job *job, const JobResult *result, Attempt *att
                 attempt->code = SPAN("no-target");
                 return JOB_DEAD;
         }
-        pause = retry_pause_ms(rule, job->attempts, result->wait_hint_ms, &e->rng);
+        if (result->verdict == JOB_NOT_TRIED &&
+            retry_is_sooner(rule, tries, result->wait_hint_ms)) {
+                *ret_counts = false;
+                job->due_ms = now_ms + retry_wait_ms(rule, result->wait_hint_ms, &e->rng);
+                return JOB_WAITING;
+        }
+        pause = retry_pause_ms(rule, tries, result->wait_hint_ms, &e->rng);
         if (pause < 0)
                 return JOB_DEAD;
         job->due_ms = now_ms + pause;
@@ -166,13 +192,15 @@ static JobState judge(Engine *e, Job *job, const JobResult *result, Attempt *att
 
 void engine_ended(Engine *e, Job *job, const JobResult *result, int64_t now_ms) {
         Attempt attempt = result->attempt;
+        bool counts = true;
         JobState to;
 
         must(job->state == JOB_RUNNING);
         queues_ended(&e->queues, job);
         attempt.number = job->attempts;
-        to = judge(e, job, result, &attempt, now_ms);
-        settle(e, job, to, &e->running, &attempt);
+        to = judge(e, job, result, &attempt, &counts, now_ms);
+        job->attempts -= counts ? 0 : 1;
+        settle(e, job, to, &e->running, counts ? &attempt : NULL);
 }
 
 static void on_settled(Engine *e, Job *job, bool woke, int64_t now_ms) {
@@ -194,6 +222,12 @@ static void on_settled(Engine *e, Job *job, bool woke, int64_t now_ms) {
         case JOB_BLOCKED:
                 next = lane_parked(&e->lanes, job);
                 break;
+        case JOB_QUEUED:
+                /* Once more: a claim may have been answered before this was written. */
+                queues_backlog(&e->queues, job->target, job->id);
+                if (job->lane)
+                        lane_given(&e->lanes, job);
+                break;
         default:
                 must(!"a settle of another state");
         }
@@ -213,18 +247,21 @@ void engine_settled(Engine *e, Job *job, int fault, bool woke, int64_t now_ms) {
         leave(e, job);
 }
 
-void engine_claimed(Engine *e, Job *const *jobs, size_t n, bool more, int64_t next_due_ms,
-                    int fault, int64_t now_ms) {
-        if (fault < 0) {
+void engine_claimed(Engine *e, const ClaimResult *r, int64_t now_ms) {
+        Span target = e->asked_target;
+
+        if (r->fault < 0) {
                 claims_failed(&e->claims, now_ms);
                 return;
         }
-        claims_heard(&e->claims, more, next_due_ms, now_ms);
-        for (size_t i = 0; i < n; i++) {
-                must(i == 0 || jobs[i]->id > jobs[i - 1]->id);
-                job_move(jobs[i], JOB_QUEUED, NULL, NULL);
-                place(e, jobs[i]);
+        claims_heard(&e->claims, r->more, r->next_due_ms, now_ms);
+        for (size_t i = 0; i < r->n; i++) {
+                must(i == 0 || r->jobs[i]->id > r->jobs[i - 1]->id);
+                job_move(r->jobs[i], JOB_QUEUED, NULL, NULL);
+                place(e, r->jobs[i], queues_room(&e->queues, r->jobs[i]));
         }
+        if (target.n)
+                queues_heard(&e->queues, target, r->searched_to, r->more);
 }
 
 /* There is no place to send it to: that is its end, and the reason is on record. */
@@ -243,7 +280,7 @@ static void end_without_target(Engine *e, Job *job, int64_t now_ms) {
 static void start_ready(Engine *e, size_t max, int64_t now_ms) {
         Job *job;
 
-        for (size_t i = 0; i < max && (job = queues_next(&e->queues)); i++) {
+        for (size_t i = 0; i < max && (job = queues_next(&e->queues, now_ms)); i++) {
                 if (!e->ports.rule(e->ports.self, job)) {
                         end_without_target(e, job, now_ms);
                         continue;
@@ -262,26 +299,37 @@ static void settle_again(Engine *e, size_t max, int64_t now_ms) {
                        &e->refused, NULL);
 }
 
-/* How many jobs a claim may bring now. */
-static size_t room(const Engine *e) {
-        size_t most = e->jobs_max / 8 + 1 < CLAIM_MAX ? e->jobs_max / 8 + 1 : CLAIM_MAX;
-        size_t left = e->n_jobs < e->jobs_max ? e->jobs_max - e->n_jobs : 0;
-
-        /* Few at a time would be many questions. */
-        return left < most ? 0 : most;
+static void ask(Engine *e, Span target, size_t max, int64_t after_id) {
+        e->asked_target = target;
+        claims_asked(&e->claims, target.n == 0, max);
+        e->ports.claim(e->ports.self, max, target, after_id);
 }
 
-static int64_t claim_due(Engine *e, int64_t now_ms) {
-        int64_t when = claims_when(&e->claims);
-        size_t max;
+/* What is due comes first and is given back when there is no room for it. */
+static size_t due_max(const Engine *e) {
+        size_t share = e->queues.here_max / 8 + 1;
 
-        if (when > now_ms)
-                return when;
-        max = room(e);
-        if (max == 0)
-                return INT64_MAX; /* until something leaves memory */
-        claims_asked(&e->claims, max);
-        e->ports.claim(e->ports.self, max, e->claims.asked_queued, 0);
+        return share < CLAIM_MAX ? share : CLAIM_MAX;
+}
+
+/* A backlog of a target with room, and what is due, by turns. Returns when to look again. */
+static int64_t claim(Engine *e, int64_t now_ms) {
+        int64_t due_ms = claims_when(&e->claims), after_id;
+        bool is_due = due_ms <= now_ms && !engine_full(e);
+        size_t max;
+        Span target;
+
+        if (e->claims.is_asking)
+                return INT64_MAX;
+        if (e->claims.not_before_ms > now_ms)
+                return e->queues.backlogs.n > 0 ? e->claims.not_before_ms : due_ms;
+        if ((!is_due || e->claims.asked_due) &&
+            queues_ask(&e->queues, CLAIM_MAX, &target, &max, &after_id))
+                ask(e, target, max, after_id);
+        else if (is_due)
+                ask(e, (Span){NULL, 0}, due_max(e), 0);
+        else
+                return due_ms > now_ms ? due_ms : INT64_MAX; /* until something leaves memory */
         return INT64_MAX;
 }
 
@@ -297,9 +345,11 @@ int64_t engine_step(Engine *e, int64_t now_ms) {
                 /* The slice was used up: there may be more to begin. */
                 if (ready > e->queues.n_ready && ready - e->queues.n_ready == STEP_MAX)
                         next = now_ms;
-                int64_t claim = claim_due(e, now_ms);
-                if (claim < next)
-                        next = claim;
+                int64_t later = claim(e, now_ms);
+                if (later < next)
+                        next = later;
+                if (queues_pace_ms(&e->queues) < next)
+                        next = queues_pace_ms(&e->queues);
         }
         again = heap_first(&e->again);
         if (again && again->due < next)
@@ -313,7 +363,7 @@ void engine_drain(Engine *e) {
 
 EngineGauges engine_gauges(const Engine *e) {
         return (EngineGauges){
-                .in_memory = e->n_jobs,
+                .in_memory = e->queues.n_here,
                 .running = e->running.n,
                 .ready = e->queues.n_ready,
                 .parked_lanes = e->lanes.n_parked,

@@ -17,11 +17,14 @@
  * not take every place. A record, its settles and its claims travel in one order: what the engine
  * hears comes in the order in which the ledger did it (lane.c says where that matters).
  *
- * When memory is full (jobs_max), new jobs stay in the ledger: the caller asks `engine_full`
- * before it records and records the job as spilled; the engine then claims them, in the order of
- * their ids, as room appears, and takes no fresh job of its own until it has caught up. */
+ * Memory is shared among the targets in the same way. A job for which there is no room is given
+ * back: settled as queued and held by nobody. Then its target has a *backlog* in the ledger, which
+ * the engine claims in the order of ids as that target's queue empties; until it is through, new
+ * jobs of the target are given back too. When all memory is full the caller can spare the ledger
+ * the way back: it asks `engine_full` before it records, and records the job as spilled. */
 #pragma once
 
+#include "engine/queue.h"
 #include "engine/retry.h"
 #include "ledger/job.h"
 
@@ -31,11 +34,16 @@ typedef enum JobVerdict {
         JOB_RETRY = 0, /* zero is the safe one */
         JOB_SUCCEEDED,
         JOB_FAILED, /* final: a retry would not help, or nobody wants one */
+        /* Nothing was sent, since the target is known to be away for `wait_hint_ms` (its breaker is
+         * open). When the schedule asks for a shorter pause, or for none any more, the try does
+         * not count: a blip of the target must not use up the tries of all its jobs. Longer pauses
+         * go on by the schedule, so that a dead target's jobs come to their end. */
+        JOB_NOT_TRIED,
 } JobVerdict;
 
 typedef struct JobResult {
         JobVerdict verdict;
-        int64_t wait_hint_ms; /* Retry-After of the target; -1 none */
+        int64_t wait_hint_ms; /* Retry-After of the target, or its breaker's pause; -1 none */
         Attempt attempt; /* spans must stay until the settle is confirmed: copied by the port */
 } JobResult;
 
@@ -46,24 +54,28 @@ typedef struct EnginePorts {
         /* Begin a run; ends by exactly one engine_ended. */
         void (*run)(void *self, Job *job);
         /* Write the job's state (and the attempt, when not NULL) in a coming batch; ends by exactly
-         * one engine_settled with the same job. The port copies what it needs of `attempt`. After
+         * one engine_settled with the same job. The port copies what it needs of `attempt`. A job
+         * in state queued is given back: nobody holds it (its `spilled` says so). After
          * an engine_settled with a fault the engine calls again with NULL: the port still has its
          * copy and writes that. Settles are written in the order of these calls; those of jobs that
          * hurry at once, others may wait for a batch to share. */
         void (*settle)(void *self, Job *job, const Attempt *attempt);
-        /* Ask the ledger for at most `max` jobs; `queued`: also spilled and recovered ones, with
-         * ids above `after_id`: from the start (0), since the ledger knows who holds what. Ends by
-         * exactly one engine_claimed. */
-        void (*claim)(void *self, size_t max, bool queued, int64_t after_id);
+        /* Ask the ledger for at most `max` jobs: those of a target that are queued and that nobody
+         * holds, with ids above `after_id`; or, with an empty target, waiting ones that are due.
+         * Ends by exactly one engine_claimed. */
+        void (*claim)(void *self, size_t max, Span target, int64_t after_id);
         /* The retry rule of the job's target; NULL: the target is gone from the configuration (the
          * job is settled dead with code "no-target"). */
         const RetryRule *(*rule)(void *self, const Job *job);
+        /* How many runs of the job's target at once, and how many per second. */
+        TargetLimits (*limits)(void *self, const Job *job);
         /* The job has left memory for good in this process, or for now: the port frees it. */
         void (*gone)(void *self, Job *job);
 } EnginePorts;
 
 typedef struct EngineLimits {
         size_t jobs_max;    /* in memory, all states, beside records on their way; 0: 10,000 */
+        size_t bytes_max;   /* of their events, each counted with each of its jobs; 0: 32 MiB */
         size_t running_max; /* at once; 0: 1,000 */
 } EngineLimits;
 
@@ -71,24 +83,31 @@ Engine *engine_new(const EngineLimits *limits, const EnginePorts *ports, uint64_
 /* Jobs in memory are handed back by `gone` without a settle: they stay queued in the ledger. */
 Engine *engine_free(Engine *e);
 
-/* After a start, and whenever jobs may lie unclaimed in the ledger: recovery. */
-void engine_recover(Engine *e, int64_t now_ms);
-/* A job that is none of this engine's waits in the ledger until then (it was replayed). */
+/* Jobs wait in the ledger, the first of them until then: after a start (now), and for what was
+ * recorded as waiting. */
 void engine_due(Engine *e, int64_t due_ms);
-/* Is there no room, or a backlog that must go first? Then record without engine_add: call
- * engine_spilled once the record is committed. */
+/* Is there no room for anyone? Then record as spilled, without engine_add, and call engine_spilled
+ * once the record is committed. */
 bool engine_full(const Engine *e);
 /* A recorded job, state queued or blocked (a blocked one leaves memory again by `gone`). */
 void engine_add(Engine *e, Job *job, int64_t now_ms);
-void engine_spilled(Engine *e, int64_t job_id, int64_t now_ms);
+/* Jobs of the target that nobody holds lie in the ledger, with ids from `job_id` on: spilled,
+ * replayed, or left by a process that ended (then from 1). */
+void engine_spilled(Engine *e, Span target, int64_t job_id);
 void engine_ended(Engine *e, Job *job, const JobResult *result, int64_t now_ms);
 /* `fault` < 0: the settle was not written and will be tried again by the engine. `woke`: a blocked
  * job became due. */
 void engine_settled(Engine *e, Job *job, int fault, bool woke, int64_t now_ms);
-/* The claimed jobs become the engine's. `more`: the ledger holds more of what was asked;
- * `next_due_ms`: of the waiting jobs left, INT64_MAX for none. */
-void engine_claimed(Engine *e, Job *const *jobs, size_t n, bool more, int64_t next_due_ms,
-                    int fault, int64_t now_ms);
+/* What a claim brought: the jobs become the engine's. */
+typedef struct ClaimResult {
+        Job *const *jobs;
+        size_t n;
+        bool more;           /* the ledger holds more of what was asked ... */
+        int64_t searched_to; /* ... for a target: with ids above this */
+        int64_t next_due_ms; /* of the waiting jobs left, if those were asked for; INT64_MAX none */
+        int fault;           /* < 0: nothing was claimed */
+} ClaimResult;
+void engine_claimed(Engine *e, const ClaimResult *r, int64_t now_ms);
 /* Does what is due: starts, claims, settles to be tried again, a bounded number of each. To be
  * called at the end of every turn in which another engine_* was called; the others only take note.
  * Returns when it wants to be called next (wall clock; `now_ms`: at once, there is more),

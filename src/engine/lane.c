@@ -38,7 +38,11 @@
  *  9. Ids of two makers cross: a job is recorded after one with a later id, and finds that one
  *     running. Order goes by ids wherever there is a choice, since the ledger knows no other. So
  *     when the later one fails, the earlier one is not behind it and must not be parked: each
- *     would be blocked by the other. It goes on. */
+ *     would be blocked by the other. It goes on.
+ * 10. There is no room for a job: it is given back, queued and held by nobody, and comes again by a
+ *     claim, in the order of the ids. Until that is confirmed (a full disk may refuse it for long)
+ *     the ledger takes it for held, and a claim gives a later one of the lane as if it were its
+ *     turn: that one is given back too. */
 #include "engine/lane.h"
 
 #include "engine/state.h"
@@ -48,6 +52,8 @@ typedef struct Lane {
         List standing;     /* in the order of their ids */
         size_t parking;    /* settles as blocked that are not confirmed ... */
         int64_t parked_id; /* ... and the first of them: the others are later */
+        size_t giving;     /* given back, not confirmed ... */
+        int64_t given_id;  /* ... and the first of them */
 } Lane;
 
 void lanes_init(Lanes *l, size_t max) {
@@ -110,6 +116,39 @@ static void count_parking(Lanes *l, Lane *lane, const Job *job) {
         }
 }
 
+static void count_giving(Lanes *l, Lane *lane, const Job *job) {
+        if (lane->giving++ == 0) {
+                l->n_parked++;
+                lane->given_id = job->id;
+        } else if (job->id < lane->given_id) {
+                lane->given_id = job->id;
+        }
+}
+
+/* The lane goes when nobody is left, here or on the way. */
+static void lane_rest(Lanes *l, Lane *lane, uint64_t key) {
+        if (lane->head || lane->standing.n > 0 || lane->parking > 0 || lane->giving > 0)
+                return;
+        table_remove(l->table, key_u64(&key));
+        free(lane);
+}
+
+void lane_give(Lanes *l, Job *job) {
+        Lane *lane = lane_of(l, job);
+
+        must(job->lane && job->state == JOB_QUEUED && !link_on(&job->link));
+        count_giving(l, lane ? lane : lane_make(l, job), job);
+}
+
+void lane_given(Lanes *l, Job *job) {
+        Lane *lane = lane_of(l, job);
+
+        must(lane && lane->giving > 0);
+        if (--lane->giving == 0)
+                l->n_parked--;
+        lane_rest(l, lane, job->lane);
+}
+
 LanePlace lane_add(Lanes *l, Job *job) {
         Lane *lane = lane_of(l, job);
 
@@ -119,6 +158,10 @@ LanePlace lane_add(Lanes *l, Job *job) {
         if (lane->parking > 0 && job->id > lane->parked_id) {
                 count_parking(l, lane, job);
                 return LANE_PARK;
+        }
+        if (lane->giving > 0 && job->id > lane->given_id) {
+                count_giving(l, lane, job);
+                return LANE_GIVE;
         }
         if (lane->parking > 0 || lane->head) {
                 stand(lane, job);
@@ -143,8 +186,7 @@ static Job *lane_turn(Lanes *l, Lane *lane, uint64_t key) {
         first = list_pop(&lane->standing);
         if (first)
                 return lane->head = CONTAINER_OF(first, Job, link);
-        table_remove(l->table, key_u64(&key));
-        free(lane);
+        lane_rest(l, lane, key);
         return NULL;
 }
 

@@ -9,13 +9,14 @@
 
 typedef struct Lanes {
         Table *table;    /* lane number -> Lane, while it has a job in memory */
-        size_t n_parked; /* lanes with a parking that is not confirmed */
+        size_t n_parked; /* lanes with a parking or giving that is not confirmed */
 } Lanes;
 
 typedef enum LanePlace {
         LANE_HEAD,  /* its turn: make it ready */
         LANE_STAND, /* it stands in the lane's list until lane_* names it */
         LANE_PARK,  /* settle it as blocked; ends by lane_parked */
+        LANE_GIVE,  /* give it back to the ledger, as an earlier one is; ends by lane_given */
 } LanePlace;
 
 void lanes_init(Lanes *l, size_t max);
@@ -24,6 +25,10 @@ void lanes_done(Lanes *l, void (*give)(void *arg, Job *job), void *arg);
 
 /* A job, queued, comes into memory, recorded or claimed. */
 LanePlace lane_add(Lanes *l, Job *job);
+/* The same, but there is no room: it is given back to the ledger. Ends by lane_given. */
+void lane_give(Lanes *l, Job *job);
+/* That nobody holds the job is in the ledger. */
+void lane_given(Lanes *l, Job *job);
 /* Does any job in memory wait for this one, the head? */
 bool lane_is_awaited(const Lanes *l, const Job *head);
 /* The head's end (done, dead) is in the ledger. Returns whose turn it is now, or NULL. */

@@ -1,58 +1,95 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "engine/queue.h"
 
-enum { IDLE_MAX = 256 }; /* kept, so that a target with a job now and then costs no memory work */
+#include "ledger/event.h"
+
+enum {
+        IDLE_MAX = 256, /* kept, so that a target with a job now and then costs no memory work */
+        BACKLOG_ASK_MIN = 32, /* few at a time would be many questions */
+};
 
 typedef struct Queue {
-        Link link; /* on `turns`, `idle`, or on none */
+        Link link;         /* on `turns`, `idle`, or on none */
+        Link backlog_link; /* on `backlogs` or on none */
+        HeapNode pace;     /* on `paced` or not */
         List ready;
-        size_t running;
+        size_t running, here, bytes;
+        TargetLimits limits;
+        int64_t next_us;       /* pace: when the next run is due */
+        int64_t backlog_after; /* ids up to it were looked at */
+        int64_t backlog_news;  /* the first that came since the ledger was asked; INT64_MAX none */
         size_t name_n;
         char name[];
 } Queue;
 
-void queues_init(Queues *q, size_t targets_max, size_t running_max) {
-        must(running_max > 0);
-        *q = (Queues){.table = table_new(targets_max + IDLE_MAX + 1), .running_max = running_max};
+void queues_init(Queues *q, size_t targets_max, size_t running_max, size_t here_max,
+                 size_t bytes_max) {
+        must(running_max > 0 && here_max > 0 && bytes_max > 0);
+        *q = (Queues){.table = table_new(targets_max + IDLE_MAX + 1),
+                      .running_max = running_max,
+                      .here_max = here_max,
+                      .bytes_max = bytes_max};
         list_init(&q->turns);
+        list_init(&q->backlogs);
         list_init(&q->idle);
 }
 
-typedef struct Giving {
-        void (*give)(void *arg, Job *job);
-        void *arg;
-} Giving;
-
-static void give_queue(void *arg, Span key, void *value) {
-        const Giving *g = arg;
+static void take_ready(void *arg, Span key, void *value) {
+        List *all = arg;
         Queue *queue = value;
         Link *at;
 
         (void)key;
         while ((at = list_pop(&queue->ready)))
-                g->give(g->arg, CONTAINER_OF(at, Job, link));
-        free(queue);
+                list_push(all, at);
 }
 
-void queues_done(Queues *q, void (*give)(void *arg, Job *job), void *arg) {
-        Giving g = {give, arg};
+void queues_clear(Queues *q, void (*give)(void *arg, Job *job), void *arg) {
+        List all;
+        Link *at;
 
-        table_each(q->table, give_queue, &g);
+        list_init(&all);
+        table_each(q->table, take_ready, &all);
+        q->n_ready = 0;
+        while ((at = list_pop(&all)))
+                give(arg, CONTAINER_OF(at, Job, link));
+}
+
+static void free_queue(void *arg, Span key, void *value) {
+        (void)arg;
+        (void)key;
+        free(value);
+}
+
+void queues_done(Queues *q) {
+        table_each(q->table, free_queue, NULL);
         q->table = table_free(q->table);
+        heap_done(&q->paced);
+}
+
+static Queue *queue_find(const Queues *q, Span target) {
+        return table_get(q->table, target);
 }
 
 static Queue *queue_of(const Queues *q, const Job *job) {
-        Queue *queue = table_get(q->table, job->target);
+        Queue *queue = queue_find(q, job->target);
 
         must(queue);
         return queue;
 }
 
 static Queue *queue_make(Queues *q, Span target) {
-        Queue *queue = must_alloc(sizeof *queue + target.n);
+        Queue *queue = queue_find(q, target);
 
+        if (queue) {
+                if (queue->here == 0 && link_on(&queue->link))
+                        list_remove(&q->idle, &queue->link);
+                return queue;
+        }
+        queue = must_alloc(sizeof *queue + target.n);
         list_init(&queue->ready);
         link_init(&queue->link);
+        link_init(&queue->backlog_link);
         queue->name_n = target.n;
         if (target.n)
                 memcpy(queue->name, target.p, target.n);
@@ -60,58 +97,144 @@ static Queue *queue_make(Queues *q, Span target) {
         return queue;
 }
 
+static Span name_of(const Queue *queue) {
+        return (Span){queue->name, queue->name_n};
+}
+
 static void queue_rest(Queues *q, Queue *queue) {
-        if (queue->running > 0 || queue->ready.n > 0)
+        if (queue->here > 0 || link_on(&queue->backlog_link))
                 return;
         list_push(&q->idle, &queue->link);
         if (q->idle.n <= IDLE_MAX)
                 return;
         Queue *oldest = CONTAINER_OF(list_pop(&q->idle), Queue, link);
-        table_remove(q->table, (Span){oldest->name, oldest->name_n});
+        table_remove(q->table, name_of(oldest));
         free(oldest);
 }
 
-void queues_push(Queues *q, Job *job) {
-        Queue *queue = table_get(q->table, job->target);
+/* ---- memory ---- */
 
-        if (!queue)
-                queue = queue_make(q, job->target);
-        if (queue->ready.n == 0) {
-                if (queue->running == 0 && link_on(&queue->link))
-                        list_remove(&q->idle, &queue->link);
-                list_push(&q->turns, &queue->link);
-        }
-        list_push(&queue->ready, &job->link);
-        q->n_ready++;
+static size_t bytes_of(const Job *job) {
+        return job->event ? sizeof *job->event + job->event->body.n : 0;
 }
 
-static void take_ready(Queues *q, Queue *queue, Job *job) {
-        list_remove(&queue->ready, &job->link);
+/* How many more may come: as many as leave, for each of them, a place as well. */
+static size_t room_of(const Queues *q, const Queue *queue) {
+        size_t left = q->here_max > q->n_here ? q->here_max - q->n_here : 0;
+        size_t here = queue ? queue->here : 0;
+
+        return left > here ? (left - here + 1) / 2 : 0;
+}
+
+bool queues_room(const Queues *q, const Job *job) {
+        const Queue *queue = queue_find(q, job->target);
+        size_t bytes = bytes_of(job), had = queue ? queue->bytes : 0;
+        size_t left = q->bytes_max > q->bytes_here ? q->bytes_max - q->bytes_here : 0;
+
+        /* One that has nothing here may bring a large one: else it would never go. */
+        if (room_of(q, queue) == 0)
+                return false;
+        return had + bytes <= left || (had == 0 && q->bytes_here + bytes <= 2 * q->bytes_max);
+}
+
+void queues_enter(Queues *q, const Job *job, TargetLimits limits) {
+        Queue *queue = queue_make(q, job->target);
+
+        queue->limits = limits;
+        queue->here++;
+        queue->bytes += bytes_of(job);
+        q->n_here++;
+        q->bytes_here += bytes_of(job);
+}
+
+void queues_leave(Queues *q, const Job *job) {
+        Queue *queue = queue_of(q, job);
+
+        must(queue->here > 0 && q->n_here > 0);
+        queue->here--;
+        queue->bytes -= bytes_of(job);
+        q->n_here--;
+        q->bytes_here -= bytes_of(job);
+        queue_rest(q, queue);
+}
+
+/* ---- turns ---- */
+
+static bool is_wide_enough(const Queue *queue) {
+        return queue->limits.width == 0 || queue->running < queue->limits.width;
+}
+
+/* On `turns` are those that may begin a job, but for the places. */
+static void take_turn(Queues *q, Queue *queue) {
+        if (queue->ready.n > 0 && is_wide_enough(queue) && !link_on(&queue->link) &&
+            queue->pace.at == 0)
+                list_push(&q->turns, &queue->link);
+}
+
+void queues_push(Queues *q, Job *job) {
+        Queue *queue = queue_of(q, job);
+
+        list_push(&queue->ready, &job->link);
+        q->n_ready++;
+        take_turn(q, queue);
+}
+
+/* One second's share may be taken ahead of its time (GCRA: the moment of the next run is all that
+ * is remembered). 0, or when it may go on in ms. */
+static int64_t pace(Queue *queue, int64_t now_ms) {
+        int64_t now_us = now_ms * 1000, interval_us, from;
+
+        if (queue->limits.rate == 0)
+                return 0;
+        interval_us = 1000000 / queue->limits.rate > 0 ? 1000000 / queue->limits.rate : 1;
+        from = queue->next_us > now_us ? queue->next_us : now_us;
+        /* A clock that went back may not hold it for long. */
+        if (from - now_us > 2000000)
+                from = now_us;
+        if (from - now_us > 1000000 - interval_us)
+                return (from - (1000000 - interval_us)) / 1000 + 1;
+        queue->next_us = from + interval_us;
+        return 0;
+}
+
+static Job *begin(Queues *q, Queue *queue) {
+        Job *job = CONTAINER_OF(list_pop(&queue->ready), Job, link);
+
+        queue->running++;
+        q->n_running++;
         q->n_ready--;
         /* Behind all others, if it has more. */
         list_remove(&q->turns, &queue->link);
-        if (queue->ready.n > 0)
-                list_push(&q->turns, &queue->link);
+        take_turn(q, queue);
+        return job;
 }
 
-Job *queues_next(Queues *q) {
+static void resume_paced(Queues *q, int64_t now_ms) {
+        HeapNode *at;
+
+        while ((at = heap_pop_due(&q->paced, now_ms)))
+                take_turn(q, CONTAINER_OF(at, Queue, pace));
+}
+
+Job *queues_next(Queues *q, int64_t now_ms) {
         size_t places = q->running_max - q->n_running;
 
+        resume_paced(q, now_ms);
         if (places == 0)
                 return NULL;
         /* Those that are passed over run something, so there are never more of them than places
          * are taken. */
         LIST_EACH(&q->turns, at) {
                 Queue *queue = CONTAINER_OF(at, Queue, link);
-                Job *job;
+                int64_t later_ms;
 
                 if (queue->running >= places)
                         continue;
-                job = CONTAINER_OF(list_first(&queue->ready), Job, link);
-                queue->running++;
-                q->n_running++;
-                take_ready(q, queue, job);
-                return job;
+                later_ms = pace(queue, now_ms);
+                if (later_ms == 0)
+                        return begin(q, queue);
+                list_remove(&q->turns, &queue->link);
+                heap_push(&q->paced, &queue->pace, later_ms);
         }
         return NULL;
 }
@@ -122,5 +245,76 @@ void queues_ended(Queues *q, const Job *job) {
         must(queue->running > 0);
         queue->running--;
         q->n_running--;
+        take_turn(q, queue);
+}
+
+int64_t queues_pace_ms(const Queues *q) {
+        const HeapNode *first = heap_first(&q->paced);
+
+        return first ? first->due : INT64_MAX;
+}
+
+/* ---- backlogs ---- */
+
+void queues_backlog(Queues *q, Span target, int64_t id) {
+        Queue *queue = queue_make(q, target);
+
+        if (!link_on(&queue->backlog_link)) {
+                list_push(&q->backlogs, &queue->backlog_link);
+                queue->backlog_after = queue->backlog_news = INT64_MAX;
+        }
+        if (id <= queue->backlog_after)
+                queue->backlog_after = id - 1;
+        /* An answer on its way may not know of it. */
+        if (id < queue->backlog_news)
+                queue->backlog_news = id;
+}
+
+bool queues_has_backlog(const Queues *q, Span target) {
+        const Queue *queue = queue_find(q, target);
+
+        return queue && link_on(&queue->backlog_link);
+}
+
+/* How many may come from the ledger now. */
+static size_t backlog_room(const Queues *q, const Queue *queue) {
+        size_t most = QUEUE_JOBS_MAX > queue->here ? QUEUE_JOBS_MAX - queue->here : 0;
+        size_t room = room_of(q, queue);
+
+        if (q->bytes_here + queue->bytes >= q->bytes_max && queue->here > 0)
+                return 0;
+        room = room < most ? room : most;
+        return room < BACKLOG_ASK_MIN && queue->here > 0 ? 0 : room;
+}
+
+bool queues_ask(Queues *q, size_t max, Span *ret_target, size_t *ret_max, int64_t *ret_after) {
+        LIST_EACH(&q->backlogs, at) {
+                Queue *queue = CONTAINER_OF(at, Queue, backlog_link);
+                size_t room = backlog_room(q, queue);
+
+                if (room == 0)
+                        continue;
+                list_remove(&q->backlogs, at);
+                list_push(&q->backlogs, at);
+                queue->backlog_news = INT64_MAX;
+                *ret_target = name_of(queue);
+                *ret_max = room < max ? room : max;
+                *ret_after = queue->backlog_after;
+                return true;
+        }
+        return false;
+}
+
+void queues_heard(Queues *q, Span target, int64_t id, bool more) {
+        Queue *queue = queue_find(q, target);
+        int64_t after = more ? id : INT64_MAX;
+
+        must(queue && link_on(&queue->backlog_link));
+        if (queue->backlog_news <= after && queue->backlog_news < INT64_MAX)
+                after = queue->backlog_news - 1;
+        queue->backlog_after = after;
+        if (after < INT64_MAX)
+                return;
+        list_remove(&q->backlogs, &queue->backlog_link);
         queue_rest(q, queue);
 }

@@ -1,28 +1,65 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The jobs that are ready to run, in one queue per target, served by turns. A target may run as
- * many jobs as there are places left: alone it gets half of them, two greedy ones get a third
- * each, and there is always a place for a target that runs nothing. So one that is slow or dead
- * delays nobody else. */
+ * The jobs in memory by target: who may begin, and how many of a target may be here.
+ *
+ * Places for runs are shared by turns: a target may run as many jobs as there are places left:
+ * alone it gets half of them, two greedy ones get a third each, and there is always a place for a
+ * target that runs nothing. Memory is shared in the same way. So one that is slow or dead, with
+ * however long a queue, delays nobody else: what does not fit of it lies in the ledger as its
+ * *backlog*, and comes as its own queue empties.
+ *
+ * A target may have a width (runs at once) and a pace (runs per second) of its own. */
 #pragma once
 
+#include "base/heap.h"
 #include "base/table.h"
 #include "ledger/job.h"
 
+enum { QUEUE_JOBS_MAX = 1024 }; /* of one target that come from its backlog before others go */
+
+typedef struct TargetLimits {
+        unsigned width; /* 0: as many as there are places */
+        uint32_t rate;  /* per second; 0: no limit. One second's share may go at once */
+} TargetLimits;
+
 typedef struct Queues {
-        Table *table; /* target -> Queue */
-        List turns;   /* queues with ready jobs, the next one first */
-        List idle;    /* queues without ready or running jobs, the longest idle first */
+        Table *table;  /* target -> Queue */
+        List turns;    /* queues that may begin a job, the next one first */
+        List backlogs; /* queues with a backlog in the ledger, the one to be asked for next first */
+        List idle;     /* queues with nothing in memory and no backlog, the longest idle first */
+        Heap paced;    /* queues that may begin a job later; due in ms */
         size_t n_ready, n_running, running_max;
+        size_t n_here, here_max;      /* jobs in memory */
+        size_t bytes_here, bytes_max; /* of their events */
 } Queues;
 
-void queues_init(Queues *q, size_t targets_max, size_t running_max);
-/* Hands back every ready job, and only those. */
-void queues_done(Queues *q, void (*give)(void *arg, Job *job), void *arg);
+/* `targets_max` bounds the number of queues. */
+void queues_init(Queues *q, size_t targets_max, size_t running_max, size_t here_max,
+                 size_t bytes_max);
+/* Hands back every ready job, and only those; each is to leave. */
+void queues_clear(Queues *q, void (*give)(void *arg, Job *job), void *arg);
+void queues_done(Queues *q);
+
+/* May one more job of this target come into memory? */
+bool queues_room(const Queues *q, const Job *job);
+/* The job is in memory, from now until queues_leave, whatever becomes of it. */
+void queues_enter(Queues *q, const Job *job, TargetLimits limits);
+void queues_leave(Queues *q, const Job *job);
 
 /* It becomes ready, behind those of its target. */
 void queues_push(Queues *q, Job *job);
-/* Takes off the job whose turn it is and counts it as running; NULL when no place is free for
- * any. Each ends by queues_ended. */
-Job *queues_next(Queues *q);
+/* Takes off the job whose turn it is and counts it as running; NULL when none may begin. Each ends
+ * by queues_ended. */
+Job *queues_next(Queues *q, int64_t now_ms);
 void queues_ended(Queues *q, const Job *job);
+/* When a paced target may go on; INT64_MAX for none. */
+int64_t queues_pace_ms(const Queues *q);
+
+/* Jobs of the target that nobody holds lie in the ledger, the first of them not before `id`. */
+void queues_backlog(Queues *q, Span target, int64_t id);
+bool queues_has_backlog(const Queues *q, Span target);
+/* The target whose backlog is to be asked for next, how many jobs may come (at least 1), and the
+ * id after which to look; false when there is none with room. Its turn comes behind the others. */
+bool queues_ask(Queues *q, size_t max, Span *ret_target, size_t *ret_max, int64_t *ret_after);
+/* The answer: the ledger was searched up to `id`; `more`: not to its end. */
+void queues_heard(Queues *q, Span target, int64_t id, bool more);

@@ -30,17 +30,34 @@ RetryRule retry_exponential(int64_t base_ms, int64_t cap_ms, unsigned n) {
         return rule;
 }
 
+/* Hints get their jitter too: a target that sent the same hint to a thousand callers does not want
+ * them all back in one instant. */
+static int64_t with_jitter(const RetryRule *rule, int64_t pause, Rng *rng) {
+        must(rule->jitter_percent <= 100);
+        uint64_t jitter = (uint64_t)pause * rule->jitter_percent / 100;
+
+        return pause + (int64_t)rng_below(rng, jitter + 1);
+}
+
+static int64_t capped(const RetryRule *rule, int64_t hint_ms) {
+        return hint_ms < rule->hint_max_ms ? hint_ms : rule->hint_max_ms;
+}
+
+bool retry_is_sooner(const RetryRule *rule, unsigned tries, int64_t wait_ms) {
+        must(tries >= 1 && rule->n <= RETRY_STEPS_MAX);
+        return tries > rule->n || rule->pause_ms[tries - 1] < wait_ms;
+}
+
+int64_t retry_wait_ms(const RetryRule *rule, int64_t wait_ms, Rng *rng) {
+        return with_jitter(rule, capped(rule, wait_ms > 0 ? wait_ms : 1), rng);
+}
+
 int64_t retry_pause_ms(const RetryRule *rule, unsigned tries, int64_t hint_ms, Rng *rng) {
-        must(tries >= 1 && rule->n <= RETRY_STEPS_MAX && rule->jitter_percent <= 100);
+        must(tries >= 1 && rule->n <= RETRY_STEPS_MAX);
         if (tries > rule->n)
                 return -1;
 
         int64_t pause = rule->pause_ms[tries - 1];
-        int64_t hint = hint_ms < rule->hint_max_ms ? hint_ms : rule->hint_max_ms;
-        if (hint > pause)
-                pause = hint;
-        /* Hints get their jitter too: a target that sent the same hint to a thousand callers does
-         * not want them all back in one instant. */
-        uint64_t jitter = (uint64_t)pause * rule->jitter_percent / 100;
-        return pause + (int64_t)rng_below(rng, jitter + 1);
+        int64_t hint = capped(rule, hint_ms);
+        return with_jitter(rule, hint > pause ? hint : pause, rng);
 }

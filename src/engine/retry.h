@@ -17,6 +17,10 @@ typedef struct RetryRule {
 
 /* 0, 5 s, 30 s, 5 min, 30 min, 2 h, 5 h, 10 h, 14 h, 20 h, 24 h; 20 % jitter; hints up to 24 h. */
 extern const RetryRule retry_default;
+/* Is the pause before the next try shorter than `wait_ms`, or is there no next try? */
+bool retry_is_sooner(const RetryRule *rule, unsigned tries, int64_t wait_ms);
+/* `wait_ms` and its jitter, at most the rule's hint_max_ms before it. */
+int64_t retry_wait_ms(const RetryRule *rule, int64_t wait_ms, Rng *rng);
 /* Doubling from `base_ms` up to `cap_ms`, `n` tries after the first. */
 RetryRule retry_exponential(int64_t base_ms, int64_t cap_ms, unsigned n);
 

@@ -79,10 +79,45 @@ static void get_token(Call *c, Span rejected) {
 
 /* ---- the call ---- */
 
+/* Does the end say that the target is there? Also when the fault is not the target's. */
+static bool reached(ClientEnd end) {
+        switch (end) {
+        case CLIENT_NAME:
+        case CLIENT_CONNECT:
+        case CLIENT_TLS:
+        case CLIENT_TIMEOUT:
+        case CLIENT_BROKEN:
+        case CLIENT_CANCELLED: /* its time was over */
+                return false;
+        default:
+                return true;
+        }
+}
+
+static void tell_breaker(Call *c, ClientEnd end) {
+        breaker_tell(c->target->breaker, c->leave, reached(end), clock_mono_ms());
+}
+
+/* False when the target is known to be away: the call has ended. */
+static bool ask_breaker(Call *c) {
+        ClientAnswer a = {.end = CLIENT_CONNECT};
+
+        c->leave = breaker_ask(c->target->breaker, clock_mono_ms(), &c->away_ms);
+        if (c->leave != BREAKER_REFUSE)
+                return true;
+        (void)snprintf(a.why, sizeof a.why,
+                       "not dialled: it could not be reached lately; tried again in %" PRId64 " s",
+                       (c->away_ms + 999) / 1000);
+        run_tell(c->run, c->method, span_of(c->url), &a);
+        finish(c, &a);
+        return false;
+}
+
 static void on_answer(ClientCall *client, const ClientAnswer *a) {
         Call *c = client->arg;
         Run *r = c->run;
 
+        tell_breaker(c, a->end);
         run_tell(r, c->method, span_of(c->url), a);
         if (a->end == CLIENT_ANSWERED && a->status == 401 &&
             c->target->config->auth == AUTH_OAUTH2 && !c->second_try) {
@@ -135,8 +170,10 @@ static void dial(Call *c) {
                              .arg = c};
         if (left <= 0)
                 fault(c, "no time was left for the call");
-        else if (client_start(r->runner->hub->client, &c->client, &e) < 0)
+        else if (ask_breaker(c) && client_start(r->runner->hub->client, &c->client, &e) < 0) {
+                tell_breaker(c, CLIENT_FAULT);
                 fault(c, e.text);
+        }
 }
 
 static void with_permit(Call *c) {
@@ -170,6 +207,7 @@ void call_start(Run *r) {
         c->run = r;
         c->second_try = false;
         c->permit = false;
+        c->away_ms = 0;
         c->token_used = (Span){NULL, 0};
         link_init(&c->link);
         /* Who came earlier goes first. */
@@ -209,6 +247,7 @@ void call_poke_queue(CallQueue *q, int64_t now_us) {
 static void on_cancelled(ClientCall *client, const ClientAnswer *a) {
         Call *c = client->arg;
 
+        tell_breaker(c, a->end);
         run_tell(c->run, c->method, span_of(c->url), a);
 }
 

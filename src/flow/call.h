@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * One HTTP call of a run to a connection: waits for a permit of the connection's limit, gets the
- * credentials, dials, and once, after a 401 under OAuth2, gets a fresh token and dials again. */
+ * credentials, asks the connection's breaker, dials, and once, after a 401 under OAuth2, gets a
+ * fresh token and dials again. */
 #pragma once
 
 #include "flow/snapshot.h"
@@ -33,8 +34,10 @@ typedef struct Call {
         /* The call's own. */
         CallPhase phase;
         bool permit, second_try;
-        Link link;    /* in the connection's queue */
-        HeapNode due; /* for the rate */
+        BreakerAnswer leave; /* of the breaker, while dialling */
+        int64_t away_ms;     /* out: > 0 when the breaker refused, and for how long */
+        Link link;           /* in the connection's queue */
+        HeapNode due;        /* for the rate */
         struct TokenAsk *token;
         Span token_used;
         ClientCall client;

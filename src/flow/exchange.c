@@ -90,6 +90,24 @@ static EndMeaning meaning_of(ClientEnd end) {
         }
 }
 
+/* Nobody dialled: a job tries again when the breaker lets it, and if nothing was written before,
+ * this was no try. */
+static void fail_away(Run *r, int64_t away_ms) {
+        const char *name = r->to->target->config->name;
+        int64_t seconds = (away_ms + 999) / 1000;
+        char *text = arena_printf(r->arena,
+                                  "%s could not be reached lately. Try again in %" PRId64 " s.",
+                                  name, seconds);
+        Outcome o = {.status = 424,
+                     .code = "unreachable",
+                     .message = text ? span_of(text) : SPAN("It could not be reached lately."),
+                     .retryable = true,
+                     .not_tried = r->writes == 0,
+                     .retry_after_s = seconds};
+
+        run_fail_with(r, &o);
+}
+
 /* The person hears what it means; what the network said is in the attempt's calls. Where only an
  * operator can help, the reason goes along. */
 static void fail_without_answer(Run *r, const ClientAnswer *a) {
@@ -139,7 +157,9 @@ static void refused(Run *r, const ClientAnswer *a) {
 }
 
 static void on_answer(Run *r, const ClientAnswer *a) {
-        if (a->end != CLIENT_ANSWERED)
+        if (r->call.away_ms > 0)
+                fail_away(r, r->call.away_ms);
+        else if (a->end != CLIENT_ANSWERED)
                 fail_without_answer(r, a);
         else if ((a->status >= 200 && a->status < 300) || a->status == 404)
                 r->answered(r, a);

@@ -274,6 +274,7 @@ static void end(Run *r) {
         Runner *runner = r->runner;
         const Outcome *o = &r->outcome;
         JobResult result = {.verdict = o->status < 300 ? JOB_SUCCEEDED
+                                       : o->not_tried  ? JOB_NOT_TRIED
                                        : o->retryable  ? JOB_RETRY
                                                        : JOB_FAILED,
                             .wait_hint_ms = o->retry_after_s >= 0 ? o->retry_after_s * 1000 : -1};

@@ -153,6 +153,11 @@ void runner_retire(Runner *r, void (*closed)(void *arg), void *arg) {
         close_when_empty(r);
 }
 
+void runner_expire(Runner *r) {
+        LIST_EACH(&r->runs, it)
+        run_expire(CONTAINER_OF(it, Run, link));
+}
+
 void runner_run_gone(Runner *r, Run *run) {
         free(run);
         close_when_empty(r);

@@ -43,6 +43,8 @@ MUST_CHECK int runner_new(Hub *hub, Snapshot *s, const RunnerHost *host, Runner 
 void runner_start(Runner *r, Job *job, const Flow *flow, int64_t until_ms);
 /* No new runs come; it closes itself when the last one has ended. */
 void runner_retire(Runner *r, void (*closed)(void *arg), void *arg);
+/* Every run's time is over: each ends now, as at its deadline. */
+void runner_expire(Runner *r);
 /* Permits may be free: looks through the queues. */
 void runner_poke(Runner *r);
 /* Deadlines or paces have changed: sets the timer anew. */

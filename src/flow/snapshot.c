@@ -17,6 +17,7 @@ typedef struct Origin {
 typedef struct Build {
         StepBuild step;
         Origin *origins;
+        bool is_partial; /* it will not run: expressions and steps are read for their errors */
 } Build;
 
 Snapshot *snapshot_ref(Snapshot *s) {
@@ -85,6 +86,9 @@ int build_template(StepBuild *step, const Expr *x, Template *ret) {
 }
 
 int build_address(StepBuild *b, const Expr *x, Address *ret) {
+        *ret = (Address){0};
+        if (!x->text.p)
+                return 0; /* its absence was told */
         size_t colon = span_find(x->text, ':');
         const ConnectionConfig *c =
                 config_connection(b->snapshot->config, (Span){x->text.p, colon});
@@ -93,6 +97,8 @@ int build_address(StepBuild *b, const Expr *x, Address *ret) {
         if (!c && colon < x->text.n && !memchr(x->text.p, '/', colon)) {
                 const char *names[64] = {NULL};
 
+                if (b->snapshot->config->n_connections == 0 && b->problems->errors)
+                        return -EINVAL; /* what is wrong with them is said already */
                 for (size_t i = 0; i < b->snapshot->config->n_connections && i < 63; i++)
                         names[i] = b->snapshot->config->connections[i].name;
                 const char *near = nearest_name((Span){x->text.p, colon}, names);
@@ -104,7 +110,7 @@ int build_address(StepBuild *b, const Expr *x, Address *ret) {
         if (!c || path.text.n == 0 || path.text.p[0] != '/')
                 return problem_add(b->problems, x->place,
                                    "write connection:/path, such as 'crm:/contacts/{.contact.id}'");
-        ret->target = &b->snapshot->targets[c->index];
+        b->step->target = ret->target = &b->snapshot->targets[c->index];
         return build_template(b, &path, &ret->path);
 }
 
@@ -136,10 +142,14 @@ static int build_target(Build *b, const ConnectionConfig *c, Target *t) {
         Span secret = {NULL, 0};
 
         t->config = c;
+        if (b->is_partial)
+                return 0;
         t->limit = arena_alloc(a, sizeof *t->limit);
+        t->breaker = arena_alloc(a, sizeof *t->breaker);
         t->headers = arena_alloc(a, (c->n_headers + 1) * sizeof *t->headers);
-        if (!t->limit || !t->headers)
+        if (!t->limit || !t->breaker || !t->headers)
                 return problem_add(b->step.problems, c->place, "too many connections");
+        breaker_init(t->breaker, BREAKER_FAILURES, BREAKER_PAUSE_MS, BREAKER_PAUSE_MAX_MS);
         limit_init(t->limit, c->concurrency ? (uint32_t)c->concurrency : CONCURRENCY_DEFAULT,
                    c->rate.count, c->rate.per_ms);
         for (size_t i = 0; i < c->n_headers; i++)
@@ -165,7 +175,7 @@ static int build_source(Build *b, const SourceConfig *c, Source *s) {
 
         s->config = c;
         s->dialect = dialect_find(span_of(c->reply));
-        if (!s->dialect) {
+        if (!s->dialect && c->reply) {
                 const char *names[32] = {NULL};
 
                 for (size_t i = 0; dialects[i] && i < 31; i++)
@@ -216,12 +226,15 @@ typedef struct Common {
         Expr when;
 } Common;
 
+static const Option when = {
+        .name = "when",
+        .type = OPTION_EXPR,
+        .help = "Run the step only if this jq expression gives neither false nor null; its value "
+                "is null otherwise."};
+
+const OptionGroup step_common = {"every step", "What each of them may say too.", &when, 1};
+
 static int read_options(Build *b, const Node *map, const StepKind *k, Step *s) {
-        static const Option when = {
-                .name = "when",
-                .type = OPTION_EXPR,
-                .help = "Run the step only if this jq expression gives neither false nor null; its "
-                        "value is null otherwise."};
         Arena *a = b->step.snapshot->arena;
         Option *table = arena_alloc(a, (k->n_options + 1) * sizeof *table);
         char *into = arena_alloc(a, k->size + sizeof(Common));
@@ -231,12 +244,11 @@ static int read_options(Build *b, const Node *map, const StepKind *k, Step *s) {
         memcpy(table, k->options, k->n_options * sizeof *table);
         table[k->n_options] = when;
         table[k->n_options].offset = k->size;
-        if (options_read(map, table, k->n_options + 1, into, a, b->step.problems) < 0)
-                return -EINVAL;
+        int r = options_read(map, table, k->n_options + 1, into, a, b->step.problems);
         s->options = into;
         Expr x;
         memcpy(&x, into + k->size, sizeof x);
-        return build_program(&b->step, &x, &s->when);
+        return build_program(&b->step, &x, &s->when) < 0 ? -EINVAL : r;
 }
 
 static int build_step(Build *b, const Node *entry, Flow *f) {
@@ -246,16 +258,15 @@ static int build_step(Build *b, const Node *entry, Flow *f) {
         s->name = entry->entries[0].key;
         s->place = entry->entries[0].key_place;
         if (map->kind != NODE_MAP)
-                return problem_add(b->step.problems, map->place,
-                                   "a step is a map such as {get: 'connection:/path'}");
+                return -EINVAL; /* src/config has said so */
         s->kind = kind_of(map, &s->place);
         if (!s->kind)
                 return unknown_kind(b, map);
         b->step.step = s;
         b->step.flow = f;
         int r = read_options(b, map, s->kind, s);
-        if (r == 0)
-                r = s->kind->prepare(&b->step, s->options);
+        if (s->options && s->kind->prepare(&b->step, s->options) < 0)
+                r = -EINVAL;
         f->n_steps++;
         return r;
 }
@@ -265,16 +276,18 @@ static int build_flow(Build *b, const FlowConfig *c, Flow *f) {
         int r = 0;
 
         f->config = c;
-        (void)snprintf(f->target, sizeof f->target, "flow:%s", c->name);
+        (void)snprintf(f->target, sizeof f->target, "flow:%s", c->name ? c->name : "");
         f->steps = arena_alloc(s->arena, STEPS_MAX * sizeof *f->steps);
         must(f->steps);
-        if (plan_compile(c->match, c->n_match, s->arena, b->step.problems, &f->plan) < 0)
-                r = -EINVAL;
+        if (!b->is_partial) {
+                r = plan_compile(c->match, c->n_match, s->arena, b->step.problems, &f->plan);
+                f->retry = c->retry_tries >= 0
+                                   ? retry_exponential(c->retry_base_ms, c->retry_cap_ms,
+                                                       (unsigned)c->retry_tries)
+                                   : retry_default;
+        }
         if (build_program(&b->step, &c->subject, &f->subject) < 0)
                 r = -EINVAL;
-        f->retry = c->retry_tries >= 0 ? retry_exponential(c->retry_base_ms, c->retry_cap_ms,
-                                                           (unsigned)c->retry_tries)
-                                       : retry_default;
         if (c->n_steps > STEPS_MAX)
                 return problem_add(b->step.problems, c->place, "more than %d steps", STEPS_MAX);
         for (size_t i = 0; i < c->n_steps; i++)
@@ -333,8 +346,10 @@ static int build_all(Build *b) {
 
 Snapshot *snapshot_build(Config *config, Problems *problems) {
         Snapshot *s = must_alloc(sizeof *s);
-        Build b = {.step = {.snapshot = s, .problems = problems}};
+        Build b = {.step = {.snapshot = s, .problems = problems},
+                   .is_partial = problems->errors > 0};
         Err e = {0};
+        size_t errors;
         int r, sealed;
 
         s->refs = 1;
@@ -342,9 +357,11 @@ Snapshot *snapshot_build(Config *config, Problems *problems) {
         s->config = config;
         s->programs = program_set_new();
         r = build_all(&b);
+        errors = problems->errors;
         sealed = program_set_seal(s->programs, bad_program, &b, &e);
-        if (sealed < 0 && e.code)
+        if (sealed < 0 && problems->errors == errors)
                 (void)problem_add(problems, (Place){config->file, 1, 1}, "%s", e.text);
+        problems_sort(problems);
         if (r < 0 || sealed < 0 || problems->errors) {
                 snapshot_unref(s);
                 return NULL;

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * A configuration made ready to run: every expression compiled, every step prepared, every name
- * resolved. Immutable and counted by reference, but for the limits of its connections, which are
- * atomics. Work in flight ends on the snapshot it began with. */
+ * resolved. Immutable and counted by reference, but for the limits and breakers of its
+ * connections, which are atomics. Work in flight ends on the snapshot it began with. */
 #pragma once
 
 #include "config/config.h"
+#include "engine/breaker.h"
 #include "engine/limit.h"
 #include "engine/plan.h"
 #include "engine/retry.h"
@@ -25,6 +26,7 @@ typedef struct StepKind StepKind;
 typedef struct Target {
         const ConnectionConfig *config;
         Limit *limit;
+        Breaker *breaker;
         HttpHeader *headers; /* of the configuration, and the credentials that never change */
         size_t n_headers;
 } Target;
@@ -39,8 +41,9 @@ struct Step {
         const StepKind *kind;
         Span name;
         Place place;
-        Program *when; /* NULL: always */
-        void *options; /* of the kind */
+        Program *when;        /* NULL: always */
+        void *options;        /* of the kind */
+        const Target *target; /* that it asks; NULL for a step that asks none */
 };
 
 typedef struct Flow {
@@ -70,7 +73,9 @@ typedef struct Snapshot {
         Flow *flows;     /* as Config.flows */
 } Snapshot;
 
-/* Takes over `config` (also on failure). NULL when there is any error; `problems` says them. */
+/* Takes over `config` (also on failure). NULL when there is any error; `problems` says them,
+ * sorted. Where it holds errors already, `config` may be partial: then this looks for more of them.
+ */
 Snapshot *snapshot_build(Config *config, Problems *problems);
 Snapshot *snapshot_ref(Snapshot *s);
 Snapshot *snapshot_unref(Snapshot *s); /* any thread; NULL is fine */

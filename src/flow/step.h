@@ -13,7 +13,8 @@ struct StepKind {
         const Option *options; /* all keys of the step but `when` */
         size_t n_options;
         size_t size; /* of the options' struct */
-        /* Checks and compiles. 0 or -EINVAL with the problems added. */
+        /* Checks and compiles. 0 or -EINVAL with the problems added. Options that were wrong are
+         * zero here, and told already: nothing will run then. */
         int (*prepare)(StepBuild *b, void *options);
         /* Runs; ends, now or later, in exactly one of run_next, run_fail. */
         void (*run)(Run *r, const Step *s);

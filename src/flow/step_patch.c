@@ -31,6 +31,11 @@ static const Option options[] = {
                  "By default the find or get of the same connection that the address names."},
 };
 
+/* Did it look at an entity of the same system? What another one holds tells nothing about it. */
+static bool looked_there(const Step *s, const Address *to) {
+        return (s->kind == &step_get || s->kind == &step_find) && s->target == to->target;
+}
+
 /* The step that the address's holes look at: `{.contact.id}` names contact. */
 static Span named_by_address(const StepBuild *b, const Address *to) {
         for (size_t i = 0; i < to->path.n; i++) {
@@ -40,12 +45,28 @@ static Span named_by_address(const StepBuild *b, const Address *to) {
                         const Step *s = &b->flow->steps[k];
                         Span head = span_from(program_text(p), 1);
 
-                        if (span_starts(head, s->name) &&
+                        if (looked_there(s, to) && span_starts(head, s->name) &&
                             (head.n == s->name.n || head.p[s->name.n] == '.'))
                                 return s->name;
                 }
         }
         return (Span){NULL, 0};
+}
+
+static int check_have(StepBuild *b, Span have) {
+        const char *names[STEPS_MAX + 1] = {NULL};
+
+        for (size_t k = 0; k < b->flow->n_steps; k++) {
+                if (span_eq(b->flow->steps[k].name, have))
+                        return 0;
+                /* Names end with a NUL, as every text of the file. */
+                names[k] = b->flow->steps[k].name.p;
+        }
+        const char *near = nearest_name(have, names);
+        return problem_add(b->problems, b->step->place,
+                           "have: there is no step '" SPAN_FMT "' before this one%s%s%s",
+                           SPAN_ARG(have), near ? "; did you mean '" : "", near ? near : "",
+                           near ? "'?" : "");
 }
 
 static int prepare(StepBuild *b, void *into) {
@@ -56,7 +77,9 @@ static int prepare(StepBuild *b, void *into) {
         if (build_program(b, &o->body, &p) < 0)
                 r = -EINVAL;
         o->body_program[0] = p;
-        if (r == 0 && !o->have.p)
+        if (o->have.p)
+                return check_have(b, o->have) < 0 ? -EINVAL : r;
+        if (r == 0)
                 o->have = named_by_address(b, &o->to);
         return r;
 }

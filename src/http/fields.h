@@ -6,11 +6,6 @@
 
 #include "http/head.h"
 
-typedef struct HttpFields {
-        Span authority; /* of an absolute-form target */
-        bool has_length, has_coding, says_close, says_keep_alive;
-} HttpFields;
-
 /* Judges one header when its line is complete. `offset` is that of its value. */
 MUST_CHECK int http_field_read(HttpFields *f, HttpHead *h, HttpHeader header, size_t offset,
                                HttpRefusal *refusal);

@@ -2,7 +2,8 @@
  *
  * A head is read line by line from its first byte, and each line is judged where it stands: the
  * first fault in reading order is the verdict, so it cannot depend on how the bytes arrived. The
- * input is looked at up to HTTP_HEAD_MAX_BYTES and no further. */
+ * mark says how far that went, so that the next piece is judged from there on. The input is
+ * looked at up to HTTP_HEAD_MAX_BYTES and no further. */
 #include "http/head.h"
 
 #include "http/bytes.h"
@@ -29,34 +30,42 @@ static int line_end(Span in, size_t *at, int found, HttpRefusal *refusal) {
         return found;
 }
 
-/* Reads the line at *at. Its name's length is bounded, so that the slow table lookup is too. */
-static int header_read(Span in, size_t *at, HttpHeader *ret, HttpRefusal *refusal) {
-        size_t from = *at, colon, value;
+/* Reads the line at m->line. Its name's length is bounded, so that the slow table lookup is too. */
+static int header_read(Span in, HttpHeadMark *m, HttpHeader *ret, HttpRefusal *refusal) {
+        size_t from = m->line, end;
         Span room = {in.p, in.n - from > HTTP_NAME_MAX_BYTES ? from + HTTP_NAME_MAX_BYTES : in.n};
+        int r;
 
-        if (from == in.n)
-                return LINE_UNFINISHED;
-        if (in.p[from] == '\r')
-                return line_end(in, at, LINE_END, refusal);
-        colon = from + http_run(room, from, HTTP_TOKEN);
-        if (colon == in.n)
-                return LINE_UNFINISHED;
-        if (in.p[colon] != ':' || colon == from)
-                return colon - from == HTTP_NAME_MAX_BYTES
-                               ? http_refuse(refusal, 431, colon, "a header's name is too long")
-                               : http_refuse(refusal, 400, colon,
-                                             "not a header's name with a colon after it");
-        value = colon + 1;
-        *at = value + http_field_run(in, value);
-        ret->name = (Span){in.p + from, colon - from};
-        ret->value = span_trim((Span){in.p + value, *at - value}, " \t");
-        return line_end(in, at, LINE_HEADER, refusal);
+        if (!m->colon) {
+                if (from == in.n)
+                        return LINE_UNFINISHED;
+                if (in.p[from] == '\r')
+                        return line_end(in, &m->line, LINE_END, refusal);
+                m->run += http_run(room, m->run, HTTP_TOKEN);
+                if (m->run == in.n)
+                        return LINE_UNFINISHED;
+                if (in.p[m->run] != ':' || m->run == from)
+                        return m->run - from == HTTP_NAME_MAX_BYTES
+                                       ? http_refuse(refusal, 431, m->run,
+                                                     "a header's name is too long")
+                                       : http_refuse(refusal, 400, m->run,
+                                                     "not a header's name with a colon after it");
+                m->colon = m->run++;
+        }
+        m->run += http_field_run(in, m->run);
+        end = m->run;
+        r = line_end(in, &end, LINE_HEADER, refusal);
+        if (r != LINE_HEADER)
+                return r;
+        ret->name = (Span){in.p + from, m->colon - from};
+        ret->value = span_trim((Span){in.p + m->colon + 1, m->run - m->colon - 1}, " \t");
+        m->line = m->run = end;
+        m->colon = 0;
+        return r;
 }
 
-/* The whole head: the bytes consumed, 0 for need more, or -EBADMSG. */
-static int head_read(Span in, HttpHead *h, HttpRefusal *refusal) {
-        HttpFields fields = {0};
-        size_t at = 0;
+/* An empty line, perhaps, and the request line: 1 when it is whole, 0 for need more. */
+static int request_line_read(Span in, HttpHeadMark *m, HttpHead *h, HttpRefusal *refusal) {
         int r;
 
         h->host = h->query = (Span){NULL, 0};
@@ -65,58 +74,57 @@ static int head_read(Span in, HttpHead *h, HttpRefusal *refusal) {
         h->n_headers = 0;
         h->expects_continue = h->keep_alive = false;
 
-        if (in.n && in.p[0] == '\r') {
-                r = line_end(in, &at, LINE_END, refusal);
+        if (m->line == 0 && in.n && in.p[0] == '\r') {
+                r = line_end(in, &m->line, LINE_END, refusal);
                 if (r <= 0)
                         return r;
         }
-        r = http_line_parse(in, at, h, &fields.authority, refusal);
+        r = http_line_parse(in, m->line, &m->run, h, &m->fields.authority, refusal);
         if (r <= 0)
                 return r;
-        at = (size_t)r;
-        for (;;) {
-                HttpHeader header;
+        m->line = m->run = (size_t)r;
+        m->has_request_line = true;
+        return 1;
+}
 
-                if (at < in.n && in.p[at] != '\r' && h->n_headers == HTTP_HEADERS_MAX)
-                        return http_refuse(refusal, 431, at, "too many headers");
-                r = header_read(in, &at, &header, refusal);
-                if (r <= 0)
-                        return r;
+/* Line by line up to the empty one: 1 when that is read, 0 for need more, or -EBADMSG. */
+static int lines_read(Span in, HttpHeadMark *m, HttpHead *h, HttpRefusal *refusal) {
+        int r = m->has_request_line ? 1 : request_line_read(in, m, h, refusal);
+
+        while (r > 0) {
+                HttpHeader header;
+                size_t from = m->line;
+
+                if (h->n_headers == HTTP_HEADERS_MAX && from < in.n && in.p[from] != '\r')
+                        return http_refuse(refusal, 431, from, "too many headers");
+                r = header_read(in, m, &header, refusal);
                 if (r == LINE_END)
+                        return 1;
+                if (r <= 0)
                         break;
                 h->headers[h->n_headers++] = header;
-                r = http_field_read(&fields, h, header, (size_t)(header.value.p - in.p), refusal);
-                if (r < 0)
-                        return r;
+                r = http_field_read(&m->fields, h, header, (size_t)(header.value.p - in.p),
+                                    refusal);
+                r = r < 0 ? r : 1;
         }
-        r = http_fields_end(&fields, h, at, refusal);
-        return r < 0 ? r : (int)at;
+        return r;
 }
 
-/* Where the line begins that was begun at `seen` and is unfinished still; 0 when the input must
- * be read from its start: a line was finished since, or begun, or it is the request line. */
-static size_t line_going_on(Span in, size_t seen) {
-        const char *feed;
-
-        if (seen == 0 || seen > in.n || memchr(in.p + seen, '\n', in.n - seen))
-                return 0;
-        feed = memrchr(in.p, '\n', seen);
-        if (!feed || feed + 1 == in.p + seen || feed - in.p < 2)
-                return 0;
-        return (size_t)(feed + 1 - in.p);
-}
-
-int http_head_parse_more(Span in, size_t seen, HttpHead *ret, HttpRefusal *refusal) {
+int http_head_parse_more(Span in, HttpHeadMark *m, HttpHead *ret, HttpRefusal *refusal) {
         Span room = {in.p, in.n < HTTP_HEAD_MAX_BYTES ? in.n : HTTP_HEAD_MAX_BYTES};
-        size_t line = line_going_on(room, seen);
         int r;
 
-        if (line) {
-                HttpHeader header;
-
-                r = header_read(room, &line, &header, refusal);
-        } else {
-                r = head_read(room, ret, refusal);
+        m->has_moved |= m->at && m->at != in.p;
+        m->at = in.p;
+        r = lines_read(room, m, ret, refusal);
+        if (r > 0 && m->has_moved) {
+                /* What *ret points to is gone. The bytes are known to be good: this finds them. */
+                *m = (HttpHeadMark){0};
+                r = lines_read(room, m, ret, refusal);
+        }
+        if (r > 0) {
+                r = http_fields_end(&m->fields, ret, m->line, refusal);
+                return r < 0 ? r : (int)m->line;
         }
         if (r == 0 && in.n >= HTTP_HEAD_MAX_BYTES)
                 return http_refuse(refusal, 431, HTTP_HEAD_MAX_BYTES, "the head is too long");
@@ -124,7 +132,9 @@ int http_head_parse_more(Span in, size_t seen, HttpHead *ret, HttpRefusal *refus
 }
 
 int http_head_parse(Span in, HttpHead *ret, HttpRefusal *refusal) {
-        return http_head_parse_more(in, 0, ret, refusal);
+        HttpHeadMark mark = {0};
+
+        return http_head_parse_more(in, &mark, ret, refusal);
 }
 
 Span http_head_get(const HttpHead *h, const char *name) {

@@ -51,13 +51,33 @@ typedef struct HttpRefusal {
         size_t offset;   /* of the offending byte, from the start of the input */
 } HttpRefusal;
 
+/* What the headers read so far have said about the request; head.c's and fields.c's own. */
+typedef struct HttpFields {
+        Span authority; /* of an absolute-form target */
+        bool has_length, has_coding, says_close, says_keep_alive;
+} HttpFields;
+
+/* How far a head was read that comes in pieces; zero before its first. */
+typedef struct HttpHeadMark {
+        size_t line;  /* where the line begins that is not whole yet */
+        size_t colon; /* of that line; 0 until it has come */
+        size_t run;   /* what stands before it needs no second look */
+        bool has_request_line;
+        bool has_moved; /* the input did since the first piece */
+        const char *at; /* where it lay */
+        HttpFields fields;
+} HttpHeadMark;
+
 /* Returns the bytes consumed (> 0), 0 for need more, or -EBADMSG with *refusal set. One empty
  * line before the request line is skipped (RFC 9112 2.2). */
 MUST_CHECK int http_head_parse(Span in, HttpHead *ret, HttpRefusal *refusal);
-/* The same for a caller whose input grew: `seen` is how many bytes the last call, which returned
- * 0, was given (0 at first). The verdict is the same, and the work stays small for a peer that
- * sends one byte at a time. */
-MUST_CHECK int http_head_parse_more(Span in, size_t seen, HttpHead *ret, HttpRefusal *refusal);
+/* The same for a head that comes in pieces: `in` is all of it so far, and may have moved since
+ * the last call. While 0 comes back, *mark and *ret are to be kept, and *ret is not to be read. The
+ * verdict is that on the whole. What was judged is looked at again when its line is whole, and
+ * once more at the end if the input has moved: the work grows with the bytes, however small the
+ * pieces are. */
+MUST_CHECK int http_head_parse_more(Span in, HttpHeadMark *mark, HttpHead *ret,
+                                    HttpRefusal *refusal);
 
 /* The value of the one header of that name (any case); .p is NULL when absent. */
 Span http_head_get(const HttpHead *h, const char *name);

@@ -139,7 +139,7 @@ static int version_read(Span in, size_t from, HttpRefusal *refusal) {
         return (int)(from + sizeof want - 1);
 }
 
-int http_line_parse(Span in, size_t from, HttpHead *ret, Span *ret_authority,
+int http_line_parse(Span in, size_t from, size_t *run, HttpHead *ret, Span *ret_authority,
                     HttpRefusal *refusal) {
         Span method = {in.p + from, http_run(in, from, HTTP_TOKEN)};
         size_t at = from + method.n, target_at = at + 1;
@@ -155,8 +155,12 @@ int http_line_parse(Span in, size_t from, HttpHead *ret, Span *ret_authority,
         if (method.n == 0 || in.p[at] != ' ')
                 return http_refuse(refusal, 400, at, "not a method with one blank after it");
 
-        at = target_at < in.n ? target_at + http_run(room, target_at, HTTP_QUERY) : in.n;
-        if (at == in.n)
+        if (*run < target_at)
+                *run = target_at;
+        if (*run < in.n)
+                *run += http_run(room, *run, HTTP_QUERY);
+        at = *run;
+        if (at >= in.n)
                 return 0;
         if (at - target_at == HTTP_TARGET_MAX_BYTES && in.p[at] != ' ')
                 return http_refuse(refusal, 414, at, "the target is too long");

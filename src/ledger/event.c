@@ -14,7 +14,7 @@ static Span copy(char **at, Span s) {
 
 Event *event_new(const Event *parts) {
         size_t n = parts->source.n + parts->key.n + parts->type.n + parts->subject.n +
-                   parts->content_type.n + parts->trace.n + parts->body.n;
+                   parts->content_type.n + parts->trace.n + parts->meta.n + parts->body.n;
         Event *e = malloc(sizeof *e + n);
         char *at;
 
@@ -28,6 +28,7 @@ Event *event_new(const Event *parts) {
         e->subject = copy(&at, parts->subject);
         e->content_type = copy(&at, parts->content_type);
         e->trace = copy(&at, parts->trace);
+        e->meta = copy(&at, parts->meta);
         e->body = copy(&at, parts->body);
         return e;
 }

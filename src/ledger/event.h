@@ -24,6 +24,8 @@ typedef struct Event {
         Span type, subject;  /* may be empty */
         Span content_type;   /* may be empty */
         Span trace;          /* traceparent; may be empty */
+        Span meta;           /* JSON object of what its maker knows beside the body: channels, tags,
+                                depth, origin; may be empty */
         Span body;           /* byte for byte */
 } Event;
 

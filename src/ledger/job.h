@@ -29,12 +29,15 @@ typedef struct Job {
         Event *event; /* holds a reference */
         Span target;  /* "flow:user-to-contact" or "endpoint:ep_..."; lives with the job */
         JobState state;
-        unsigned attempts; /* begun so far */
-        int64_t due_ms;    /* wall clock, under JOB_WAITING */
+        unsigned attempts;   /* begun so far */
+        unsigned tries_from; /* of those, how many were before it was replayed: its schedule goes by
+                                the others */
+        int64_t due_ms;      /* wall clock, under JOB_WAITING */
         /* Jobs of one lane run one at a time, in the order of their ids; 0: no order. The hash of
          * target and subject: two subjects that share a lane by chance only wait for each other. */
         uint64_t lane;
-        /* Jobs of one lane live on one loop: shard % loops. From the lane, else from the id. */
+        /* Jobs of one lane live on one loop: shard % loops. From the lane, else from the id, unless
+         * whoever records it says otherwise; it keeps it from then on. */
         uint8_t shard;
         /* Set by the sender of a record or of a job handed back: nobody will hold this job in
          * memory, so any claim of queued jobs may take it. Claimed jobs have it unset. */
@@ -43,10 +46,11 @@ typedef struct Job {
         /* The engine's while in memory; zero at birth. */
         Link link;
         HeapNode timer;
-        void *waiter;   /* who waits for the result, or NULL */
-        void *run;      /* the runner's */
-        bool last_word; /* a failure of this run is final: the source was, or will be, told so */
-        bool hurries;   /* others wait until its settle is confirmed */
+        void *waiter;    /* who waits for the result, or NULL */
+        void *run;       /* the runner's */
+        bool last_word;  /* a failure of this run is final: the source was, or will be, told so */
+        bool told_again; /* ... and told to send its delivery again */
+        bool hurries;    /* others wait until its settle is confirmed */
 } Job;
 
 /* Copies the target; takes a reference of the event. */

@@ -21,7 +21,8 @@ enum {
         TRIM_SLICE_MIN = 64,
         TRIM_SLICE_MAX = 1024,
         LATER_US = 2000,
-        HOMES_MAX = 32, /* inboxes answered together; more are answered in turns */
+        /* Inboxes answered together; more are answered in turns. */
+        HOMES_MAX = 2 * (LEDGER_ECHOES_MAX + 1),
 };
 
 struct Ledger {
@@ -60,13 +61,19 @@ static size_t bytes_of(const LedgerRequest *r) {
 
         switch (w->kind) {
         case WRITE_RECORD:
-                return sizeof(Event) + w->record.event->body.n + w->record.event->subject.n;
+                return sizeof(Event) + w->record.event->body.n + w->record.event->subject.n +
+                       w->record.event->meta.n;
         case WRITE_SETTLE:
                 return w->settle.attempt
                                ? w->settle.attempt->detail.n + w->settle.attempt->message.n
                                : 0;
         case WRITE_ANSWER:
                 return w->answer.answer.body.n;
+        case WRITE_OBJECT:
+                return w->object.object.text.n;
+        case WRITE_REPLAY:
+        case WRITE_EXPUNGE:
+                return 0;
         }
         return 0;
 }
@@ -75,44 +82,69 @@ static bool is_record(const LedgerRequest *r) {
         return r->ask == ASK_WRITE && r->write.kind == WRITE_RECORD;
 }
 
+/* Outcomes of work that was done must be written; what somebody wishes may be refused. */
+static bool must_be_written(const LedgerRequest *r) {
+        return r->ask == ASK_WRITE &&
+               (r->write.kind == WRITE_SETTLE || r->write.kind == WRITE_ANSWER);
+}
+
 static void on_answer(Note *note) {
         LedgerRequest *r = CONTAINER_OF(note, LedgerRequest, note);
 
         r->done(r);
 }
 
-/* Answers in order, with one lock and one wake per home. Neither the requests nor what they lend
- * may be touched after it. */
-static void answer(Ledger *l, LedgerRequest *const *requests, size_t n) {
+static void on_echo(Note *note) {
+        LedgerEcho *echo = CONTAINER_OF(note, LedgerEcho, note);
+
+        echo->heard(echo);
+}
+
+typedef struct Homes {
         struct {
                 Inbox *home;
                 Note *first, **last;
-        } homes[HOMES_MAX];
-        uint64_t records = 0, bytes = 0;
-        size_t used = 0, i, k;
+        } at[HOMES_MAX];
+        size_t n;
+} Homes;
 
-        for (i = 0; i < n; i++) {
+static void homes_add(Homes *h, Inbox *home, Note *note) {
+        size_t k = 0;
+
+        while (k < h->n && h->at[k].home != home)
+                k++;
+        if (k == h->n) {
+                must(h->n < HOMES_MAX);
+                h->at[k].home = home;
+                h->at[k].last = &h->at[k].first;
+                h->n++;
+        }
+        *h->at[k].last = note;
+        h->at[k].last = &note->next;
+}
+
+/* Answers in order, with one lock and one wake per home. Neither the requests nor what they lend
+ * may be touched after it. */
+static void answer(Ledger *l, LedgerRequest *const *requests, size_t n) {
+        uint64_t records = 0, bytes = 0;
+        Homes homes = {.n = 0};
+        size_t i;
+
+        for (i = 0; i < n && homes.n + 1 + requests[i]->n_echoes <= HOMES_MAX; i++) {
                 LedgerRequest *r = requests[i];
 
-                for (k = 0; k < used && homes[k].home != r->home; k++)
-                        ;
-                if (k == HOMES_MAX)
-                        break;
-                if (k == used) {
-                        homes[used].home = r->home;
-                        homes[used++].last = &homes[k].first;
-                }
                 if (is_record(r)) {
                         records++;
                         bytes += bytes_of(r);
                 }
-                *homes[k].last = &r->note;
-                homes[k].last = &r->note.next;
+                homes_add(&homes, r->home, &r->note);
+                for (size_t k = 0; k < r->n_echoes; k++)
+                        homes_add(&homes, r->echoes[k].home, &r->echoes[k].note);
         }
         atomic_fetch_sub_explicit(&l->waiting, records, memory_order_relaxed);
         atomic_fetch_sub_explicit(&l->waiting_bytes, bytes, memory_order_relaxed);
-        for (k = 0; k < used; k++)
-                inbox_send_all(homes[k].home, homes[k].first, homes[k].last);
+        for (size_t k = 0; k < homes.n; k++)
+                inbox_send_all(homes.at[k].home, homes.at[k].first, homes.at[k].last);
         if (i < n)
                 answer(l, requests + i, n - i);
 }
@@ -168,27 +200,27 @@ static void collect(Ledger *l, Batch *b) {
         }
 }
 
-/* There is no room. What can be refused is, wherever it stands; what must be written (outcomes of
- * work that was done) goes back to the front and is tried again. */
+/* There is no room. What can be refused is, wherever it stands; what must be written goes back to
+ * the front and is tried again. */
 static void put_back(Ledger *l, const Batch *b, int fault, const Err *why) {
         Note *rest = l->first;
 
         l->first = NULL;
         l->last = &l->first;
         for (size_t i = 0; i < b->n; i++) {
-                if (is_record(b->requests[i]))
-                        answer_fault(l, b->requests[i], fault, why);
-                else
+                if (must_be_written(b->requests[i]))
                         push(l, &b->requests[i]->note);
+                else
+                        answer_fault(l, b->requests[i], fault, why);
         }
         for (Note *next; rest; rest = next) {
                 LedgerRequest *r = CONTAINER_OF(rest, LedgerRequest, note);
 
                 next = rest->next;
-                if (is_record(r) || r->ask == ASK_CLAIM)
-                        answer_fault(l, r, fault, why);
-                else
+                if (must_be_written(r))
                         push(l, rest);
+                else
+                        answer_fault(l, r, fault, why);
         }
         l->stuck++;
 }
@@ -390,6 +422,11 @@ void ledger_close(Ledger *l) {
 }
 
 int ledger_send(Ledger *l, LedgerRequest *r) {
+        must(r->n_echoes <= LEDGER_ECHOES_MAX);
+        for (size_t i = 0; i < r->n_echoes; i++) {
+                r->echoes[i].note.read = on_echo;
+                r->echoes[i].of = r;
+        }
         r->note.read = on_answer;
         r->result = 0;
         r->error.code = 0;
@@ -414,6 +451,29 @@ int ledger_send(Ledger *l, LedgerRequest *r) {
         else
                 inbox_send(&l->inbox, &r->note);
         return 0;
+}
+
+/* The threads use the other readers. */
+int ledger_each_object(Ledger *l, void (*each)(void *arg, const Object *o), void *arg, Err *e) {
+        Store *reader = NULL;
+        int r = l->ops->open_reader(l->store, &reader, e);
+
+        if (r < 0)
+                return r;
+        r = l->ops->each_object(reader, each, arg, e);
+        l->ops->close(reader);
+        return r;
+}
+
+int ledger_each_backlog(Ledger *l, void (*each)(void *arg, Span target), void *arg, Err *e) {
+        Store *reader = NULL;
+        int r = l->ops->open_reader(l->store, &reader, e);
+
+        if (r < 0)
+                return r;
+        r = l->ops->each_backlog(reader, each, arg, e);
+        l->ops->close(reader);
+        return r;
 }
 
 int64_t ledger_last_id(const Ledger *l) {

@@ -13,8 +13,8 @@
  *
  * When a commit or its fsync fails the outcome is unknown (promise 3): no request of that batch is
  * answered, and `broken` is called once, on the ledger thread; the program must end and recover.
- * A full disk is not that: the records of the batch end with -ENOSPC (or -EAGAIN, when another
- * program locks the file), its settles and answers are kept and tried again until they fit.
+ * A full disk is not that: the batch ends with -ENOSPC (or -EAGAIN, when another program locks the
+ * file) but for its settles and answers, which are kept and tried again until they fit.
  *
  * Requests of one sender take effect in the order in which they were sent: a claim sees what was
  * settled before it. */
@@ -34,7 +34,26 @@ enum {
 typedef struct Ledger Ledger;
 typedef struct LedgerRequest LedgerRequest;
 
-typedef enum LedgerAsk { ASK_WRITE, ASK_CLAIM, ASK_EVENT, ASK_EVENTS, ASK_STATS } LedgerAsk;
+typedef enum LedgerAsk {
+        ASK_WRITE,
+        ASK_CLAIM,
+        ASK_EVENT,
+        ASK_EVENTS,
+        ASK_ATTEMPTS,
+        ASK_TARGET,
+        ASK_STATS,
+} LedgerAsk;
+
+/* Who else hears of a request's end, on another thread: in the order of the commits too, but before
+ * or after `done`. The request and its echoes must stay until all of them were heard. */
+typedef struct LedgerEcho {
+        Note note;
+        Inbox *home;
+        void (*heard)(struct LedgerEcho *echo);
+        LedgerRequest *of;
+} LedgerEcho;
+
+enum { LEDGER_ECHOES_MAX = 64 };
 
 struct LedgerRequest {
         Note note;
@@ -42,9 +61,11 @@ struct LedgerRequest {
         Inbox *home;
         void (*done)(LedgerRequest *r);
         void *arg;
-        bool can_wait; /* nobody waits for it: it may wait a moment for a commit to share */
-        int result;    /* out: 0 or a fault */
-        Err error;     /* out */
+        bool can_wait;      /* nobody waits for it: it may wait a moment for a commit to share */
+        LedgerEcho *echoes; /* of a write */
+        size_t n_echoes;
+        int result; /* out: 0 or a fault */
+        Err error;  /* out */
         union {
                 Write write;
                 struct {
@@ -59,6 +80,15 @@ struct LedgerRequest {
                         EventQuery query; /* spans must stay */
                         EventPage *ret;
                 } events;
+                struct {
+                        AttemptQuery query; /* spans must stay */
+                        AttemptPage *ret;
+                } attempts;
+                struct {
+                        Span target;
+                        int64_t from_ms, to_ms;
+                        TargetStats ret;
+                } target;
                 LedgerStats stats; /* out */
         };
 };
@@ -80,6 +110,12 @@ void ledger_close(Ledger *l);
 /* Any thread. Records are refused with -EAGAIN when too much is waiting (nothing was sent, done
  * will not be called): the sender answers 503. Everything else is always taken. */
 MUST_CHECK int ledger_send(Ledger *l, LedgerRequest *r);
+/* All objects as they are, by kind and id. For the start: it blocks, and `each` may not ask the
+ * ledger for anything. */
+MUST_CHECK int ledger_each_backlog(Ledger *l, void (*each)(void *arg, Span target), void *arg,
+                                   Err *e);
+MUST_CHECK int ledger_each_object(Ledger *l, void (*each)(void *arg, const Object *o), void *arg,
+                                  Err *e);
 int64_t ledger_last_id(const Ledger *l); /* as it was at opening */
 void ledger_secret(const Ledger *l, const char *purpose, unsigned char ret[32]);
 

@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The store in memory: the same answers as the others, to the letter of the contract, and nothing
- * durable. A batch is admitted whole or refused whole before any of it is written. */
+ * durable. */
 #include "base/random.h"
 #include "ledger/store_memory.h"
-
-enum { EVENT_ROW_BYTES = 300 };
 
 extern const StoreOps store_memory;
 
@@ -18,6 +16,8 @@ static int memory_open(const StoreOptions *o, Store **ret, Err *e) {
         list_init(&m->events);
         list_init(&m->open);
         list_init(&m->keys);
+        for (size_t i = 0; i < COUNT_OF(m->objects); i++)
+                list_init(&m->objects[i]);
         m->events_by_id = table_new(MEMORY_ROWS_MAX);
         m->jobs_by_id = table_new(MEMORY_ROWS_MAX);
         m->by_key = table_new(MEMORY_ROWS_MAX);
@@ -29,289 +29,6 @@ static int memory_open(const StoreOptions *o, Store **ret, Err *e) {
         return 0;
 }
 
-static MemoryJob *find_job(Memory *m, int64_t id) {
-        uint64_t key = (uint64_t)id;
-
-        return table_get(m->jobs_by_id, key_u64(&key));
-}
-
-/* Unfinished jobs are on the open list, which claims and lanes walk. */
-static void move(Memory *m, MemoryJob *j, JobState state) {
-        bool is_open = state < JOB_DONE;
-
-        j->state = state;
-        if (!is_open && link_on(&j->link))
-                list_remove(&m->open, &j->link);
-        if (!is_open || link_on(&j->link))
-                return;
-        Link *after = m->open.head.prev;
-        while (after != &m->open.head && CONTAINER_OF(after, MemoryJob, link)->id > j->id)
-                after = after->prev;
-        j->link.prev = after;
-        j->link.next = after->next;
-        after->next->prev = &j->link;
-        after->next = &j->link;
-        m->open.n++;
-}
-
-/* The first job of a lane that waits, is blocked or is held by nobody; NULL: none. */
-static MemoryJob *lane_first(Memory *m, uint64_t lane) {
-        LIST_EACH(&m->open, it) {
-                MemoryJob *j = CONTAINER_OF(it, MemoryJob, link);
-
-                if (j->lane == lane && (j->state != JOB_QUEUED || j->is_free))
-                        return j;
-        }
-        return NULL;
-}
-
-static MemoryKey *key_new(const Event *event) {
-        size_t n = event->source.n + 1 + event->key.n;
-        MemoryKey *k = must_alloc(sizeof *k + n);
-
-        k->n = n;
-        if (event->source.n)
-                memcpy(k->key, event->source.p, event->source.n);
-        memcpy(k->key + event->source.n + 1, event->key.p, event->key.n);
-        k->event = event->id;
-        k->received_ms = event->received_ms;
-        k->body = hash_bytes(event->body);
-        return k;
-}
-
-static void key_drop(Memory *m, MemoryKey *k) {
-        if (table_get(m->by_key, span_make(k->key, k->n)) == k)
-                table_remove(m->by_key, span_make(k->key, k->n));
-        list_remove(&m->keys, &k->link);
-        free(k);
-}
-
-/* True when the key is new, and known from now on. */
-static bool key_is_new(Memory *m, Write *w) {
-        Event *event = w->record.event;
-        MemoryKey *k = key_new(event), *known = table_get(m->by_key, span_make(k->key, k->n));
-
-        if (known && (m->once_ms <= 0 || known->received_ms >= event->received_ms - m->once_ms)) {
-                w->record.result = known->body == k->body ? RECORD_REPEAT : RECORD_CONFLICT;
-                w->record.known_event = known->event;
-                free(k);
-                return false;
-        }
-        must(table_put(m->by_key, span_make(k->key, k->n), k) == 0);
-        list_push(&m->keys, &k->link);
-        return true;
-}
-
-static void tell_answer(Memory *m, Write *w) {
-        uint64_t key = (uint64_t)w->record.known_event;
-        const MemoryEvent *event = table_get(m->events_by_id, key_u64(&key));
-
-        if (!event || !event->has_answer)
-                return;
-        w->record.has_answer = true;
-        w->record.answer_status = event->answer_status;
-        w->record.answer_type = must_alloc(event->answer_type_n + 1);
-        memcpy(w->record.answer_type, event->answer, event->answer_type_n);
-        w->record.answer_body = must_alloc(event->answer_body_n + 1);
-        memcpy(w->record.answer_body, event->answer + event->answer_type_n, event->answer_body_n);
-        w->record.answer_body_n = event->answer_body_n;
-}
-
-static void insert_event(Memory *m, MemoryEvent *event) {
-        Link *after = m->events.head.prev;
-        uint64_t key = (uint64_t)event->event->id;
-
-        while (after != &m->events.head &&
-               CONTAINER_OF(after, MemoryEvent, link)->event->id > event->event->id)
-                after = after->prev;
-        event->link.prev = after;
-        event->link.next = after->next;
-        after->next->prev = &event->link;
-        after->next = &event->link;
-        m->events.n++;
-        must(table_put(m->events_by_id, key_u64(&key), event) == 0);
-}
-
-static size_t bytes_of(const Write *w) {
-        switch (w->kind) {
-        case WRITE_RECORD:
-                return EVENT_ROW_BYTES + w->record.event->body.n;
-        case WRITE_SETTLE:
-                return w->settle.attempt ? sizeof(Attempt) + w->settle.attempt->detail.n : 0;
-        case WRITE_ANSWER:
-                return w->answer.answer.body.n;
-        }
-        return 0;
-}
-
-static void add_jobs(Memory *m, MemoryEvent *event, Write *w) {
-        for (size_t i = 0; i < w->record.n_jobs; i++) {
-                Job *from = w->record.jobs[i];
-                MemoryJob *j = &event->jobs[i];
-                const MemoryJob *first = from->lane ? lane_first(m, from->lane) : NULL;
-                uint64_t key = (uint64_t)from->id;
-
-                from->state = first && first->id < from->id ? JOB_BLOCKED : JOB_QUEUED;
-                j->event = event;
-                j->id = from->id;
-                j->lane = from->lane;
-                j->shard = from->shard;
-                j->target = must_alloc(from->target.n + 1);
-                memcpy(j->target, from->target.p, from->target.n);
-                j->is_free = from->state == JOB_QUEUED && from->spilled;
-                link_init(&j->link);
-                must(table_put(m->jobs_by_id, key_u64(&key), j) == 0);
-                move(m, j, from->state);
-                m->last_id = j->id > m->last_id ? j->id : m->last_id;
-        }
-}
-
-static void record(Memory *m, Write *w) {
-        w->record.result = RECORD_NEW;
-        w->record.known_event = 0;
-        w->record.has_answer = false;
-        if (w->record.event->key.n && !key_is_new(m, w)) {
-                if (w->record.result == RECORD_REPEAT)
-                        tell_answer(m, w);
-                return;
-        }
-        MemoryEvent *event = must_alloc(sizeof *event);
-        event->event = event_ref(w->record.event);
-        event->n_jobs = w->record.n_jobs;
-        event->jobs = must_alloc((event->n_jobs + 1) * sizeof *event->jobs);
-        event->bytes = bytes_of(w);
-        m->bytes += event->bytes;
-        insert_event(m, event);
-        m->last_id = event->event->id > m->last_id ? event->event->id : m->last_id;
-        add_jobs(m, event, w);
-}
-
-static void add_attempt(MemoryJob *j, const Attempt *from) {
-        size_t n = from->code.n + from->message.n + from->detail.n;
-        Attempt *grown = realloc(j->attempts, (j->n_listed + 1) * sizeof *grown);
-        char *at = must_alloc(n + 1);
-
-        must(grown);
-        j->attempts = grown;
-        Attempt *to = &j->attempts[j->n_listed++];
-        *to = *from;
-        Span *spans[] = {&to->code, &to->message, &to->detail};
-        for (size_t i = 0; i < COUNT_OF(spans); i++) {
-                if (spans[i]->n)
-                        memcpy(at, spans[i]->p, spans[i]->n);
-                spans[i]->p = at;
-                at += spans[i]->n;
-        }
-}
-
-static void settle(Memory *m, Write *w) {
-        const Job *from = w->settle.job;
-        const Attempt *a = w->settle.attempt;
-        MemoryJob *j = find_job(m, from->id);
-
-        w->settle.woke = false;
-        if (!j)
-                return;
-        j->n_attempts = from->attempts;
-        j->due_ms = from->due_ms;
-        JobState state = from->state == JOB_RUNNING ? JOB_QUEUED : from->state;
-        j->is_free = state == JOB_QUEUED && from->spilled;
-        move(m, j, state);
-        if (a) {
-                add_attempt(j, a);
-                j->event->bytes += bytes_of(w);
-                m->bytes += bytes_of(w);
-        }
-        MemoryJob *first = j->lane && state >= JOB_DONE ? lane_first(m, j->lane) : NULL;
-        if (first && first->state == JOB_BLOCKED) {
-                first->due_ms = a ? a->started_ms + a->took_us / 1000 : 0;
-                move(m, first, JOB_WAITING);
-                w->settle.woke = true;
-        }
-}
-
-static void answer(Memory *m, const Write *w) {
-        uint64_t key = (uint64_t)w->answer.event;
-        MemoryEvent *event = table_get(m->events_by_id, key_u64(&key));
-        const Answer *a = &w->answer.answer;
-
-        if (!event || event->has_answer)
-                return;
-        event->has_answer = true;
-        event->answer_status = a->status;
-        event->answer = must_alloc(a->content_type.n + a->body.n + 1);
-        if (a->content_type.n)
-                memcpy(event->answer, a->content_type.p, a->content_type.n);
-        if (a->body.n)
-                memcpy(event->answer + a->content_type.n, a->body.p, a->body.n);
-        event->answer_type_n = a->content_type.n;
-        event->answer_body_n = a->body.n;
-        event->bytes += bytes_of(w);
-        m->bytes += bytes_of(w);
-}
-
-static int memory_write(Store *s, Write *const *writes, size_t n, Err *e) {
-        Memory *m = memory_of(s);
-        size_t bytes = 0, jobs = 0;
-        int r = 0;
-
-        for (size_t i = 0; i < n; i++) {
-                bytes += bytes_of(writes[i]);
-                jobs += writes[i]->kind == WRITE_RECORD ? writes[i]->record.n_jobs : 0;
-        }
-        pthread_mutex_lock(&m->lock);
-        if ((m->bytes_max > 0 && m->bytes + bytes > (size_t)m->bytes_max) ||
-            m->events.n + n > MEMORY_ROWS_MAX || m->keys.n + n > MEMORY_ROWS_MAX ||
-            table_count(m->jobs_by_id) + jobs > MEMORY_ROWS_MAX)
-                r = FAIL(e, -ENOSPC, "the ledger in memory is full");
-        for (size_t i = 0; r == 0 && i < n; i++) {
-                if (writes[i]->kind == WRITE_RECORD)
-                        record(m, writes[i]);
-                else if (writes[i]->kind == WRITE_SETTLE)
-                        settle(m, writes[i]);
-                else
-                        answer(m, writes[i]);
-        }
-        pthread_mutex_unlock(&m->lock);
-        return r;
-}
-
-static bool claimable(const MemoryJob *j, const ClaimAsk *ask) {
-        if (j->state == JOB_WAITING)
-                return j->due_ms <= ask->now_ms;
-        return ask->queued && j->state == JOB_QUEUED && j->is_free && j->id > ask->after_id;
-}
-
-static int memory_claim(Store *s, const ClaimAsk *ask, Claim *ret, Err *e) {
-        Memory *m = memory_of(s);
-
-        (void)e;
-        must(ask->shard < ask->shards && ask->max > 0);
-        *ret = (Claim){.next_due_ms = INT64_MAX};
-        ret->jobs = must_alloc(ask->max * sizeof(Job *));
-        pthread_mutex_lock(&m->lock);
-        LIST_EACH(&m->open, it) {
-                MemoryJob *j = CONTAINER_OF(it, MemoryJob, link);
-
-                if (j->shard % ask->shards != ask->shard)
-                        continue;
-                if (claimable(j, ask) && ret->n < ask->max) {
-                        Job *job = job_new(j->id, j->event->event, span_of(j->target), j->lane);
-
-                        job->attempts = j->n_attempts;
-                        ret->jobs[ret->n++] = job;
-                        j->is_free = false;
-                        move(m, j, JOB_QUEUED);
-                        continue;
-                }
-                ret->more |= claimable(j, ask);
-                if (j->state == JOB_WAITING && j->due_ms < ret->next_due_ms)
-                        ret->next_due_ms = j->due_ms;
-        }
-        pthread_mutex_unlock(&m->lock);
-        return 0;
-}
-
 static void drop(Memory *m, MemoryEvent *event) {
         uint64_t key = (uint64_t)event->event->id;
 
@@ -319,7 +36,7 @@ static void drop(Memory *m, MemoryEvent *event) {
         list_remove(&m->events, &event->link);
         m->bytes -= event->bytes;
         for (size_t i = 0; i < event->n_jobs; i++) {
-                MemoryJob *j = &event->jobs[i];
+                MemoryJob *j = event->jobs[i];
 
                 key = (uint64_t)j->id;
                 table_remove(m->jobs_by_id, key_u64(&key));
@@ -329,6 +46,7 @@ static void drop(Memory *m, MemoryEvent *event) {
                         free((char *)j->attempts[k].code.p);
                 free(j->attempts);
                 free(j->target);
+                free(j);
         }
         event_unref(event->event);
         free(event->jobs);
@@ -338,7 +56,7 @@ static void drop(Memory *m, MemoryEvent *event) {
 
 static bool is_open(const MemoryEvent *event) {
         for (size_t i = 0; i < event->n_jobs; i++)
-                if (event->jobs[i].state < JOB_DONE)
+                if (event->jobs[i]->state < JOB_DONE)
                         return true;
         return false;
 }
@@ -380,7 +98,7 @@ static int memory_upkeep(Store *s, int64_t now_ms, int64_t *ret_next_ms, Err *e)
 
                 if (k->received_ms >= now_ms - m->once_ms)
                         break;
-                key_drop(m, k);
+                memory_key_drop(m, k);
         }
         pthread_mutex_unlock(&m->lock);
         *ret_next_ms = 1000;
@@ -404,7 +122,8 @@ static void memory_close(Store *s) {
                 while (m->events.n)
                         drop(m, CONTAINER_OF(list_first(&m->events), MemoryEvent, link));
                 while (m->keys.n)
-                        key_drop(m, CONTAINER_OF(list_first(&m->keys), MemoryKey, link));
+                        memory_key_drop(m, CONTAINER_OF(list_first(&m->keys), MemoryKey, link));
+                memory_objects_done(m);
                 table_free(m->events_by_id);
                 table_free(m->jobs_by_id);
                 table_free(m->by_key);
@@ -429,6 +148,8 @@ const StoreOps store_memory = {
         .write = memory_write,
         .claim = memory_claim,
         .trim = memory_trim,
+        .each_object = memory_each_object,
+        .each_backlog = memory_each_backlog,
         .last_id = memory_last_id,
         .upkeep = memory_upkeep,
         .secret = memory_secret,

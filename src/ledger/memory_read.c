@@ -39,12 +39,13 @@ static EventView *view(Arena *a, const MemoryEvent *m, bool is_whole) {
         v->event.subject = keep(a, m->event->subject);
         v->event.content_type = keep(a, m->event->content_type);
         v->event.trace = keep(a, m->event->trace);
+        v->event.meta = keep(a, m->event->meta);
         v->event.body = keep(a, is_whole ? m->event->body : SPAN(""));
         v->n_jobs = m->n_jobs;
         v->jobs = arena_alloc(a, (m->n_jobs + 1) * sizeof *v->jobs);
         must(v->jobs);
         for (size_t i = 0; i < m->n_jobs; i++) {
-                const MemoryJob *j = &m->jobs[i];
+                const MemoryJob *j = m->jobs[i];
 
                 v->jobs[i] = (JobView){
                         .id = j->id,
@@ -52,6 +53,7 @@ static EventView *view(Arena *a, const MemoryEvent *m, bool is_whole) {
                         .state = j->state,
                         .n_attempts = j->n_attempts,
                         .due_ms = j->due_ms,
+                        .is_replay = j->is_replay,
                 };
                 if (is_whole)
                         view_attempts(a, j, &v->jobs[i]);
@@ -89,7 +91,7 @@ static bool wanted(const EventQuery *q, const MemoryEvent *m) {
         if (q->source.n && !span_eq(q->source, m->event->source))
                 return false;
         for (size_t i = 0; q->state >= 0 && i < m->n_jobs; i++)
-                if ((int)m->jobs[i].state == q->state)
+                if ((int)m->jobs[i]->state == q->state)
                         return true;
         return q->state < 0;
 }
@@ -137,9 +139,9 @@ int memory_stats(Store *s, LedgerStats *ret, Err *e) {
                 if (!ret->oldest_ms)
                         ret->oldest_ms = event->event->received_ms;
                 for (size_t i = 0; i < event->n_jobs; i++) {
-                        ret->jobs_waiting += event->jobs[i].state == JOB_WAITING;
-                        ret->jobs_blocked += event->jobs[i].state == JOB_BLOCKED;
-                        ret->jobs_dead += event->jobs[i].state == JOB_DEAD;
+                        ret->jobs_waiting += event->jobs[i]->state == JOB_WAITING;
+                        ret->jobs_blocked += event->jobs[i]->state == JOB_BLOCKED;
+                        ret->jobs_dead += event->jobs[i]->state == JOB_DEAD;
                 }
         }
         pthread_mutex_unlock(&m->lock);

@@ -22,6 +22,15 @@ static void answer(Reader *r, LedgerRequest *q) {
                 q->result =
                         r->ops->list_events(r->store, &q->events.query, &q->events.ret, &q->error);
                 break;
+        case ASK_ATTEMPTS:
+                q->attempts.ret = NULL;
+                q->result = r->ops->list_attempts(r->store, &q->attempts.query, &q->attempts.ret,
+                                                  &q->error);
+                break;
+        case ASK_TARGET:
+                q->result = r->ops->target_stats(r->store, q->target.target, q->target.from_ms,
+                                                 q->target.to_ms, &q->target.ret, &q->error);
+                break;
         case ASK_STATS:
                 q->result = r->ops->stats(r->store, &q->stats, &q->error);
                 break;

@@ -9,7 +9,7 @@
 typedef struct Reader Reader;
 
 MUST_CHECK int reader_start(const StoreOps *ops, Store *writer, Reader **ret, Err *e);
-/* Any thread; ASK_EVENT, ASK_EVENTS and ASK_STATS. */
+/* Any thread; all asks but ASK_WRITE and ASK_CLAIM. */
 void reader_send(Reader *r, LedgerRequest *request);
 /* Answers all that was sent; accepts NULL. */
 void reader_stop(Reader *r);

@@ -7,21 +7,23 @@
 
 int sqlite_aside_put(Sqlite *s, const Job *j, JobState state, int64_t holder, Err *e) {
         sqlite3_stmt *st = NULL;
-        int r = sqlite_get(s, SQL_ASIDE_PUT, &st, e);
+        int64_t target = 0;
+        int r = sqlite_name_number(s, j->target, &target, e);
 
+        if (r == 0)
+                r = sqlite_get(s, SQL_ASIDE_PUT, &st, e);
         if (r < 0)
                 return r;
         bind_int(st, 1, j->id);
         bind_int(st, 2, j->event->id);
-        bind_int(st, 3, state);
-        bind_int(st, 4, j->due_ms);
-        bind_int(st, 5, (int64_t)j->lane);
-        bind_int(st, 6, j->shard);
-        bind_int(st, 7, holder);
+        bind_int(st, 3, target);
+        bind_int(st, 4, state);
+        bind_int(st, 5, j->due_ms);
+        bind_int(st, 6, (int64_t)j->lane);
+        bind_int(st, 7, j->shard);
+        bind_int(st, 8, holder);
         if (state == JOB_WAITING)
                 sqlite_claim_waiting(s, j->shard, j->due_ms);
-        if (state == JOB_QUEUED && holder == 0)
-                sqlite_claim_free(s, j->shard, j->id);
         return sqlite_run(s, st, e, "put a job aside");
 }
 

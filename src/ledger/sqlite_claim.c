@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Claims: jobs that came due, and queued ones that nobody holds. A claim looks at a bounded number
- * of index entries; many may belong to other shards, so each shard remembers what it need not look
- * at again. Memory may only know too little: whatever adds a job that a cursor has passed puts the
- * cursor back, also when its transaction fails. */
+ * Claims: jobs that came due, or queued ones of a target that nobody holds. A claim looks at a
+ * bounded number of index entries; many may belong to other shards. For what is due each shard
+ * remembers what it need not look at again; memory may only know too little: whatever adds a job
+ * that the cursor has passed puts it back, also when its transaction fails. For a target whoever
+ * asks remembers (engine/queue.h).
+ *
+ * What is found is gone through by id. A job whose lane has an earlier one that nobody holds is
+ * not given but blocked: that one's end will wake it. */
 #include "ledger/store_sqlite.h"
 
 typedef struct Found {
@@ -20,15 +24,6 @@ void sqlite_claim_waiting(Sqlite *s, unsigned shard, int64_t due_ms) {
 
         if (c && due_ms < c->due_from)
                 c->due_from = due_ms;
-}
-
-void sqlite_claim_free(Sqlite *s, unsigned shard, int64_t id) {
-        ClaimCursor *c = cursor_of(s, shard);
-
-        if (c && id <= c->free_to)
-                c->free_to = id - 1;
-        if (c && c->free_to < c->free_from)
-                c->free_from = c->free_to;
 }
 
 static void use_shards(Sqlite *s, unsigned shards) {
@@ -72,31 +67,30 @@ static int find_due(Sqlite *s, const ClaimAsk *ask, Found *found, Claim *ret, Er
         return 0;
 }
 
-static int find_free(Sqlite *s, const ClaimAsk *ask, Found *found, Claim *ret, int64_t *ret_to,
-                     Err *e) {
-        ClaimCursor *c = &s->cursors[ask->shard];
+static int find_free(Sqlite *s, const ClaimAsk *ask, Found *found, Claim *ret, Err *e) {
+        int64_t target = 0;
         sqlite3_stmt *st = NULL;
         size_t looked = 0;
-        int r = sqlite_get(s, SQL_CLAIM_QUEUED, &st, e);
+        int r = sqlite_name_find(s, ask->target, &target, e);
 
-        if (r < 0)
+        if (r > 0)
+                r = sqlite_get(s, SQL_CLAIM_FREE, &st, e);
+        if (r < 0 || !st)
                 return r;
-        if (ask->after_id < c->free_from || ask->after_id > c->free_to)
-                c->free_from = c->free_to = ask->after_id;
-        *ret_to = c->free_to;
-        bind_int(st, 1, c->free_to);
+        bind_int(st, 1, target);
+        bind_int(st, 2, ask->after_id);
         while ((r = sqlite_row(s, st, e, "look for free jobs")) > 0) {
-                int64_t id = sqlite3_column_int64(st, 0), holder = sqlite3_column_int64(st, 2);
+                int64_t id = sqlite3_column_int64(st, 0);
 
                 if (ret->n == ask->max || looked++ == SCAN_MAX) {
                         ret->more = true;
                         break;
                 }
-                *ret_to = id;
-                if ((unsigned)sqlite3_column_int(st, 1) % ask->shards != ask->shard ||
-                    holder == s->holder)
+                ret->searched_to = id;
+                if ((unsigned)sqlite3_column_int(st, 1) % ask->shards != ask->shard)
                         continue;
-                found[ret->n++] = (Found){.id = id, .is_recovered = holder != 0};
+                found[ret->n++] = (Found){
+                        .id = id, .is_recovered = sqlite3_column_int64(st, 2) == HOLDER_LOST};
         }
         if (r > 0)
                 sqlite3_reset(st);
@@ -114,7 +108,8 @@ void sqlite_event_row(sqlite3_stmt *st, int at, Event *ret) {
         ret->content_type = column_span(st, at + 6);
         ret->trace = column_span(st, at + 7);
         ret->key = column_span(st, at + 8);
-        ret->body = column_span(st, at + 9);
+        ret->meta = column_span(st, at + 9);
+        ret->body = column_span(st, at + 10);
 }
 
 /* Jobs of one event that are claimed together share it. */
@@ -132,46 +127,47 @@ static int load(Sqlite *s, int64_t id, const Job *before, Job **ret, Err *e) {
         if (r == 0)
                 return FAIL(e, -EBADMSG, "ledger %s: job %" PRId64 " has lost its event", s->path,
                             id);
-        sqlite_event_row(st, 3, &parts);
+        sqlite_event_row(st, 5, &parts);
         bool is_shared = before && before->event->id == parts.id;
         Event *event = is_shared ? event_ref(before->event) : event_new(&parts);
         *ret = job_new(id, event, column_span(st, 2), (uint64_t)sqlite3_column_int64(st, 1));
         event_unref(event);
         (*ret)->attempts = (unsigned)sqlite3_column_int64(st, 0);
+        (*ret)->shard = (uint8_t)sqlite3_column_int(st, 3);
+        (*ret)->tries_from = (unsigned)sqlite3_column_int64(st, 4);
         sqlite3_reset(st);
         return 0;
 }
 
-/* The row says from now on that this process has the job. */
-static int hold(Sqlite *s, Job *j, const Found *f, int64_t now_ms, Err *e) {
+static int add_unknown(Sqlite *s, Job *j, int64_t now_ms, Err *e) {
+        Attempt unknown = {
+                .number = ++j->attempts,
+                .started_ms = now_ms,
+                .code = SPAN("unknown"),
+                .message = SPAN("the process ended while this attempt may have been running"),
+        };
+
+        return sqlite_attempt_add(s, j->id, &unknown, e);
+}
+
+static int set_state(Sqlite *s, const Job *j, JobState state, int64_t holder, Err *e) {
         sqlite3_stmt *st = NULL;
-        int r = sqlite_get(s, SQL_CLAIM_HOLD, &st, e);
+        int r = sqlite_get(s, SQL_CLAIM_STATE, &st, e);
 
         if (r < 0)
                 return r;
-        if (f->is_recovered) {
-                Attempt unknown = {
-                        .number = ++j->attempts,
-                        .started_ms = now_ms,
-                        .code = SPAN("unknown"),
-                        .message =
-                                SPAN("the process ended while this attempt may have been running"),
-                };
-
-                r = sqlite_attempt_add(s, j->id, &unknown, e);
-                if (r < 0)
-                        return r;
-        }
         bind_int(st, 1, j->id);
-        bind_int(st, 2, j->attempts);
-        r = sqlite_run(s, st, e, "hold a job");
+        bind_int(st, 2, state);
+        bind_int(st, 3, j->attempts);
+        r = sqlite_run(s, st, e, "claim a job");
         if (r == 0)
-                r = sqlite_get(s, SQL_ASIDE_HOLD, &st, e);
+                r = sqlite_get(s, SQL_ASIDE_STATE, &st, e);
         if (r < 0)
                 return r;
         bind_int(st, 1, j->id);
-        bind_int(st, 2, s->holder);
-        return sqlite_run(s, st, e, "hold a job");
+        bind_int(st, 2, state);
+        bind_int(st, 3, holder);
+        return sqlite_run(s, st, e, "claim a job");
 }
 
 static int by_id(const void *a, const void *b) {
@@ -181,25 +177,45 @@ static int by_id(const void *a, const void *b) {
 }
 
 static size_t bytes_of(const Event *e) {
-        return sizeof *e + e->body.n + e->subject.n + e->type.n + e->key.n;
+        return sizeof *e + e->body.n + e->meta.n + e->subject.n + e->type.n + e->key.n;
 }
 
-/* Takes found jobs until all are loaded or they are too large together. */
-static int take(Sqlite *s, const ClaimAsk *ask, const Found *found, size_t n, Claim *ret, Err *e) {
-        size_t bytes = 0;
-        int r = 0;
+/* Takes the job: 1 when this process has it from now on, 0 when it is blocked behind its lane. */
+static int take(Sqlite *s, const Found *f, Job *j, int64_t now_ms, Err *e) {
+        int busy = j->lane ? sqlite_lane_busy(s, j, e) : 0;
+        int r = busy < 0 ? busy : 0;
 
-        for (ret->n = 0; r == 0 && ret->n < n && bytes < CLAIM_MAX_BYTES; ret->n++) {
+        /* Behind an earlier one it was standing, not running. */
+        if (r == 0 && f->is_recovered && !busy)
+                r = add_unknown(s, j, now_ms, e);
+        if (r == 0)
+                r = set_state(s, j, busy ? JOB_BLOCKED : JOB_QUEUED, busy ? 0 : s->holder, e);
+        return r < 0 ? r : !busy;
+}
+
+/* Takes found jobs until all are dealt with or they are too large together. Returns how many of
+ * `found` were dealt with. */
+static int take_all(Sqlite *s, const ClaimAsk *ask, const Found *found, size_t n, Claim *ret,
+                    Err *e) {
+        size_t bytes = 0, i;
+
+        for (i = 0, ret->n = 0; i < n && bytes < CLAIM_MAX_BYTES; i++) {
                 const Job *before = ret->n ? ret->jobs[ret->n - 1] : NULL;
-                Job **j = &ret->jobs[ret->n];
+                Job *j = NULL;
+                int r = load(s, found[i].id, before, &j, e);
 
-                r = load(s, found[ret->n].id, before, j, e);
+                if (r == 0)
+                        r = take(s, &found[i], j, ask->now_ms, e);
+                if (r <= 0)
+                        job_free(j);
                 if (r < 0)
-                        break;
-                bytes += before && before->event == (*j)->event ? 0 : bytes_of((*j)->event);
-                r = hold(s, *j, &found[ret->n], ask->now_ms, e);
+                        return r;
+                if (r == 0)
+                        continue;
+                bytes += before && before->event == j->event ? 0 : bytes_of(j->event);
+                ret->jobs[ret->n++] = j;
         }
-        return r;
+        return (int)i;
 }
 
 static void claim_done(Claim *c) {
@@ -213,26 +229,25 @@ int sqlite_claim(Store *store, const ClaimAsk *ask, Claim *ret, Err *e) {
         Sqlite *s = sqlite_of(store);
         AUTO(freep)
         Found *found = must_alloc((ask->max + 1) * sizeof *found);
-        int64_t free_to = 0;
         int r;
 
         must(ask->shard < ask->shards && ask->max > 0);
         use_shards(s, ask->shards);
-        *ret = (Claim){.next_due_ms = INT64_MAX};
+        *ret = (Claim){.next_due_ms = INT64_MAX, .searched_to = ask->after_id};
         ClaimCursor *c = &s->cursors[ask->shard];
-        r = find_due(s, ask, found, ret, e);
-        if (r == 0 && ask->queued)
-                r = find_free(s, ask, found, ret, &free_to, e);
+        r = ask->target.n ? find_free(s, ask, found, ret, e) : find_due(s, ask, found, ret, e);
         if (r < 0)
                 return r;
-        size_t n = ret->n;
+        size_t n = ret->n, taken = 0;
+        ret->n = 0;
         if (n > 0) {
                 /* Several jobs of a lane reach the engine in their order. */
                 qsort(found, n, sizeof *found, by_id);
                 ret->jobs = must_alloc(n * sizeof(Job *));
                 r = sqlite_begin(s, e);
                 if (r == 0) {
-                        r = take(s, ask, found, n, ret, e);
+                        r = take_all(s, ask, found, n, ret, e);
+                        taken = r < 0 ? 0 : (size_t)r;
                         r = r < 0 ? sqlite_rollback(s, r) : sqlite_commit(s, e);
                 }
                 if (r < 0) {
@@ -240,14 +255,50 @@ int sqlite_claim(Store *store, const ClaimAsk *ask, Claim *ret, Err *e) {
                         return r;
                 }
         }
-        if (ret->n < n) {
+        if (taken < n) {
                 /* Too large together: what was found and not taken is found again. */
                 ret->more = true;
+                ret->searched_to = found[taken].id - 1;
                 ret->next_due_ms = c->due_from > INT64_MIN ? c->due_from : ask->now_ms;
-                return 0;
+        } else if (ask->target.n == 0) {
+                c->due_from = ret->next_due_ms;
         }
-        c->due_from = ret->next_due_ms;
-        if (ask->queued)
-                c->free_to = free_to;
         return 0;
+}
+
+/* 1 when there is a target with a greater number. */
+static int next_backlog(Sqlite *s, int64_t after, int64_t *ret, Err *e) {
+        sqlite3_stmt *st = NULL;
+        int r = sqlite_get(s, SQL_BACKLOG_NEXT, &st, e);
+
+        if (r < 0)
+                return r;
+        bind_int(st, 1, after);
+        r = sqlite_row(s, st, e, "look for targets with a backlog");
+        if (r <= 0)
+                return r;
+        *ret = sqlite3_column_int64(st, 0);
+        sqlite3_reset(st);
+        return 1;
+}
+
+int sqlite_each_backlog(Store *store, void (*each)(void *arg, Span target), void *arg, Err *e) {
+        Sqlite *s = sqlite_of(store);
+        sqlite3_stmt *st = NULL;
+        int64_t target = 0;
+        int r;
+
+        sqlite_question_begin(s);
+        while ((r = next_backlog(s, target, &target, e)) > 0) {
+                r = sqlite_get(s, SQL_NAME_OF, &st, e);
+                if (r < 0)
+                        break;
+                bind_int(st, 1, target);
+                r = sqlite_row(s, st, e, "read the name of a target");
+                if (r <= 0)
+                        break;
+                each(arg, column_span(st, 0));
+                sqlite3_reset(st);
+        }
+        return r;
 }

@@ -62,6 +62,7 @@ static int find_in_block(Sqlite *s, int64_t first, int64_t end, const KeyHash *h
                 if (k->once_ms > 0 && sqlite3_column_int64(st, 3) < event->received_ms - k->once_ms)
                         continue;
                 ret->event = sqlite3_column_int64(st, 1);
+                ret->row = sqlite3_column_int64(st, 4);
                 ret->same_body = sqlite3_column_int64(st, 2) == hash_body(k, event);
                 found = 1;
         }
@@ -90,6 +91,21 @@ int sqlite_keys_find(Sqlite *s, const Event *event, KeyKnown *ret, Err *e) {
                 }
         }
         return 0;
+}
+
+/* The filter still knows the place, which costs a look now and then. */
+int sqlite_keys_forget(Sqlite *s, const Event *event, Err *e) {
+        sqlite3_stmt *st = NULL;
+        KeyKnown known = {0};
+        int r = event->key.n ? sqlite_keys_find(s, event, &known, e) : 0;
+
+        if (r <= 0 || known.event != event->id)
+                return r < 0 ? r : 0;
+        r = sqlite_get(s, SQL_KEY_FORGET, &st, e);
+        if (r < 0)
+                return r;
+        bind_int(st, 1, known.row);
+        return sqlite_run(s, st, e, "forget a delivery key");
 }
 
 static void remember_taken(KeyLog *k, KeyFilter *filter, uint32_t slot) {

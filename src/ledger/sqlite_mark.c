@@ -5,7 +5,7 @@
  * mark is set, inside a batch's transaction: the jobs before the last mark that are still queued
  * are put aside (few are: they have been in memory since), and meta `low_water` says that below it
  * every queued job is aside. A start looks through at most two such spans and puts aside what it
- * finds; whatever is held by another start of the process is free. */
+ * finds; whatever another start of the process held is free. */
 #include "ledger/store_sqlite.h"
 
 static int put_running(Sqlite *s, int64_t after, int64_t to, int64_t holder, Err *e) {
@@ -18,6 +18,17 @@ static int put_running(Sqlite *s, int64_t after, int64_t to, int64_t holder, Err
         bind_int(st, 2, to);
         bind_int(st, 3, holder);
         return sqlite_run(s, st, e, "put aside the jobs in memory");
+}
+
+/* They are as many as one process holds in memory at most. */
+static int lose_held(Sqlite *s, Err *e) {
+        sqlite3_stmt *st = NULL;
+        int r = sqlite_get(s, SQL_ASIDE_LOSE, &st, e);
+
+        if (r < 0)
+                return r;
+        bind_int(st, 1, HOLDER_LOST);
+        return sqlite_run(s, st, e, "free the jobs of the process before");
 }
 
 static int number(Sqlite *s, const char *sql, int64_t arg, int64_t *ret, Err *e) {
@@ -85,7 +96,9 @@ int sqlite_mark_open(Sqlite *s, Err *e) {
         if (r == 0)
                 r = number(s, "SELECT count(*) FROM events WHERE id > ?1", events_to, &later, e);
         if (r == 0)
-                r = put_running(s, s->low_water, INT64_MAX, starts, e);
+                r = put_running(s, s->low_water, INT64_MAX, HOLDER_LOST, e);
+        if (r == 0)
+                r = lose_held(s, e);
         if (r < 0)
                 return r;
         s->last_id = last_event > s->last_id ? last_event : s->last_id;

@@ -20,6 +20,15 @@ static int look_up(Sqlite *s, Span name, int64_t *ret, Err *e) {
         return 1;
 }
 
+int sqlite_name_find(Sqlite *s, Span name, int64_t *ret, Err *e) {
+        void *known = table_get(s->names, name);
+
+        if (!known)
+                return look_up(s, name, ret, e);
+        *ret = (int64_t)(intptr_t)known;
+        return 1;
+}
+
 int sqlite_name_number(Sqlite *s, Span name, int64_t *ret, Err *e) {
         void *known = table_get(s->names, name);
         sqlite3_stmt *st = NULL;

@@ -31,32 +31,34 @@ static bool keep_event(Arena *a, sqlite3_stmt *st, Event *ret) {
         ret->content_type = keep(a, ret->content_type, &ok);
         ret->trace = keep(a, ret->trace, &ok);
         ret->key = keep(a, ret->key, &ok);
+        ret->meta = keep(a, ret->meta, &ok);
         ret->body = keep(a, ret->body, &ok);
         return ok;
 }
 
-static int jobs_of(Sqlite *s, int64_t first, int64_t last, EventView *v, Err *e) {
+static bool room_for_job(EventView *v, size_t *cap) {
+        if (v->n_jobs < *cap)
+                return true;
+        *cap = *cap ? *cap * 2 : 4;
+        JobView *grown = arena_alloc(v->arena, *cap * sizeof *grown);
+        if (grown && v->n_jobs)
+                memcpy(grown, v->jobs, v->n_jobs * sizeof *grown);
+        v->jobs = grown;
+        return grown != NULL;
+}
+
+static int jobs_in(Sqlite *s, int64_t first, int64_t last, EventView *v, size_t *cap, Err *e) {
         sqlite3_stmt *st = NULL;
-        size_t cap = 0;
         bool ok = true;
         int r = sqlite_get(s, SQL_EVENT_JOBS, &st, e);
 
-        if (r < 0 || first == 0)
+        if (r < 0)
                 return r;
         bind_int(st, 1, first);
         bind_int(st, 2, last);
         bind_int(st, 3, v->event.id);
         while ((r = sqlite_row(s, st, e, "read jobs")) > 0 && v->n_jobs < JOBS_LISTED) {
-                if (v->n_jobs == cap) {
-                        JobView *grown;
-
-                        cap = cap ? cap * 2 : 4;
-                        grown = arena_alloc(v->arena, cap * sizeof *grown);
-                        ok = grown != NULL;
-                        if (ok && v->n_jobs)
-                                memcpy(grown, v->jobs, v->n_jobs * sizeof *grown);
-                        v->jobs = grown;
-                }
+                ok = room_for_job(v, cap);
                 if (!ok)
                         break;
                 JobView *j = &v->jobs[v->n_jobs++];
@@ -65,9 +67,29 @@ static int jobs_of(Sqlite *s, int64_t first, int64_t last, EventView *v, Err *e)
                 j->state = (JobState)sqlite3_column_int(st, 2);
                 j->n_attempts = (unsigned)sqlite3_column_int64(st, 3);
                 j->due_ms = sqlite3_column_int64(st, 4);
+                j->is_replay = sqlite3_column_int(st, 5);
         }
         sqlite3_reset(st);
         return r < 0 ? r : ok ? 0 : no_room(s, e);
+}
+
+static int by_id(const void *a, const void *b) {
+        const JobView *x = a, *y = b;
+
+        return x->id < y->id ? -1 : x->id > y->id;
+}
+
+static int jobs_of(Sqlite *s, int64_t first, int64_t last, EventView *v, Err *e) {
+        size_t cap = 0, n;
+        int64_t later = 0;
+        int r = first ? jobs_in(s, first, last, v, &cap, e) : 0;
+
+        n = v->n_jobs;
+        while (r == 0 && (r = sqlite_later(s, v->event.id, &later, e)) > 0)
+                r = jobs_in(s, later, later, v, &cap, e);
+        if (v->n_jobs > n)
+                qsort(v->jobs, v->n_jobs, sizeof *v->jobs, by_id);
+        return r;
 }
 
 int sqlite_view_row(Sqlite *s, Arena *a, sqlite3_stmt *st, EventView **ret, Err *e) {
@@ -77,7 +99,8 @@ int sqlite_view_row(Sqlite *s, Arena *a, sqlite3_stmt *st, EventView **ret, Err 
                 return no_room(s, e);
         v->arena = a;
         *ret = v;
-        return jobs_of(s, sqlite3_column_int64(st, 10), sqlite3_column_int64(st, 11), v, e);
+        return jobs_of(s, sqlite3_column_int64(st, EVENT_COLUMNS_N),
+                       sqlite3_column_int64(st, EVENT_COLUMNS_N + 1), v, e);
 }
 
 static int attempts_of(Sqlite *s, JobView *j, Arena *a, Err *e) {

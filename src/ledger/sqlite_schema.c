@@ -1,36 +1,44 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The file's format, version 1. People may read it with any SQLite while Grapnel runs
+ * The file's format, version 2. People may read it with any SQLite while Grapnel runs
  * (`sqlite3 -readonly grapnel.db`), and nobody but Grapnel may write it. Times are milliseconds
  * since 1970 in UTC; ids are what ids print as, in base 10.
  *
  * names          id -> name: sources ("shop") and targets ("flow:x", "endpoint:ep_..."), which
  *                repeat in every row and so are written once.
  * events         One row per event, appended in the order of ids. `key` is the delivery key, for
- *                people; what makes it unique is the table keys. `body` is last, so that lists
- *                never read it, and is the received bytes. `first_job` and `last_job` bound the
+ *                people; what makes it unique is the table keys. `meta`: JSON of what its maker
+ *                knows beside the body, or empty. `body` is last, so that lists never read it, and
+ *                is the received bytes. `first_job` and `last_job` bound the
  *                ids of its jobs (0: it has none): an index from event to jobs would cost as much
  *                as the jobs themselves. The jobs of an event are
  *                    SELECT j.* FROM events e JOIN jobs j ON j.id BETWEEN e.first_job AND
  *                    e.last_job AND j.event = e.id WHERE e.id = ...
+ *                and those in the table later.
+ * later          event, job: jobs that a replay made, with ids beyond those two.
  * jobs           state: 0 queued, 1 waiting for due_ms, 2 blocked, 3 done, 4 dead.
  *                lane: 64 bits, 0 none; jobs of one lane run in the order of their ids.
+ *                tries_from: how many attempts it had when it was replayed; NULL: it never was.
  *                No index: each would cost a fresh job 2 us, which goes from queued to done
  *                without ever being looked for.
  * aside          The few jobs that are looked for, once more, with the indexes for it: waiting,
  *                blocked and dead ones, and queued ones that were spilled, claimed, replayed, or
  *                are in memory for long (sqlite_mark.c). holder: under state queued, the process
  *                that has the job in memory, as the number of its start (meta `starts`); 0:
- *                nobody. A queued job that is not aside belongs to the process that runs.
+ *                nobody; -1: nobody, since the process that had it has ended. A queued job that
+ *                is not aside belongs to the process that runs.
  * attempts       One row per run. code "unknown": the process ended while it may have run.
  *                Keyed by job and number without a rowid: measured no slower than appending by
  *                rowid (1.9 us), and found without an index.
  * answers        What the source heard, for repeats of its delivery; the first answer stays.
  * keys           A log of delivery keys, appended: `hash` (128 bits) of source and key, `body` 64
- *                bits of a hash of the body, both under meta `secret`. No index: filters in memory
- *                say where a key may be (sqlite_keys.c).
+ *                bits of a hash of the body, both under meta `secret`; an empty hash: forgotten.
+ *                No index: filters in memory say where a key may be (sqlite_keys.c).
  * key_filters    A filter as it lies in memory, in the byte order of the machine, with the number
  *                of keys that it knows. Losing a row costs a scan at the next start.
+ * objects        What people made through the API (ledger/object.h): kind 1 applications, 2
+ *                endpoints, 3 event types, 4 keys, 5 replays. text: JSON. version: of the whole
+ *                table, which meta `objects_version` counts.
  * meta           secret (32 random bytes, made once), starts, low_water, last_id (greatest ever),
  *                events (how many there were when events_to was the greatest id), clean (1 after
  *                an orderly close), keys_per_generation, keys_next (where the log of keys goes
@@ -42,7 +50,7 @@
 
 #include "base/random.h"
 
-enum { APPLICATION_ID = 0x4772706e /* "Grpn" */, SCHEMA_VERSION = 1 };
+enum { APPLICATION_ID = 0x4772706e /* "Grpn" */, SCHEMA_VERSION = 2 };
 enum { QUICK_CHECK_MAX_BYTES = 16 * 1024 * 1024 };
 
 static const char schema[] =
@@ -52,18 +60,25 @@ static const char schema[] =
         " time_ms INTEGER NOT NULL, source INTEGER NOT NULL, first_job INTEGER NOT NULL,"
         " last_job INTEGER NOT NULL, type TEXT NOT NULL, subject TEXT NOT NULL,"
         " content_type TEXT NOT NULL, trace TEXT NOT NULL, key TEXT NOT NULL,"
-        " body BLOB NOT NULL);"
+        " meta TEXT NOT NULL, body BLOB NOT NULL);"
         "CREATE TABLE jobs(id INTEGER PRIMARY KEY, event INTEGER NOT NULL,"
         " target INTEGER NOT NULL, state INTEGER NOT NULL, attempts INTEGER NOT NULL,"
-        " due_ms INTEGER NOT NULL, lane INTEGER NOT NULL, shard INTEGER NOT NULL);"
+        " due_ms INTEGER NOT NULL, lane INTEGER NOT NULL, shard INTEGER NOT NULL,"
+        " tries_from INTEGER);"
+        "CREATE TABLE later(event INTEGER NOT NULL, job INTEGER NOT NULL,"
+        " PRIMARY KEY(event, job)) WITHOUT ROWID;"
         "CREATE TABLE aside(job INTEGER PRIMARY KEY, event INTEGER NOT NULL,"
-        " state INTEGER NOT NULL, due_ms INTEGER NOT NULL, lane INTEGER NOT NULL,"
+        " target INTEGER NOT NULL, state INTEGER NOT NULL, due_ms INTEGER NOT NULL, lane INTEGER "
+        "NOT NULL,"
         " shard INTEGER NOT NULL, holder INTEGER NOT NULL);"
         "CREATE INDEX aside_due ON aside(due_ms, job, shard) WHERE state = 1;"
         "CREATE INDEX aside_lane ON aside(lane, job, state, shard) WHERE lane <> 0 AND"
-        " (state IN (1, 2) OR (state = 0 AND holder = 0));"
-        "CREATE INDEX aside_queued ON aside(job, holder, shard) WHERE state = 0;"
+        " (state IN (1, 2) OR (state = 0 AND holder <= 0));"
+        "CREATE INDEX aside_free ON aside(target, job, shard, holder) WHERE state = 0 AND"
+        " holder <= 0;"
+        "CREATE INDEX aside_held ON aside(job) WHERE state = 0 AND holder > 0;"
         "CREATE INDEX aside_by_state ON aside(state, event) WHERE state IN (1, 2, 4);"
+        "CREATE INDEX aside_by_target ON aside(target, state, event) WHERE state IN (1, 2, 4);"
         "CREATE TABLE attempts(job INTEGER NOT NULL, number INTEGER NOT NULL,"
         " started_ms INTEGER NOT NULL, took_us INTEGER NOT NULL, status INTEGER NOT NULL,"
         " code TEXT NOT NULL, message TEXT NOT NULL, detail TEXT NOT NULL,"
@@ -73,7 +88,12 @@ static const char schema[] =
         "CREATE TABLE keys(id INTEGER PRIMARY KEY, hash BLOB NOT NULL, event INTEGER NOT NULL,"
         " body INTEGER NOT NULL, received_ms INTEGER NOT NULL);"
         "CREATE TABLE key_filters(generation INTEGER PRIMARY KEY, newest_ms INTEGER NOT NULL,"
-        " keys INTEGER NOT NULL, filter BLOB NOT NULL);";
+        " keys INTEGER NOT NULL, filter BLOB NOT NULL);"
+        "CREATE TABLE objects(kind INTEGER NOT NULL, id INTEGER NOT NULL, owner INTEGER NOT NULL,"
+        " name TEXT NOT NULL, text TEXT NOT NULL, version INTEGER NOT NULL,"
+        " PRIMARY KEY(kind, id)) WITHOUT ROWID;"
+        "CREATE UNIQUE INDEX objects_by_name ON objects(kind, owner, name) WHERE name <> '';"
+        "CREATE INDEX objects_by_owner ON objects(owner) WHERE owner <> 0;";
 
 static int pragma_number(Sqlite *s, const char *sql, int64_t *ret, Err *e) {
         sqlite3_stmt *st = NULL;
@@ -176,7 +196,11 @@ int sqlite_schema_open(Sqlite *s, Err *e) {
                             ", this one knows up to %d)",
                             s->path, version, SCHEMA_VERSION);
         } else if (version < SCHEMA_VERSION) {
-                return FAIL(e, -EINVAL, "%s has the unknown format %" PRId64, s->path, version);
+                return FAIL(e, -ENOTSUP,
+                            "%s was written by a Grapnel from before the first release (format"
+                            " %" PRId64 ", this one knows %d): move it away, and start with an"
+                            " empty ledger",
+                            s->path, version, SCHEMA_VERSION);
         }
         r = read_secret(s, e);
         return r < 0 ? r : check_after_crash(s, e);

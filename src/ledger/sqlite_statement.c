@@ -6,30 +6,46 @@
 
 #define EVENT_COLUMNS                                                                              \
         "e.id, e.received_ms, e.time_ms, n.name, e.type, e.subject, e.content_type, e.trace, "     \
-        "e.key, e.body"
+        "e.key, e.meta, e.body"
 #define LISTING_COLUMNS                                                                            \
         "e.id, e.received_ms, e.time_ms, n.name, e.type, e.subject, e.content_type, e.trace, "     \
-        "e.key, x'', e.first_job, e.last_job"
+        "e.key, e.meta, x'', e.first_job, e.last_job"
 /* Word for word as in the index aside_lane: so SQLite sees that it serves. */
-#define IN_LANE "lane = ?1 AND lane <> 0 AND (state IN (1, 2) OR (state = 0 AND holder = 0))"
+#define IN_LANE "lane = ?1 AND lane <> 0 AND (state IN (1, 2) OR (state = 0 AND holder <= 0))"
 
 static const char *const texts[SQL_STATEMENTS] = {
         [SQL_BEGIN] = "BEGIN IMMEDIATE",
         [SQL_COMMIT] = "COMMIT",
         [SQL_ROLLBACK] = "ROLLBACK",
         [SQL_EVENT_ADD] = "INSERT INTO events(id, received_ms, time_ms, source, first_job,"
-                          " last_job, type, subject, content_type, trace, key, body)"
-                          " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
-        [SQL_JOB_ADD] = "INSERT INTO jobs(id, event, target, state, attempts, due_ms, lane, shard)"
-                        " VALUES(?1, ?2, ?3, ?4, 0, 0, ?5, ?6)",
+                          " last_job, type, subject, content_type, trace, key, meta, body)"
+                          " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+        [SQL_JOB_ADD] = "INSERT INTO jobs(id, event, target, state, attempts, due_ms, lane, shard,"
+                        " tries_from) VALUES(?1, ?2, ?3, ?4, 0, ?5, ?6, ?7, NULL)",
+        [SQL_JOB_FIND] = "SELECT id, state FROM jobs WHERE id BETWEEN ?1 AND ?2 AND event = ?3"
+                         " AND target = ?4 ORDER BY id",
+        [SQL_JOB_REPLAY] =
+                "INSERT INTO jobs(id, event, target, state, attempts, due_ms, lane, shard,"
+                " tries_from) VALUES(?1, ?2, ?3, 0, 0, 0, ?4, ?5, 0)",
+        [SQL_JOB_REVIVE] = "UPDATE jobs SET state = 0, due_ms = 0, lane = ?2, shard = ?3,"
+                           " tries_from = attempts WHERE id = ?1",
+        [SQL_LATER_ADD] = "INSERT INTO later(event, job) VALUES(?1, ?2)",
+        [SQL_LATER_NEXT] = "SELECT job FROM later WHERE event = ?1 AND job > ?2"
+                           " ORDER BY job LIMIT 1",
+        [SQL_LATER_DROP] = "DELETE FROM later WHERE event = ?1",
         [SQL_JOB_SETTLE] = "UPDATE jobs SET state = ?2, attempts = ?3, due_ms = ?4 WHERE id = ?1",
-        [SQL_ASIDE_PUT] = "INSERT OR REPLACE INTO aside(job, event, state, due_ms, lane, shard,"
-                          " holder) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        [SQL_ASIDE_PUT] = "INSERT OR REPLACE INTO aside(job, event, target, state, due_ms, lane,"
+                          " shard, holder) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
         [SQL_ASIDE_HAS] = "SELECT 1 FROM aside WHERE job BETWEEN ?1 AND ?2 LIMIT 1",
         [SQL_ASIDE_DROP] = "DELETE FROM aside WHERE job = ?1",
         [SQL_ATTEMPT_ADD] = "INSERT OR REPLACE INTO attempts(job, number, started_ms, took_us,"
                             " status, code, message, detail) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7,"
                             " ?8)",
+        [SQL_EVENT_META] = "SELECT meta FROM events WHERE id = ?1",
+        [SQL_EVENT_EXPUNGE] = "UPDATE events SET meta = ?2, body = x'' WHERE id = ?1",
+        [SQL_ATTEMPT_EXPUNGE] = "UPDATE attempts SET detail = '' WHERE job = ?1 AND number = ?2"
+                                " AND EXISTS (SELECT 1 FROM jobs WHERE id = ?1 AND"
+                                " (event = ?3 OR ?3 = 0))",
         [SQL_ANSWER_ADD] = "INSERT OR IGNORE INTO answers(event, status, content_type, body)"
                            " SELECT ?1, ?2, ?3, ?4 WHERE EXISTS"
                            " (SELECT 1 FROM events WHERE id = ?1)",
@@ -42,19 +58,23 @@ static const char *const texts[SQL_STATEMENTS] = {
         [SQL_JOB_WAKE] = "UPDATE jobs SET state = 1, due_ms = ?2 WHERE id = ?1",
         [SQL_ASIDE_WAKE] = "UPDATE aside SET state = 1, due_ms = ?2 WHERE job = ?1",
         [SQL_NAME_GET] = "SELECT id FROM names WHERE name = ?1",
+        [SQL_NAME_OF] = "SELECT name FROM names WHERE id = ?1",
         [SQL_NAME_ADD] = "INSERT INTO names(name) VALUES(?1)",
         [SQL_META_GET] = "SELECT value FROM meta WHERE name = ?1",
         [SQL_META_SET] = "INSERT OR REPLACE INTO meta(name, value) VALUES(?1, ?2)",
-        [SQL_LIST_RUNNING] =
-                "INSERT OR IGNORE INTO aside(job, event, state, due_ms, lane, shard, holder)"
-                " SELECT id, event, 0, due_ms, lane, shard, ?3 FROM jobs"
-                " WHERE id > ?1 AND id <= ?2 AND state = 0",
+        [SQL_LIST_RUNNING] = "INSERT OR IGNORE INTO aside(job, event, target, state, due_ms, lane, "
+                             "shard, holder)"
+                             " SELECT id, event, target, 0, due_ms, lane, shard, ?3 FROM jobs"
+                             " WHERE id > ?1 AND id <= ?2 AND state = 0",
+        [SQL_ASIDE_LOSE] = "UPDATE aside INDEXED BY aside_held SET holder = ?1 WHERE state = 0 AND"
+                           " holder > 0 AND job > 0",
         [SQL_KEY_ADD] = "INSERT INTO keys(id, hash, event, body, received_ms)"
                         " VALUES(?1, ?2, ?3, ?4, ?5)",
-        [SQL_KEY_BLOCK] = "SELECT hash, event, body, received_ms FROM keys"
+        [SQL_KEY_BLOCK] = "SELECT hash, event, body, received_ms, id FROM keys"
                           " WHERE id >= ?1 AND id < ?2 ORDER BY id DESC",
         [SQL_KEY_SCAN] = "SELECT id, hash, received_ms FROM keys WHERE id >= ?1 AND id < ?2",
         [SQL_KEY_DROP] = "DELETE FROM keys WHERE id >= ?1 AND id < ?2",
+        [SQL_KEY_FORGET] = "UPDATE keys SET hash = x'' WHERE id = ?1",
         [SQL_GENERATION_SET] = "INSERT OR REPLACE INTO key_filters(generation, newest_ms, keys,"
                                " filter) VALUES(?1, ?2, ?3, ?4)",
         [SQL_GENERATION_GET] = "SELECT newest_ms, keys, filter FROM key_filters"
@@ -62,14 +82,17 @@ static const char *const texts[SQL_STATEMENTS] = {
         [SQL_GENERATION_DROP] = "DELETE FROM key_filters WHERE generation < ?1",
         [SQL_CLAIM_DUE] = "SELECT job, shard, due_ms FROM aside INDEXED BY aside_due"
                           " WHERE state = 1 AND due_ms >= ?1 ORDER BY due_ms, job",
-        [SQL_CLAIM_QUEUED] = "SELECT job, shard, holder FROM aside INDEXED BY aside_queued"
-                             " WHERE state = 0 AND job > ?1 ORDER BY job",
-        [SQL_CLAIM_LOAD] = "SELECT j.attempts, j.lane, t.name, " EVENT_COLUMNS
-                           " FROM jobs j CROSS JOIN events e ON e.id = j.event"
+        [SQL_CLAIM_FREE] = "SELECT job, shard, holder FROM aside INDEXED BY aside_free"
+                           " WHERE state = 0 AND holder <= 0 AND target = ?1 AND job > ?2"
+                           " ORDER BY job",
+        [SQL_BACKLOG_NEXT] = "SELECT target FROM aside INDEXED BY aside_free WHERE state = 0 AND"
+                             " holder <= 0 AND target > ?1 ORDER BY target LIMIT 1",
+        [SQL_CLAIM_LOAD] = "SELECT j.attempts, j.lane, t.name, j.shard, ifnull(j.tries_from, "
+                           "0), " EVENT_COLUMNS " FROM jobs j CROSS JOIN events e ON e.id = j.event"
                            " CROSS JOIN names n ON n.id = e.source"
                            " CROSS JOIN names t ON t.id = j.target WHERE j.id = ?1",
-        [SQL_CLAIM_HOLD] = "UPDATE jobs SET state = 0, attempts = ?2 WHERE id = ?1",
-        [SQL_ASIDE_HOLD] = "UPDATE aside SET state = 0, holder = ?2 WHERE job = ?1",
+        [SQL_CLAIM_STATE] = "UPDATE jobs SET state = ?2, attempts = ?3 WHERE id = ?1",
+        [SQL_ASIDE_STATE] = "UPDATE aside SET state = ?2, holder = ?3 WHERE job = ?1",
         [SQL_TRIM_SCAN] = "SELECT id, received_ms, first_job, last_job, length(body) FROM events"
                           " WHERE id > ?1 ORDER BY id",
         [SQL_TRIM_OPEN] = "SELECT 1 FROM jobs WHERE id BETWEEN ?1 AND ?2 AND event = ?3"
@@ -80,13 +103,26 @@ static const char *const texts[SQL_STATEMENTS] = {
         [SQL_TRIM_JOBS] = "DELETE FROM jobs WHERE id BETWEEN ?1 AND ?2 AND event = ?3",
         [SQL_TRIM_ANSWER] = "DELETE FROM answers WHERE event = ?1",
         [SQL_TRIM_EVENT] = "DELETE FROM events WHERE id = ?1",
+        [SQL_OBJECT_GET] = "SELECT version FROM objects WHERE kind = ?1 AND id = ?2",
+        [SQL_OBJECT_NAMED] = "SELECT id FROM objects INDEXED BY objects_by_name"
+                             " WHERE kind = ?1 AND owner = ?2 AND name = ?3 AND name <> ''",
+        [SQL_OBJECT_PUT] = "INSERT INTO objects(kind, id, owner, name, text, version)"
+                           " VALUES(?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT(kind, id) DO UPDATE SET"
+                           " owner = ?3, name = ?4, text = ?5, version = ?6",
+        [SQL_OBJECT_DROP] = "DELETE FROM objects WHERE kind = ?1 AND id = ?2",
+        [SQL_OBJECT_DROP_OWNED] = "DELETE FROM objects INDEXED BY objects_by_owner"
+                                  " WHERE owner = ?1 AND owner <> 0",
+        [SQL_OBJECT_EACH] = "SELECT kind, id, owner, name, text, version FROM objects"
+                            " ORDER BY kind, id",
         [SQL_PAGES] = "PRAGMA page_count",
         [SQL_PAGES_FREE] = "PRAGMA freelist_count",
         [SQL_EVENT_GET] = "SELECT " EVENT_COLUMNS ", e.first_job, e.last_job FROM events e"
                           " CROSS JOIN names n ON n.id = e.source WHERE e.id = ?1",
         [SQL_EVENT_HEAD] = "SELECT " LISTING_COLUMNS " FROM events e"
                            " CROSS JOIN names n ON n.id = e.source WHERE e.id = ?1",
-        [SQL_EVENT_JOBS] = "SELECT j.id, n.name, j.state, j.attempts, j.due_ms FROM jobs j"
+        [SQL_EVENT_RANGE] = "SELECT first_job, last_job FROM events WHERE id = ?1",
+        [SQL_EVENT_JOBS] = "SELECT j.id, n.name, j.state, j.attempts, j.due_ms,"
+                           " j.tries_from IS NOT NULL FROM jobs j"
                            " CROSS JOIN names n ON n.id = j.target"
                            " WHERE j.id BETWEEN ?1 AND ?2 AND j.event = ?3 ORDER BY j.id",
         [SQL_EVENT_ATTEMPTS] = "SELECT number, started_ms, took_us, status, code, message, detail"

@@ -37,8 +37,7 @@ int sqlite_bytes(Sqlite *s, int64_t *ret, Err *e) {
         return r;
 }
 
-/* 1 when a job of the event is not finished. */
-static int is_open(Sqlite *s, const Old *old, Err *e) {
+static int range_is_open(Sqlite *s, const Old *old, Err *e) {
         sqlite3_stmt *st = NULL;
         int r = sqlite_get(s, SQL_TRIM_OPEN, &st, e);
 
@@ -50,6 +49,18 @@ static int is_open(Sqlite *s, const Old *old, Err *e) {
         r = sqlite_row(s, st, e, "look for unfinished jobs");
         if (r > 0)
                 sqlite3_reset(st);
+        return r;
+}
+
+/* 1 when a job of the event is not finished. */
+static int is_open(Sqlite *s, const Old *old, Err *e) {
+        Old later = {.id = old->id};
+        int r = range_is_open(s, old, e);
+
+        while (r == 0 && (r = sqlite_later(s, old->id, &later.first_job, e)) > 0) {
+                later.last_job = later.first_job;
+                r = range_is_open(s, &later, e);
+        }
         return r;
 }
 
@@ -67,18 +78,26 @@ static int run_with(Sqlite *s, StatementName name, const Old *old, bool by_jobs,
         return sqlite_run(s, st, e, "trim an event");
 }
 
-static int drop(Sqlite *s, const Old *old, Err *e) {
-        int r = 0;
+static int drop_jobs(Sqlite *s, const Old *old, Err *e) {
+        int r = sqlite_aside_has(s, old->first_job, old->last_job, e);
 
-        if (old->first_job) {
-                r = sqlite_aside_has(s, old->first_job, old->last_job, e);
-                if (r > 0)
-                        r = run_with(s, SQL_TRIM_ASIDE, old, true, e);
-                if (r == 0)
-                        r = run_with(s, SQL_TRIM_ATTEMPTS, old, true, e);
-                if (r == 0)
-                        r = run_with(s, SQL_TRIM_JOBS, old, true, e);
+        if (r > 0)
+                r = run_with(s, SQL_TRIM_ASIDE, old, true, e);
+        if (r == 0)
+                r = run_with(s, SQL_TRIM_ATTEMPTS, old, true, e);
+        return r < 0 ? r : run_with(s, SQL_TRIM_JOBS, old, true, e);
+}
+
+static int drop(Sqlite *s, const Old *old, Err *e) {
+        Old later = {.id = old->id};
+        int r = old->first_job ? drop_jobs(s, old, e) : 0;
+
+        while (r == 0 && (r = sqlite_later(s, old->id, &later.first_job, e)) > 0) {
+                later.last_job = later.first_job;
+                r = drop_jobs(s, &later, e);
         }
+        if (r == 0 && later.first_job)
+                r = run_with(s, SQL_LATER_DROP, old, false, e);
         if (r == 0)
                 r = run_with(s, SQL_TRIM_ANSWER, old, false, e);
         if (r == 0)

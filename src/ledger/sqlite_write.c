@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * A batch of writes as one transaction: records, settles, answers. */
+#include "ledger/meta.h"
 #include "ledger/store_sqlite.h"
 
 /* The answer of a repeated delivery's first event, copied for the sender. */
@@ -53,7 +54,8 @@ static int add_event(Sqlite *s, const Write *w, Err *e) {
         bind_text(st, 9, event->content_type);
         bind_text(st, 10, event->trace);
         bind_text(st, 11, event->key);
-        bind_blob(st, 12, event->body);
+        bind_text(st, 12, event->meta);
+        bind_blob(st, 13, event->body);
         s->last_id = event->id > s->last_id ? event->id : s->last_id;
         s->events_delta++;
         return sqlite_run(s, st, e, "write an event");
@@ -66,23 +68,26 @@ static int add_job(Sqlite *s, Job *j, Err *e) {
 
         if (r == 0)
                 r = sqlite_get(s, SQL_JOB_ADD, &st, e);
-        if (r == 0 && j->lane)
+        /* One that waits takes its place in the lane when it is claimed. */
+        if (r == 0 && j->lane && j->state != JOB_WAITING)
                 r = sqlite_lane_busy(s, j, e);
         if (r < 0)
                 return r;
-        j->state = r ? JOB_BLOCKED : JOB_QUEUED;
+        if (j->state != JOB_WAITING)
+                j->state = r ? JOB_BLOCKED : JOB_QUEUED;
         bind_int(st, 1, j->id);
         bind_int(st, 2, j->event->id);
         bind_int(st, 3, target);
         bind_int(st, 4, j->state);
-        bind_int(st, 5, (int64_t)j->lane);
-        bind_int(st, 6, j->shard);
+        bind_int(st, 5, j->state == JOB_WAITING ? j->due_ms : 0);
+        bind_int(st, 6, (int64_t)j->lane);
+        bind_int(st, 7, j->shard);
         s->last_id = j->id > s->last_id ? j->id : s->last_id;
         s->jobs_since_mark++;
         r = sqlite_run(s, st, e, "write a job");
         /* A late id, made before others that are long recorded, is not looked for by its place. */
         bool is_late = j->id <= s->low_water;
-        if (r < 0 || !(j->state == JOB_BLOCKED || j->spilled || is_late))
+        if (r < 0 || (j->state == JOB_QUEUED && !j->spilled && !is_late))
                 return r;
         bool is_held = j->state == JOB_QUEUED && !j->spilled;
         return sqlite_aside_put(s, j, j->state, is_held ? s->holder : 0, e);
@@ -158,6 +163,8 @@ static int settle(Sqlite *s, Write *w, Err *e) {
                               : sqlite_aside_put(s, j, state, is_held ? s->holder : 0, e);
         if (r == 0 && w->settle.attempt)
                 r = sqlite_attempt_add(s, j->id, w->settle.attempt, e);
+        if (r == 0 && w->settle.forget_key)
+                r = sqlite_keys_forget(s, j->event, e);
         if (r == 0 && j->lane && (state == JOB_DONE || state == JOB_DEAD))
                 r = wake_lane(s, w, e);
         return r;
@@ -176,6 +183,48 @@ static int answer(Sqlite *s, const Write *w, Err *e) {
         return sqlite_run(s, st, e, "write an answer");
 }
 
+static int expunge_body(Sqlite *s, Write *w, Err *e) {
+        AUTO(buf_done)
+        Buf meta = BUF(META_MAX_BYTES);
+        sqlite3_stmt *st = NULL;
+        int r = sqlite_get(s, SQL_EVENT_META, &st, e);
+
+        if (r < 0)
+                return r;
+        bind_int(st, 1, w->expunge.event);
+        r = sqlite_row(s, st, e, "look for an event");
+        if (r <= 0)
+                return r;
+        meta_expunged(column_span(st, 0), &meta);
+        sqlite3_reset(st);
+        r = sqlite_get(s, SQL_EVENT_EXPUNGE, &st, e);
+        if (r < 0)
+                return r;
+        bind_int(st, 1, w->expunge.event);
+        bind_text(st, 2, buf_span(&meta));
+        r = sqlite_run(s, st, e, "expunge an event's body");
+        w->expunge.done = r == 0;
+        return r;
+}
+
+static int expunge(Sqlite *s, Write *w, Err *e) {
+        sqlite3_stmt *st = NULL;
+        int r;
+
+        w->expunge.done = false;
+        if (!w->expunge.job)
+                return expunge_body(s, w, e);
+        r = sqlite_get(s, SQL_ATTEMPT_EXPUNGE, &st, e);
+        if (r < 0)
+                return r;
+        bind_int(st, 1, w->expunge.job);
+        bind_int(st, 2, w->expunge.attempt);
+        bind_int(st, 3, w->expunge.event);
+        r = sqlite_run(s, st, e, "expunge an attempt");
+        w->expunge.done = r == 0 && sqlite3_changes(s->db) > 0;
+        return r;
+}
+
 /* What a transaction told its senders before it failed is taken back. */
 static void forget(Write *w) {
         if (w->kind == WRITE_SETTLE)
@@ -190,7 +239,26 @@ static void forget(Write *w) {
         w->record.result = RECORD_NEW;
         w->record.known_event = 0;
         for (size_t i = 0; i < w->record.n_jobs; i++)
-                w->record.jobs[i]->state = JOB_QUEUED;
+                if (w->record.jobs[i]->state == JOB_BLOCKED)
+                        w->record.jobs[i]->state = JOB_QUEUED;
+}
+
+static int write_any(Sqlite *s, Write *w, Err *e) {
+        switch (w->kind) {
+        case WRITE_RECORD:
+                return record(s, w, e);
+        case WRITE_SETTLE:
+                return settle(s, w, e);
+        case WRITE_ANSWER:
+                return answer(s, w, e);
+        case WRITE_OBJECT:
+                return sqlite_object_write(s, w, e);
+        case WRITE_REPLAY:
+                return sqlite_replay(s, w, e);
+        case WRITE_EXPUNGE:
+                return expunge(s, w, e);
+        }
+        return FAIL(e, -ENOTSUP, "an unknown kind of write");
 }
 
 int sqlite_write(Store *store, Write *const *writes, size_t n, Err *e) {
@@ -201,9 +269,7 @@ int sqlite_write(Store *store, Write *const *writes, size_t n, Err *e) {
         if (r < 0)
                 return r;
         for (i = 0; i < n && r == 0; i++)
-                r = writes[i]->kind == WRITE_RECORD   ? record(s, writes[i], e)
-                    : writes[i]->kind == WRITE_SETTLE ? settle(s, writes[i], e)
-                                                      : answer(s, writes[i], e);
+                r = write_any(s, writes[i], e);
         if (r == 0 && s->jobs_since_mark >= MARK_EVERY_JOBS)
                 r = sqlite_mark(s, e);
         r = r < 0 ? sqlite_rollback(s, r) : sqlite_commit(s, e);

@@ -12,15 +12,26 @@
 
 #include "ledger/event.h"
 #include "ledger/job.h"
+#include "ledger/object.h"
 
 typedef struct Store Store;
 struct EventView;
 struct EventQuery;
 struct EventPage;
+struct AttemptQuery;
+struct AttemptPage;
+struct TargetStats;
 struct LedgerStats;
 
 /* What one write does; a batch of writes is one transaction: all or nothing. */
-typedef enum WriteKind { WRITE_RECORD, WRITE_SETTLE, WRITE_ANSWER } WriteKind;
+typedef enum WriteKind {
+        WRITE_RECORD,
+        WRITE_SETTLE,
+        WRITE_ANSWER,
+        WRITE_OBJECT,
+        WRITE_REPLAY,
+        WRITE_EXPUNGE,
+} WriteKind;
 
 typedef enum RecordResult {
         RECORD_NEW,
@@ -40,11 +51,15 @@ typedef struct Write {
         union {
                 struct {
                         Event *event; /* its id is set */
-                        Job **jobs;   /* of this event, states queued; ids set */
+                        /* Of this event, ids set; states queued, or waiting with due_ms set: what
+                         * is delayed lies in the store until then. */
+                        Job **jobs;
                         size_t n_jobs;
-                        /* Out. RECORD_NEW: jobs whose lane has an earlier unfinished job in the
-                         * store in state waiting or blocked are stored as blocked, and their
-                         * state says so. */
+                        /* Out. RECORD_NEW: queued jobs whose lane has an earlier job that nobody
+                         * holds (waiting, also one that is delayed; blocked; or queued and not
+                         * claimed) are stored as blocked, and their state says so. So a delayed
+                         * job holds the later ones of its lane until it has ended. It waits in
+                         * any case, and takes its place in the lane when it is claimed. */
                         RecordResult result;
                         int64_t known_event; /* of a repeat or conflict */
                         bool has_answer;     /* of a repeat; memory from malloc, the caller's: */
@@ -56,6 +71,9 @@ typedef struct Write {
                         /* The job's new state, attempts and due_ms as in *job. */
                         Job *job;
                         const Attempt *attempt; /* NULL: none to add (parked, handed back) */
+                        /* The source was told to send this delivery again: its key is forgotten,
+                         * so that the next one is a new event. */
+                        bool forget_key;
                         /* A job that ends (done, dead) or waits frees or holds its lane: when it
                          * ends, the oldest blocked job of its lane becomes waiting, due now. */
                         bool woke; /* out: that happened */
@@ -64,6 +82,38 @@ typedef struct Write {
                         int64_t event;
                         Answer answer;
                 } answer;
+                struct {
+                        /* Its version is set by the store. Removing an application removes what it
+                         * owns. */
+                        Object object;
+                        bool removes;
+                        bool must_exist;         /* a change: OBJECT_GONE when it is not there */
+                        int64_t expects_version; /* 0: any */
+                        ObjectResult result;     /* out; all but WRITTEN: nothing was done */
+                        int64_t taken_by;        /* out, of OBJECT_NAME_TAKEN */
+                } object;
+                struct {
+                        /* Runs a job of the event for the target once more: the one that there is
+                         * if it has ended (its schedule starts anew), else a new one with the id
+                         * of `job`. Either has the lane and the shard of `job` from now on, and is
+                         * queued with nobody holding it: the engine of that shard is told to
+                         * claim. In its lane it stands where its id says: one that ended long ago
+                         * goes before all that are not running yet, and later ones are blocked
+                         * behind it until it has ended; the claim blocks it in turn when an
+                         * earlier one waits. */
+                        Job *job;          /* event: its id alone is looked at */
+                        bool only_missing; /* not when there is a job for the target already */
+                        bool done;         /* out: false when the event is gone, a job is under way,
+                                              or only_missing found one */
+                        int64_t done_id;   /* out: of the job that will run */
+                } replay;
+                struct {
+                        int64_t event;    /* the body goes; the event stays, its meta says
+                                             "expunged": true */
+                        int64_t job;      /* not 0: instead, the detail of this job's ... */
+                        unsigned attempt; /* ... attempt goes */
+                        bool done;        /* out: it was there */
+                } expunge;
         };
 } Write;
 
@@ -78,20 +128,28 @@ typedef struct StoreOptions {
         uint32_t keys_per_generation;
 } StoreOptions;
 
+/* Either waiting jobs that are due, by their time; or, with a target, the queued jobs of that
+ * target that nobody holds (spilled, given back, replayed, recovered), by their ids. What is found
+ * is gone through by id: a job whose lane has an earlier one that nobody holds (waiting, blocked,
+ * or queued and not claimed) is blocked instead of given. */
 typedef struct ClaimAsk {
         int64_t now_ms;
         unsigned shard, shards; /* jobs with job.shard % shards == shard */
         size_t max;
-        int64_t after_id; /* queued jobs with a greater id only: 0 from the start */
-        bool queued;      /* also jobs in state queued that nobody holds (spilled, recovered) */
+        Span target;      /* empty: what is due */
+        int64_t after_id; /* of the target, jobs with a greater id only: 0 from the start */
 } ClaimAsk;
 
 typedef struct Claim {
         Job **jobs; /* events loaded; in the order of id; the caller frees all */
         size_t n;
-        bool more; /* max was reached */
-        /* No waiting job left for this shard is due earlier; INT64_MAX for none. */
+        bool more; /* max was reached, or all of it is more than a claim may carry */
+        /* No waiting job left for this shard is due earlier; INT64_MAX for none. Of a claim for
+         * what is due. */
         int64_t next_due_ms;
+        /* Of a claim for a target: no job of this shard that could be claimed has an id in
+         * (after_id, searched_to] any more. */
+        int64_t searched_to;
 } Claim;
 
 typedef struct TrimRule {
@@ -111,6 +169,13 @@ typedef struct StoreOps {
         int (*write)(Store *s, Write *const *writes, size_t n, Err *e);
         int (*claim)(Store *s, const ClaimAsk *ask, Claim *ret, Err *e);
         int (*trim)(Store *s, const TrimRule *rule, size_t *ret_trimmed, Err *e);
+        /* All objects, by kind and id; what is told is lent for the call, which may not ask the
+         * store for anything. */
+        int (*each_object)(Store *reader, void (*each)(void *arg, const Object *o), void *arg,
+                           Err *e);
+        /* The targets that have queued jobs which nobody holds, each once; lent for the call, which
+         * may not ask the store for anything. */
+        int (*each_backlog)(Store *reader, void (*each)(void *arg, Span target), void *arg, Err *e);
         /* The greatest id ever stored: id makers go on above it. */
         int64_t (*last_id)(Store *s);
         /* Housekeeping that the writer does between batches: checkpoint, sealing of key
@@ -126,6 +191,10 @@ typedef struct StoreOps {
         int (*find_event)(Store *reader, int64_t id, struct EventView **ret, Err *e);
         int (*list_events)(Store *reader, const struct EventQuery *q, struct EventPage **ret,
                            Err *e);
+        int (*list_attempts)(Store *reader, const struct AttemptQuery *q, struct AttemptPage **ret,
+                             Err *e);
+        int (*target_stats)(Store *reader, Span target, int64_t from_ms, int64_t to_ms,
+                            struct TargetStats *ret, Err *e);
         int (*stats)(Store *reader, struct LedgerStats *ret, Err *e);
 } StoreOps;
 

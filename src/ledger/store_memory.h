@@ -19,7 +19,8 @@ typedef struct MemoryJob {
         uint64_t lane;
         char *target;
         JobState state;
-        unsigned n_attempts;
+        unsigned n_attempts, tries_from;
+        bool is_replay;
         uint8_t shard;
         bool is_free;      /* queued, and nobody holds it */
         Attempt *attempts; /* their spans are one allocation, at .code.p */
@@ -29,7 +30,7 @@ typedef struct MemoryJob {
 typedef struct MemoryEvent {
         Link link; /* in the order of ids */
         Event *event;
-        MemoryJob *jobs;
+        MemoryJob **jobs;
         size_t n_jobs, bytes;
         bool has_answer;
         int answer_status;
@@ -45,11 +46,19 @@ typedef struct MemoryKey {
         char key[];
 } MemoryKey;
 
+typedef struct MemoryObject {
+        Link link; /* in the order of ids */
+        Object object;
+        char bytes[];
+} MemoryObject;
+
 typedef struct Memory {
         Store store;
         struct Memory *writer; /* itself, or whom this reader reads */
         pthread_mutex_t lock;
         List events, open, keys;
+        List objects[OBJECT_KINDS]; /* of each kind, by id */
+        int64_t objects_version;
         Table *events_by_id, *jobs_by_id, *by_key;
         int64_t once_ms, bytes_max, last_id;
         size_t bytes;
@@ -60,6 +69,32 @@ static inline Memory *memory_of(Store *s) {
         return CONTAINER_OF(s, Memory, store);
 }
 
+/* memory_write.c */
+MUST_CHECK int memory_write(Store *s, Write *const *writes, size_t n, Err *e);
+MemoryEvent *memory_event(Memory *m, int64_t id);
+MemoryJob *memory_job(Memory *m, int64_t id);
+/* Not yet among the event's. */
+MemoryJob *memory_job_new(Memory *m, MemoryEvent *event, const Job *from, JobState state);
+/* Unfinished jobs are on the open list, which claims and lanes walk. */
+void memory_move(Memory *m, MemoryJob *j, JobState state);
+/* The first job of a lane that waits, is blocked or is held by nobody; NULL: none. */
+MemoryJob *memory_lane_first(Memory *m, uint64_t lane);
+void memory_key_drop(Memory *m, MemoryKey *k);
+
+/* memory_replay.c */
+void memory_replay(Memory *m, Write *w);
+void memory_expunge(Memory *m, Write *w);
+
+/* memory_object.c */
+void memory_object_write(Memory *m, Write *w);
+MUST_CHECK int memory_each_backlog(Store *s, void (*each)(void *arg, Span target), void *arg,
+                                   Err *e);
+MUST_CHECK int memory_each_object(Store *s, void (*each)(void *arg, const Object *o), void *arg,
+                                  Err *e);
+void memory_objects_done(Memory *m);
+
+/* memory_claim.c, memory_read.c */
+MUST_CHECK int memory_claim(Store *s, const ClaimAsk *ask, Claim *ret, Err *e);
 MUST_CHECK int memory_find_event(Store *s, int64_t id, EventView **ret, Err *e);
 MUST_CHECK int memory_list_events(Store *s, const struct EventQuery *q, EventPage **ret, Err *e);
 MUST_CHECK int memory_stats(Store *s, LedgerStats *ret, Err *e);

@@ -23,6 +23,7 @@ enum {
         NAMES_CACHED_MAX = 65536,
         KEY_GENERATIONS = 8,
         KEYS_PER_GENERATION = 786432, /* times eight: 6.3 million keys in 32 MB */
+        HOLDER_LOST = -1,             /* aside.holder: of a process that has ended */
 };
 
 /* Prepared once each and kept; the texts are in sqlite_statement.c. */
@@ -32,11 +33,20 @@ typedef enum StatementName {
         SQL_ROLLBACK,
         SQL_EVENT_ADD,
         SQL_JOB_ADD,
+        SQL_JOB_FIND,
+        SQL_JOB_REPLAY,
+        SQL_JOB_REVIVE,
+        SQL_LATER_ADD,
+        SQL_LATER_NEXT,
+        SQL_LATER_DROP,
         SQL_JOB_SETTLE,
         SQL_ASIDE_PUT,
         SQL_ASIDE_HAS,
         SQL_ASIDE_DROP,
         SQL_ATTEMPT_ADD,
+        SQL_EVENT_META,
+        SQL_EVENT_EXPUNGE,
+        SQL_ATTEMPT_EXPUNGE,
         SQL_ANSWER_ADD,
         SQL_ANSWER_GET,
         SQL_LANE_BUSY,
@@ -44,22 +54,26 @@ typedef enum StatementName {
         SQL_JOB_WAKE,
         SQL_ASIDE_WAKE,
         SQL_NAME_GET,
+        SQL_NAME_OF,
         SQL_NAME_ADD,
         SQL_META_GET,
         SQL_META_SET,
         SQL_LIST_RUNNING,
+        SQL_ASIDE_LOSE,
         SQL_KEY_ADD,
         SQL_KEY_BLOCK,
         SQL_KEY_SCAN,
         SQL_KEY_DROP,
+        SQL_KEY_FORGET,
         SQL_GENERATION_SET,
         SQL_GENERATION_GET,
         SQL_GENERATION_DROP,
         SQL_CLAIM_DUE,
-        SQL_CLAIM_QUEUED,
+        SQL_CLAIM_FREE,
+        SQL_BACKLOG_NEXT,
         SQL_CLAIM_LOAD,
-        SQL_CLAIM_HOLD,
-        SQL_ASIDE_HOLD,
+        SQL_CLAIM_STATE,
+        SQL_ASIDE_STATE,
         SQL_TRIM_SCAN,
         SQL_TRIM_OPEN,
         SQL_TRIM_ATTEMPTS,
@@ -67,10 +81,17 @@ typedef enum StatementName {
         SQL_TRIM_JOBS,
         SQL_TRIM_ANSWER,
         SQL_TRIM_EVENT,
+        SQL_OBJECT_GET,
+        SQL_OBJECT_NAMED,
+        SQL_OBJECT_PUT,
+        SQL_OBJECT_DROP,
+        SQL_OBJECT_DROP_OWNED,
+        SQL_OBJECT_EACH,
         SQL_PAGES,
         SQL_PAGES_FREE,
         SQL_EVENT_GET,
         SQL_EVENT_HEAD,
+        SQL_EVENT_RANGE,
         SQL_EVENT_JOBS,
         SQL_EVENT_ATTEMPTS,
         SQL_PAGE_WALK,
@@ -82,8 +103,7 @@ typedef enum StatementName {
 
 /* What claims learned, so that a scan is not repeated: see sqlite_claim.c. */
 typedef struct ClaimCursor {
-        int64_t due_from;           /* no waiting job of this shard is due before */
-        int64_t free_from, free_to; /* no free queued job of this shard in (from, to] */
+        int64_t due_from; /* no waiting job of this shard is due before */
 } ClaimCursor;
 
 typedef struct KeyGeneration {
@@ -183,17 +203,21 @@ MUST_CHECK int sqlite_lane_busy(Sqlite *s, const Job *j, Err *e);
 MUST_CHECK int sqlite_lane_wake(Sqlite *s, uint64_t lane, int64_t due_ms, Err *e);
 
 /* sqlite_names.c: sources and targets as small numbers. Writers add what is new. */
+/* 1 when it is known. */
+MUST_CHECK int sqlite_name_find(Sqlite *s, Span name, int64_t *ret, Err *e);
 MUST_CHECK int sqlite_name_number(Sqlite *s, Span name, int64_t *ret, Err *e);
 
 /* sqlite_keys.c */
 typedef struct KeyKnown {
-        int64_t event;
+        int64_t event, row;
         bool same_body;
 } KeyKnown;
 MUST_CHECK int sqlite_keys_open(Sqlite *s, const StoreOptions *o, Err *e);
 /* 1 when the event's key is known, 0 when it is new. */
 MUST_CHECK int sqlite_keys_find(Sqlite *s, const Event *event, KeyKnown *ret, Err *e);
 MUST_CHECK int sqlite_keys_add(Sqlite *s, const Event *event, Err *e);
+/* If the key's latest event is this one, the key is new from now on. */
+MUST_CHECK int sqlite_keys_forget(Sqlite *s, const Event *event, Err *e);
 void sqlite_keys_end(Sqlite *s, bool committed);
 MUST_CHECK int sqlite_keys_upkeep(Sqlite *s, int64_t now_ms, bool *ret_more, Err *e);
 MUST_CHECK int sqlite_keys_save(Sqlite *s, Err *e); /* in a transaction: all filters */
@@ -210,22 +234,35 @@ void sqlite_mark_end(Sqlite *s, bool committed);
 MUST_CHECK int sqlite_checkpoint(Sqlite *s, int mode, Err *e);
 MUST_CHECK int sqlite_upkeep(Store *s, int64_t now_ms, int64_t *ret_next_ms, Err *e);
 
+/* sqlite_replay.c */
+MUST_CHECK int sqlite_replay(Sqlite *s, Write *w, Err *e);
+/* Begins with *job = 0; each call gives the next of the jobs that replays made beyond the event's
+ * range: 1, or 0 for no more. */
+MUST_CHECK int sqlite_later(Sqlite *s, int64_t event, int64_t *job, Err *e);
+
+/* sqlite_object.c */
+MUST_CHECK int sqlite_object_write(Sqlite *s, Write *w, Err *e);
+MUST_CHECK int sqlite_each_backlog(Store *s, void (*each)(void *arg, Span target), void *arg,
+                                   Err *e);
+MUST_CHECK int sqlite_each_object(Store *s, void (*each)(void *arg, const Object *o), void *arg,
+                                  Err *e);
+
 /* sqlite_write.c, sqlite_claim.c, sqlite_trim.c, sqlite_read.c, sqlite_list.c */
 MUST_CHECK int sqlite_write(Store *s, Write *const *writes, size_t n, Err *e);
 MUST_CHECK int sqlite_attempt_add(Sqlite *s, int64_t job, const Attempt *a, Err *e);
 MUST_CHECK int sqlite_claim(Store *s, const ClaimAsk *ask, Claim *ret, Err *e);
 void sqlite_claim_waiting(Sqlite *s, unsigned shard, int64_t due_ms);
-void sqlite_claim_free(Sqlite *s, unsigned shard, int64_t id);
 MUST_CHECK int sqlite_trim(Store *s, const TrimRule *rule, size_t *ret_trimmed, Err *e);
 MUST_CHECK int sqlite_bytes(Sqlite *s, int64_t *ret, Err *e);
 MUST_CHECK int sqlite_find_event(Store *s, int64_t id, EventView **ret, Err *e);
 MUST_CHECK int sqlite_list_events(Store *s, const struct EventQuery *q, EventPage **ret, Err *e);
 MUST_CHECK int sqlite_stats(Store *s, LedgerStats *ret, Err *e);
+enum { EVENT_COLUMNS_N = 11 };
 /* Columns `at` and on: id, received_ms, time_ms, source's name, type, subject, content_type,
- * trace, key, body; spans are lent by the row. */
+ * trace, key, meta, body; spans are lent by the row. */
 void sqlite_event_row(sqlite3_stmt *st, int at, Event *ret);
-/* sqlite_read.c, for sqlite_list.c: a row of ten event columns, first_job and last_job becomes a
- * view with jobs, without attempts, in `a`. */
+/* sqlite_read.c, for sqlite_list.c: a row of the event's columns, first_job and last_job becomes
+ * a view with jobs, without attempts, in `a`. */
 MUST_CHECK int sqlite_view_row(Sqlite *s, Arena *a, sqlite3_stmt *st, EventView **ret, Err *e);
 /* sqlite_open.c: from now on the reader's statements may take READ_MAX_MS. */
 void sqlite_question_begin(Sqlite *s);

@@ -8,6 +8,12 @@ EventView *event_view_free(EventView *v) {
         return NULL;
 }
 
+AttemptPage *attempt_page_free(AttemptPage *p) {
+        if (p)
+                arena_free(p->arena);
+        return NULL;
+}
+
 EventPage *event_page_free(EventPage *p) {
         if (p)
                 arena_free(p->arena);

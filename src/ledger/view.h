@@ -15,6 +15,7 @@ typedef struct JobView {
         int64_t due_ms;
         Attempt *attempts; /* oldest first; at most the last 50 */
         size_t n_listed;
+        bool is_replay; /* it was run again by hand, or by a replay */
 } JobView;
 
 /* All spans live in the view's arena; event_view_free ends all. */
@@ -34,9 +35,16 @@ enum { EVENT_PAGE_MAX = 250 };
 
 typedef struct EventQuery {
         int64_t before_id; /* newest first; ids below this one; 0 from the newest */
+        bool oldest_first; /* then ids above before_id */
         Span source;       /* empty: all */
-        int state;         /* events with a job in this state; -1: all */
-        size_t max;        /* at most EVENT_PAGE_MAX */
+        Span target;       /* events with a job for this target; empty: all */
+        int state;         /* events with a job (for the target) in this state; -1: all */
+        const Span *types; /* any of these; n_types 0: all */
+        size_t n_types;
+        Span channel;           /* a member of `channels` in the event's meta; empty: all */
+        int64_t from_ms, to_ms; /* received in [from, to); 0: no bound */
+        bool with_body, with_jobs;
+        size_t max; /* at most EVENT_PAGE_MAX */
 } EventQuery;
 
 typedef struct EventPage {
@@ -50,6 +58,47 @@ typedef struct EventPage {
 } EventPage;
 
 EventPage *event_page_free(EventPage *p);
+
+/* Attempts, the latest job first and of each job its latest attempt first. One of event and target
+ * is given. */
+typedef struct AttemptQuery {
+        int64_t event;
+        Span target;
+        int64_t before_job; /* the page after this attempt; 0 from the latest */
+        unsigned before_number;
+        int success;       /* 1: with a 2xx outcome only; 0: without; -1: all */
+        int status_class;  /* 2: of outcome 200 to 299, and so on; 0: all */
+        const Span *types; /* of the event */
+        size_t n_types;
+        Span channel;           /* of the event */
+        int64_t from_ms, to_ms; /* begun in [from, to); 0: no bound */
+        size_t max;             /* at most EVENT_PAGE_MAX */
+} AttemptQuery;
+
+typedef struct AttemptView {
+        int64_t job, event;
+        Span target;
+        JobState state; /* of the job */
+        bool is_last;   /* of the job */
+        int64_t due_ms; /* of the job, under JOB_WAITING */
+        Attempt attempt;
+} AttemptView;
+
+typedef struct AttemptPage {
+        Arena *arena;
+        AttemptView *attempts;
+        size_t n;
+        bool more; /* then the next page's before_job and before_number are: */
+        int64_t next_job;
+        unsigned next_number;
+} AttemptPage;
+
+AttemptPage *attempt_page_free(AttemptPage *p);
+
+/* Jobs of one target whose events were received in a span of time, by state. */
+typedef struct TargetStats {
+        int64_t jobs[JOB_STATES];
+} TargetStats;
 
 typedef struct LedgerStats {
         int64_t events, jobs_waiting, jobs_blocked, jobs_dead, bytes;

@@ -335,10 +335,11 @@ static bool body_allowed(Conn *c) {
 
 static Look read_head(Conn *c) {
         HttpRefusal why = {0};
-        int n = http_head_parse(buf_span(&c->in), &c->head, &why);
+        int n = http_head_parse_more(buf_span(&c->in), &c->mark, &c->head, &why);
 
         if (n == 0)
                 return LOOK_MORE;
+        c->mark = (HttpHeadMark){0};
         if (n < 0) {
                 refuse(c, &why);
                 return LOOK_MOVED;

@@ -47,7 +47,8 @@ struct Conn {
         Buf body;            /* a chunked body, decoded */
         const char *head_at; /* where the head's spans point into */
         size_t head_bytes;
-        size_t decoded; /* bytes of `in` that the chunk decoder has eaten */
+        HttpHeadMark mark; /* how far a head was read that is not whole yet */
+        size_t decoded;    /* bytes of `in` that the chunk decoder has eaten */
         HttpHead head;
         HttpChunked chunked;
         Exchange exchange;

@@ -23,6 +23,7 @@ typedef struct Outcome {
         OutcomeError errors[OUTCOME_ERRORS_MAX];
         size_t n_errors;
         bool retryable;
+        bool not_tried;        /* nothing was sent: the target is known to be away */
         int64_t retry_after_s; /* -1 when unsaid */
         Span data;             /* JSON: the full data, when asked for; empty otherwise */
         Span event;            /* "evt_..." or empty */

@@ -79,6 +79,23 @@ int base64_print(Span bytes, Buf *out) {
         return 0;
 }
 
+int hex_print(Span bytes, Buf *out) {
+        static const char digits[] = "0123456789abcdef";
+        char *at = NULL;
+
+        if (bytes.n > SIZE_MAX / 2)
+                return -EMSGSIZE;
+        int r = bytes.n ? buf_room(out, bytes.n * 2, &at) : 0;
+        if (r < 0)
+                return r;
+        for (size_t i = 0; i < bytes.n; i++) {
+                *at++ = digits[(unsigned char)bytes.p[i] >> 4];
+                *at++ = digits[(unsigned char)bytes.p[i] & 15];
+        }
+        out->n += bytes.n * 2;
+        return 0;
+}
+
 static int hex_digit(char c) {
         if (c >= '0' && c <= '9')
                 return c - '0';

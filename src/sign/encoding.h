@@ -16,5 +16,7 @@ bool base64_parse(Span text, Base64Padding padding, unsigned char *ret, size_t r
 /* Appends the padded form; outcomes as buf_add. */
 MUST_CHECK int base64_print(Span bytes, Buf *out);
 
+/* Appends lower-case digits; outcomes as buf_add. */
+MUST_CHECK int hex_print(Span bytes, Buf *out);
 /* Either case of letters; false as above. */
 bool hex_parse(Span text, unsigned char *ret, size_t room, size_t *ret_n);

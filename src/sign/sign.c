@@ -2,6 +2,7 @@
  *
  * The table of schemes, and the few steps that they have in common. A new scheme is a file with
  * one SignScheme in it and a row here. */
+#include "sign/ed25519.h"
 #include "sign/scheme.h"
 
 const SignScheme *const sign_schemes[] = {
@@ -31,6 +32,7 @@ void sign_rule_done(SignRule *rule) {
         for (size_t i = 0; i < SIGN_SECRETS_MAX; i++) {
                 secret_done(&rule->secrets[i]);
                 sign_key_free(rule->keys[i]);
+                ed25519_free(rule->public_keys[i]);
         }
         *rule = (SignRule){0};
 }
@@ -55,9 +57,10 @@ bool sign_matches(const SignRule *rule, const Span *parts, size_t n_parts,
 
         /* The next key is tried only when the last did not fit: a right signature costs one MAC,
          * and which of the live secrets made it is no secret. */
-        for (size_t k = 0; k < rule->n_secrets && rule->keys[k] && !is_match; k++) {
+        for (size_t k = 0; k < rule->n_secrets && !is_match; k++) {
+                if (!rule->keys[k])
+                        continue;
                 size_t n = sign_key_digest_bytes(rule->keys[k]);
-
                 sign_key_mac(rule->keys[k], parts, n_parts, mac);
                 for (size_t i = 0; i < given->n; i++)
                         is_match |=

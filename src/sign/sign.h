@@ -25,6 +25,7 @@ typedef struct SignRule {
         Secret secrets[SIGN_SECRETS_MAX];
         size_t n_secrets;
         struct SignKey *keys[SIGN_SECRETS_MAX]; /* made by prepare where the scheme has keys */
+        struct Ed25519Key *public_keys[SIGN_SECRETS_MAX]; /* or one of these, of the same secret */
         int64_t window_ms; /* scheme standard; prepare makes the default of 0 */
         /* scheme hmac; scheme bearer takes them too, for a token in a header of its own: */
         const char *header; /* lower case, such as "x-hub-signature-256" */
@@ -80,5 +81,8 @@ MUST_CHECK int sign_standard_make(const Secret *key, Span id, int64_t timestamp_
                                   Buf *out);
 MUST_CHECK int sign_standard_make_with(const struct SignKey *key, Span id, int64_t timestamp_s,
                                        Span body, Buf *out);
-/* Decodes "whsec_" + base64 (the prefix may be missing): 24 to 64 bytes. */
+/* The same for version v1a: appends "v1a,<base64>"; -ENOMEM too. `key` is a private one. */
+MUST_CHECK int sign_standard_make_v1a(const struct Ed25519Key *key, Span id, int64_t timestamp_s,
+                                      Span body, Buf *out);
+/* Decodes "whsec_" + base64 (the prefix may be missing): 24 to 75 bytes. */
 MUST_CHECK int sign_standard_key(Span text, Secret *ret, Err *e);

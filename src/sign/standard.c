@@ -1,18 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Standard Webhooks 1.0.0, version v1: HMAC-SHA256 over `id.timestamp.body`, sent in webhook-id,
- * webhook-timestamp and webhook-signature, or under the older svix- names. One message, one
- * family of names: an id read from one family and a signature from the other would let a replayed
- * message pass for a new one. Entries of other versions (v1a: ed25519) are skipped, never taken
- * for v1. */
+ * Standard Webhooks 1.0.0: `id.timestamp.body`, signed by HMAC-SHA256 (version v1) or ed25519
+ * (v1a), sent in webhook-id, webhook-timestamp and webhook-signature, or under the older svix-
+ * names. One message, one family of names: an id read from one family and a signature from the
+ * other would let a replayed message pass for a new one.
+ *
+ * Each secret verifies its own version: "whsec_" entries of v1, "whpk_", the sender's public key,
+ * entries of v1a. Entries of a version that has no secret are skipped and never taken for another
+ * one, so whoever configures a public key alone cannot be talked down to v1. */
+#include "sign/ed25519.h"
 #include "sign/encoding.h"
 #include "sign/scheme.h"
 
 enum {
         ID_MAX_BYTES = 255,
         KEY_MIN_BYTES = 24,
-        KEY_MAX_BYTES = 64,
+        KEY_MAX_BYTES = 75, /* Standard Webhooks says 64, Svix takes up to 75 */
         DIGEST_BYTES = 32,
+        V1A_ENTRIES_MAX = 4, /* each costs as much as a hundred MACs, and strangers send them */
         WINDOW_MAX_MS = 24 * 60 * 60 * 1000,
 };
 
@@ -63,33 +68,62 @@ static bool is_fresh(int64_t now_ms, int64_t timestamp_s, int64_t window_ms) {
         return apart_ms <= window_ms && apart_ms >= -window_ms;
 }
 
-/* Reads the v1 entries of a space-separated list; those of other versions do not count. */
-static SignVerdict read_signatures(Span list, SignDigests *ret, const char **why) {
+/* The signatures of one header that the rule has keys for, by version. */
+typedef struct Given {
+        SignDigests v1, v1a;
+} Given;
+
+static bool has_keys(const SignRule *rule, bool is_v1a) {
+        for (size_t i = 0; i < rule->n_secrets; i++)
+                if (is_v1a ? (bool)rule->public_keys[i] : (bool)rule->keys[i])
+                        return true;
+        return false;
+}
+
+/* False when the entry is of that version and no signature. */
+static bool read_entry(Span entry, Span version, size_t bytes, SignDigests *ret) {
+        size_t n = 0;
+
+        if (!span_starts(entry, version))
+                return true;
+        if (!base64_parse(span_from(entry, version.n), BASE64_PADDED, ret->bytes[ret->n],
+                          SIGN_DIGEST_MAX, &n) ||
+            n != bytes)
+                return false;
+        ret->n++;
+        return true;
+}
+
+/* Reads a space-separated list; entries of versions that the rule has no key for do not count. */
+static SignVerdict read_signatures(const SignRule *rule, Span list, Given *ret, const char **why) {
+        bool wants_v1 = has_keys(rule, false), wants_v1a = has_keys(rule, true);
         size_t n_entries = 0, n_bad = 0;
 
+        ret->v1.n = ret->v1a.n = 0;
         for (size_t end; list.n > 0; list = span_from(list, end + 1)) {
-                size_t n = 0;
-
                 end = span_find(list, ' ');
                 Span entry = {list.p, end};
                 if (entry.n == 0)
                         continue;
                 if (++n_entries > SIGN_SIGNATURES_MAX)
                         return sign_say(SIGN_MALFORMED, why, "there are too many signatures");
-                if (!span_starts(entry, SPAN("v1,")))
-                        continue;
-                if (base64_parse(span_from(entry, 3), BASE64_PADDED, ret->bytes[ret->n],
-                                 SIGN_DIGEST_MAX, &n) &&
-                    n == DIGEST_BYTES)
-                        ret->n++;
-                else
-                        n_bad++;
+                if (wants_v1)
+                        n_bad += !read_entry(entry, SPAN("v1,"), DIGEST_BYTES, &ret->v1);
+                if (wants_v1a)
+                        n_bad += !read_entry(entry, SPAN("v1a,"), ED25519_SIGNATURE_BYTES,
+                                             &ret->v1a);
         }
-        if (ret->n > 0)
+        if (ret->v1a.n > V1A_ENTRIES_MAX)
+                return sign_say(SIGN_MALFORMED, why, "there are too many signatures");
+        if (ret->v1.n + ret->v1a.n > 0)
                 return SIGN_OK;
         if (n_bad > 0)
-                return sign_say(SIGN_MALFORMED, why, "a v1 signature is 32 bytes in base64");
-        return sign_say(SIGN_WRONG, why, "there is no signature of version v1");
+                return sign_say(SIGN_MALFORMED, why,
+                                wants_v1a ? "a v1a signature is 64 bytes in base64, a v1 one 32"
+                                          : "a v1 signature is 32 bytes in base64");
+        return sign_say(SIGN_WRONG, why,
+                        wants_v1a ? "there is no signature of version v1a"
+                                  : "there is no signature of version v1");
 }
 
 static SignVerdict read_headers(const SignInput *in, Span *id, Span *timestamp, Span *signature,
@@ -113,10 +147,25 @@ static SignVerdict read_headers(const SignInput *in, Span *id, Span *timestamp, 
         return SIGN_OK;
 }
 
+static SignVerdict check_v1a(const SignRule *rule, const Span *parts, size_t n_parts,
+                             const SignDigests *given, const char **why) {
+        for (size_t k = 0; k < rule->n_secrets; k++)
+                for (size_t i = 0; rule->public_keys[k] && i < given->n; i++) {
+                        int r = ed25519_verify(rule->public_keys[k], parts, n_parts,
+                                               given->bytes[i]);
+
+                        if (r == 0)
+                                return SIGN_OK;
+                        if (r == -ENOMEM)
+                                return sign_say(SIGN_WRONG, why, "no memory to verify it in");
+                }
+        return sign_say(SIGN_WRONG, why, "no signature matches");
+}
+
 static SignVerdict standard_check(const SignRule *rule, const SignInput *in, const char **why) {
         Span id = {0}, timestamp = {0}, signature = {0};
-        SignDigests given;
         uint64_t timestamp_s = 0;
+        Given given;
 
         SignVerdict v = read_headers(in, &id, &timestamp, &signature, why);
         if (v != SIGN_OK)
@@ -125,17 +174,17 @@ static SignVerdict standard_check(const SignRule *rule, const SignInput *in, con
                 return sign_say(SIGN_MALFORMED, why, "webhook-id holds a dot, a blank or too much");
         if (!span_to_u64(timestamp, TIMESTAMP_MAX_S, &timestamp_s))
                 return sign_say(SIGN_MALFORMED, why, "webhook-timestamp is no plain number");
-        given.n = 0;
-        v = read_signatures(signature, &given, why);
+        v = read_signatures(rule, signature, &given, why);
         if (v != SIGN_OK)
                 return v;
         if (!is_fresh(in->now_ms, (int64_t)timestamp_s, rule->window_ms))
                 return sign_say(SIGN_STALE, why, "webhook-timestamp is outside the window");
 
         const Span parts[] = {id, SPAN("."), timestamp, SPAN("."), in->body};
-        if (!sign_matches(rule, parts, COUNT_OF(parts), &given))
-                return sign_say(SIGN_WRONG, why, "no signature matches");
-        return SIGN_OK;
+        if (given.v1.n > 0 && sign_matches(rule, parts, COUNT_OF(parts), &given.v1))
+                return SIGN_OK;
+        return given.v1a.n > 0 ? check_v1a(rule, parts, COUNT_OF(parts), &given.v1a, why)
+                               : sign_say(SIGN_WRONG, why, "no signature matches");
 }
 
 static Span standard_message_id(const SignInput *in) {
@@ -144,6 +193,36 @@ static Span standard_message_id(const SignInput *in) {
         if (sign_header(in, family_of(in)->id, &id) != SIGN_OK || !id_is_plain(id))
                 return (Span){NULL, 0};
         return id;
+}
+
+static int prepare_v1(SignRule *rule, size_t i, Err *e) {
+        AUTO(secret_done)
+        Secret decoded = {0};
+        int r = sign_standard_key(secret_reveal(&rule->secrets[i]), &decoded, e);
+
+        if (r < 0)
+                return r;
+        SignKey *key = sign_key_new(SIGN_SHA256, secret_reveal(&decoded), e);
+        if (!key)
+                return -EINVAL;
+        sign_rule_set_key(rule, i, key);
+        return 0;
+}
+
+static int prepare_v1a(SignRule *rule, size_t i, Err *e) {
+        unsigned char point[ED25519_PUBLIC_BYTES];
+        size_t n = 0;
+
+        if (!base64_parse(span_from(secret_reveal(&rule->secrets[i]), 5), BASE64_EITHER, point,
+                          sizeof point, &n) ||
+            n != sizeof point)
+                return FAIL(e, -EINVAL, "after whpk_ stands base64 of %zu bytes", sizeof point);
+        Ed25519Key *key = ed25519_new_public(span_make(point, n), e);
+        if (!key)
+                return -EINVAL;
+        ed25519_free(rule->public_keys[i]);
+        rule->public_keys[i] = key;
+        return 0;
 }
 
 static int standard_prepare(SignRule *rule, Err *e) {
@@ -156,48 +235,73 @@ static int standard_prepare(SignRule *rule, Err *e) {
         if (rule->window_ms < 1000 || rule->window_ms > WINDOW_MAX_MS)
                 return FAIL(e, -EINVAL, "the window must be between a second and a day");
         for (size_t i = 0; i < rule->n_secrets; i++) {
-                AUTO(secret_done)
-                Secret decoded = {0};
+                bool is_public = span_starts(secret_reveal(&rule->secrets[i]), SPAN("whpk_"));
 
-                r = sign_standard_key(secret_reveal(&rule->secrets[i]), &decoded, e);
+                r = is_public ? prepare_v1a(rule, i, e) : prepare_v1(rule, i, e);
                 if (r < 0) {
                         err_prefix(e, "secret %zu", i + 1);
                         return r;
                 }
-                SignKey *key = sign_key_new(SIGN_SHA256, secret_reveal(&decoded), e);
-                if (!key)
-                        return -EINVAL;
-                sign_rule_set_key(rule, i, key);
         }
         return 0;
 }
 
 const SignScheme sign_standard = {
         .name = "standard",
-        .help = "Standard Webhooks v1: webhook-id, webhook-timestamp, webhook-signature (or svix-)",
+        .help = "Standard Webhooks v1, v1a: webhook-id, webhook-timestamp, webhook-signature (or "
+                "svix-)",
         .needs_secret = true,
         .prepare = standard_prepare,
         .check = standard_check,
         .message_id = standard_message_id,
 };
 
-int sign_standard_make_with(const SignKey *key, Span id, int64_t timestamp_s, Span body, Buf *out) {
-        unsigned char mac[SIGN_DIGEST_MAX];
-        char timestamp[24];
+enum { TIMESTAMP_BYTES = 24, SIGNED_PARTS = 5 };
 
+static int signed_parts(Span id, int64_t timestamp_s, Span body, char timestamp[TIMESTAMP_BYTES],
+                        Span ret[SIGNED_PARTS]) {
         if (!id_is_plain(id) || timestamp_s < 0 || (uint64_t)timestamp_s > TIMESTAMP_MAX_S)
                 return -EINVAL;
-        must(sign_key_digest_bytes(key) == DIGEST_BYTES);
-        (void)snprintf(timestamp, sizeof timestamp, "%" PRId64, timestamp_s);
-        const Span parts[] = {id, SPAN("."), span_of(timestamp), SPAN("."), body};
-        sign_key_mac(key, parts, COUNT_OF(parts), mac);
+        (void)snprintf(timestamp, TIMESTAMP_BYTES, "%" PRId64, timestamp_s);
+        ret[0] = id;
+        ret[1] = ret[3] = SPAN(".");
+        ret[2] = span_of(timestamp);
+        ret[4] = body;
+        return 0;
+}
 
+static int add_entry(Buf *out, Span version, Span signature) {
         size_t before = out->n;
-        int r = buf_add(out, SPAN("v1,"));
-        r = r < 0 ? r : base64_print(span_make(mac, DIGEST_BYTES), out);
+        int r = buf_add(out, version);
+
+        r = r < 0 ? r : base64_print(signature, out);
         if (r < 0)
                 out->n = before;
         return r;
+}
+
+int sign_standard_make_with(const SignKey *key, Span id, int64_t timestamp_s, Span body, Buf *out) {
+        unsigned char mac[SIGN_DIGEST_MAX];
+        char timestamp[TIMESTAMP_BYTES];
+        Span parts[SIGNED_PARTS];
+        int r = signed_parts(id, timestamp_s, body, timestamp, parts);
+
+        if (r < 0)
+                return r;
+        must(sign_key_digest_bytes(key) == DIGEST_BYTES);
+        sign_key_mac(key, parts, COUNT_OF(parts), mac);
+        return add_entry(out, SPAN("v1,"), span_make(mac, DIGEST_BYTES));
+}
+
+int sign_standard_make_v1a(const Ed25519Key *key, Span id, int64_t timestamp_s, Span body,
+                           Buf *out) {
+        unsigned char signature[ED25519_SIGNATURE_BYTES];
+        char timestamp[TIMESTAMP_BYTES];
+        Span parts[SIGNED_PARTS];
+        int r = signed_parts(id, timestamp_s, body, timestamp, parts);
+
+        r = r < 0 ? r : ed25519_sign(key, parts, COUNT_OF(parts), signature);
+        return r < 0 ? r : add_entry(out, SPAN("v1a,"), span_make(signature, sizeof signature));
 }
 
 int sign_standard_make(const Secret *key, Span id, int64_t timestamp_s, Span body, Buf *out) {
@@ -211,7 +315,10 @@ int sign_standard_key(Span text, Secret *ret, Err *e) {
         unsigned char key[KEY_MAX_BYTES + 3];
         size_t n = 0;
 
-        if (span_starts(text, SPAN("whsk_")) || span_starts(text, SPAN("whpk_")))
+        if (span_starts(text, SPAN("whsk_")))
+                return FAIL(e, -EINVAL,
+                            "this is the sender's own key; verifying needs whsec_ or whpk_");
+        if (span_starts(text, SPAN("whpk_")))
                 return FAIL(e, -EINVAL,
                             "this is a key of version v1a (ed25519); v1 needs one of whsec_");
         if (span_starts(text, SPAN("whsec_")))

@@ -102,7 +102,7 @@ void event_address(const Inlet *in, int64_t id, char ret[EVENT_ADDRESS_TEXT]) {
 bool event_address_parse(const Inlet *in, Span text, int64_t *ret_id) {
         char expected[EVENT_ADDRESS_TEXT];
 
-        if (text.n < ID_TEXT || !id_parse("evt", (Span){text.p, ID_TEXT - 1}, ret_id))
+        if (!id_parse("evt", (Span){text.p, span_find(text, '-')}, ret_id))
                 return false;
         event_address(in, *ret_id, expected);
         return span_eq_secret(text, span_of(expected));

@@ -26,12 +26,14 @@ static void on_patience(uv_timer_t *t) {
         inlet_set_timer(in);
 }
 
-void inlet_init(Inlet *in, Loop *loop, Ledger *ledger, Engine *engine, Inlet *all, unsigned n) {
+void inlet_init(Inlet *in, Loop *loop, Ledger *ledger, Engine *engine, Registry *registry,
+                Inlet *all, unsigned n) {
         unsigned char secret[32];
 
         in->loop = loop;
         in->ledger = ledger;
         in->engine = engine;
+        in->registry = registry;
         in->all = all;
         in->n = n;
         id_maker_init(&in->ids, loop->index, ledger_last_id(ledger));
@@ -48,24 +50,29 @@ void inlet_close(Inlet *in) {
         uv_close((uv_handle_t *)&in->timer, NULL);
 }
 
-typedef struct Spilled {
+typedef struct Wake {
         Note note;
         Inlet *home;
         int64_t job_id;
-} Spilled;
+        size_t n;
+        char target[JOB_TARGET_MAX_BYTES];
+} Wake;
 
-static void on_spilled(Note *n) {
-        Spilled *s = CONTAINER_OF(n, Spilled, note);
+static void on_wake(Note *n) {
+        Wake *w = CONTAINER_OF(n, Wake, note);
 
-        engine_spilled(s->home->engine, s->job_id, clock_wall_ms());
-        free(s);
+        engine_spilled(w->home->engine, (Span){w->target, w->n}, w->job_id);
+        free(w);
 }
 
-void inlet_spilled(Inlet *home, int64_t job_id) {
-        Spilled *s = must_alloc(sizeof *s);
+void inlet_wake(Inlet *in, unsigned shard, Span target, int64_t job_id) {
+        Inlet *home = &in->all[shard % in->n];
+        Wake *w = must_alloc(sizeof *w);
 
-        *s = (Spilled){.note = {.read = on_spilled}, .home = home, .job_id = job_id};
-        inbox_send(&home->loop->inbox, &s->note);
+        must(target.n <= sizeof w->target);
+        *w = (Wake){.note = {.read = on_wake}, .home = home, .job_id = job_id, .n = target.n};
+        memcpy(w->target, target.p, target.n);
+        inbox_send(&home->loop->inbox, &w->note);
 }
 
 /* ---- routes ---- */

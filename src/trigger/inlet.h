@@ -5,12 +5,12 @@
  *   POST /in/{source}        a webhook
  *   GET  /events/{id}-{tag}  what became of one; the tag makes the address unguessable
  *
- * An event is recorded with its jobs in one write. The ledger tells the loop that is home to the
- * jobs, in the order of its commits, and that loop tells the one that holds the connection. */
+ * An event is recorded with its jobs in one write (trigger/recording.h). */
 #pragma once
 
 #include "base/id.h"
 #include "engine/engine.h"
+#include "flow/registry.h"
 #include "flow/runner.h"
 #include "ledger/ledger.h"
 #include "net/server.h"
@@ -23,6 +23,7 @@ typedef struct Inlet {
         Ledger *ledger;
         Engine *engine;
         Runner *runner; /* of the current snapshot */
+        Registry *registry;
         IdMaker ids;
         Heap patience; /* waiters, monotonic ms */
         uv_timer_t timer;
@@ -30,13 +31,16 @@ typedef struct Inlet {
         unsigned n;
         uint64_t lane_key[2], url_key[2];
         _Atomic bool full; /* the engine has no room: read by other loops */
-        bool draining;
+        /* Read by the admin listener too: what the ledger had left over has been asked for; no new
+         * work is taken. */
+        _Atomic bool recovered, draining;
         struct InletCounts {
                 uint64_t webhooks, refused, repeats, accepted, answered;
         } counts;
 } Inlet;
 
-void inlet_init(Inlet *in, Loop *loop, Ledger *ledger, Engine *engine, Inlet *all, unsigned n);
+void inlet_init(Inlet *in, Loop *loop, Ledger *ledger, Engine *engine, Registry *registry,
+                Inlet *all, unsigned n);
 void inlet_close(Inlet *in); /* closes its timer */
 ServerHandler inlet_handler(Inlet *in);
 
@@ -59,5 +63,6 @@ void answer_source(Inlet *in, Exchange *x, const Source *s, const Outcome *o, in
 /* The same without a source: problem+json. */
 void answer_problem(Exchange *x, int status, const char *code, const char *message);
 void inlet_set_timer(Inlet *in);
-/* Tells a job's home, on whatever loop, that it lies in the ledger for it. */
-void inlet_spilled(Inlet *home, int64_t job_id);
+/* Tells the job's home, on whatever loop, that it lies in the ledger, queued and held by nobody:
+ * it was replayed. Any loop's thread. */
+void inlet_wake(Inlet *in, unsigned shard, Span target, int64_t job_id);

@@ -33,7 +33,7 @@ static void on_note(Note *n) {
         waiter_unref(w);
 }
 
-bool waiter_tell(Waiter *w, const Outcome *o) {
+WaiterWord waiter_decide(Waiter *w, const Outcome *o) {
         static const Outcome too_large = {.status = 200,
                                           .code = "done",
                                           .message = {"Done; the data is too large to show.", 36},
@@ -43,16 +43,19 @@ bool waiter_tell(Waiter *w, const Outcome *o) {
         bool open = false;
 
         if (!failed && left > 0)
-                return false;
+                return WAITER_NOTHING;
         if (!atomic_compare_exchange_strong(&w->told, &open, true))
-                return false;
+                return WAITER_NOTHING;
         w->outcome = outcome_copy(w->arena, o);
         if (!w->outcome)
                 w->outcome = outcome_copy(w->arena, &too_large);
+        return failed ? WAITER_FAILURE : WAITER_SUCCESS;
+}
+
+void waiter_tell(Waiter *w) {
         waiter_ref(w);
         w->note.read = on_note;
         inbox_send(w->home, &w->note);
-        return failed;
 }
 
 bool waiter_give_up(Waiter *w) {

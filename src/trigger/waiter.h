@@ -29,8 +29,15 @@ typedef struct Waiter {
 Waiter *waiter_new(Inbox *home, unsigned jobs);
 Waiter *waiter_ref(Waiter *w);
 Waiter *waiter_unref(Waiter *w);
-/* A job has ended, on any loop. True when the source hears, or has heard, a failure of this very
- * run from it: then the failure is final. */
-bool waiter_tell(Waiter *w, const Outcome *o);
+/* A job has ended, on any loop. */
+typedef enum WaiterWord {
+        WAITER_NOTHING, /* the source hears something else, or not yet */
+        WAITER_SUCCESS, /* it will hear this outcome ... */
+        WAITER_FAILURE, /* ... and this very failure: then the failure is final */
+} WaiterWord;
+WaiterWord waiter_decide(Waiter *w, const Outcome *o);
+/* After WAITER_SUCCESS and WAITER_FAILURE, once: now the source's loop hears of it. What must be
+ * on its way to the ledger before the source knows is sent between the two. */
+void waiter_tell(Waiter *w);
 /* The source's loop: stops waiting. False when a job was first. */
 bool waiter_give_up(Waiter *w);

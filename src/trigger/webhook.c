@@ -6,8 +6,8 @@
 
 #include "base/clock.h"
 #include "base/table.h"
-#include "http/media.h"
 #include "http/prefer.h"
+#include "trigger/recording.h"
 #include "json/check.h"
 #include "json/value.h"
 
@@ -19,9 +19,7 @@
 enum { VALUE_ONCE, VALUE_PREFER, VALUE_TYPE, VALUE_TIME, VALUE_SUBJECTS };
 
 struct Intake {
-        Note note; /* back to the source's loop */
-        LedgerRequest request;
-        Inlet *in, *home;
+        Inlet *in;
         Exchange *x;
         Snapshot *snapshot;
         const Source *source;
@@ -38,8 +36,8 @@ struct Intake {
         MapRoot root[2];
         Span message_id;
         Event *event;
-        Job *jobs[FLOWS_PER_EVENT_MAX];
         Waiter *waiter;
+        bool is_recorded, is_told; /* what was heard of it, in any order */
         int64_t event_id;
 };
 
@@ -49,8 +47,6 @@ static void intake_free(Intake *k) {
         event_unref(k->event);
         snapshot_unref(k->snapshot);
         waiter_unref(k->waiter);
-        free(k->request.write.record.answer_type);
-        free(k->request.write.record.answer_body);
         arena_free(k->arena);
         free(k);
 }
@@ -76,7 +72,7 @@ bool webhook_head(Inlet *in, Exchange *x, Span name) {
                 answer_problem(x, 404, "unknown-source", "there is no source of this name");
                 return false;
         }
-        if (in->draining) {
+        if (atomic_load(&in->draining)) {
                 answer_problem(x, 503, "stopping", "Grapnel is stopping; try again soon");
                 return false;
         }
@@ -109,12 +105,18 @@ static bool verify(Intake *k) {
         return true;
 }
 
+/* Case does not count in types (RFC 9110 section 8.3.1), and what is malformed behind them neither:
+ * who reads it as a form reads it as one then too. */
+static bool begins(Span type, Span with) {
+        return type.n >= with.n && span_eq_nocase((Span){type.p, with.n}, with);
+}
+
 static bool media_allowed(const HttpHead *h) {
         Span type = http_head_get(h, "content-type");
 
         /* Forms are read in another way by everyone else: one body, one meaning. */
-        return !span_starts(type, SPAN("application/x-www-form-urlencoded")) &&
-               !span_starts(type, SPAN("multipart/"));
+        return !begins(type, SPAN("application/x-www-form-urlencoded")) &&
+               !begins(type, SPAN("multipart/"));
 }
 
 static bool read_body(Intake *k) {
@@ -263,6 +265,11 @@ static Span first_member(Span body, const char *a, const char *b) {
         return v.p ? v : json_member(body, span_of(b));
 }
 
+/* A list or a map, which has no text but its JSON: [.id, .timestamp]. */
+static bool is_composed(Span value) {
+        return value.p && (json_kind(value) == JSON_ARRAY || json_kind(value) == JSON_OBJECT);
+}
+
 /* The key of this delivery: the message's id, what `once` says, else the hash of the body. */
 static Span delivery_key(Intake *k) {
         unsigned char digest[EVP_MAX_MD_SIZE];
@@ -271,6 +278,8 @@ static Span delivery_key(Intake *k) {
 
         if (!key.p)
                 key = text_or_nothing(k, k->values[VALUE_ONCE], 64 * 1024);
+        if (!key.p && is_composed(k->values[VALUE_ONCE]))
+                key = k->values[VALUE_ONCE];
         if (key.n && key.n <= EVENT_KEY_MAX_BYTES)
                 return key;
         Span bytes = key.n ? key : k->x->body;
@@ -381,12 +390,12 @@ static int64_t patience_of(const Intake *k) {
         return p > k->source->config->deadline_ms ? k->source->config->deadline_ms : p;
 }
 
-static void start_waiting(Intake *k) {
+static void start_waiting(Intake *k, Recording *r) {
         int64_t patience = patience_of(k);
         unsigned held = 0;
 
-        for (size_t i = 0; i < k->n_flows; i++)
-                held += !k->jobs[i]->spilled;
+        for (size_t i = 0; i < r->n_jobs; i++)
+                held += !r->jobs[i]->spilled;
         if (held == 0 || k->prefer.respond_async || (!any_waits(k) && patience <= 0))
                 return;
         k->waiter = waiter_new(&k->in->loop->inbox, held);
@@ -394,9 +403,9 @@ static void start_waiting(Intake *k) {
         k->waiter->arg = k;
         k->waiter->until_ms = k->received_mono_ms +
                               (patience ? BACKGROUND_RUN_MS : k->source->config->deadline_ms);
-        for (size_t i = 0; i < k->n_flows; i++)
-                if (!k->jobs[i]->spilled)
-                        k->jobs[i]->waiter = waiter_ref(k->waiter);
+        for (size_t i = 0; i < r->n_jobs; i++)
+                if (!r->jobs[i]->spilled)
+                        r->jobs[i]->waiter = waiter_ref(k->waiter);
 }
 
 /* ---- answers ---- */
@@ -427,33 +436,40 @@ static void answer_accepted(Intake *k, bool store) {
         answer(k, &o, store);
 }
 
-/* On the source's loop: a job decided, or patience ended (no outcome). */
-static void on_told(Waiter *w) {
-        Intake *k = w->arg;
+static void answer_told(Intake *k) {
+        const Waiter *w = k->waiter;
 
-        heap_remove(&k->in->patience, &w->patience);
         if (w->outcome) {
                 Outcome o = *w->outcome;
 
-                answer(k, &o, true);
+                /* "Try again" is no answer to keep: who does is heard anew, or the work goes on. */
+                answer(k, &o, !o.retryable);
         } else
                 answer_accepted(k, true);
         intake_free(k);
 }
 
-static void answer_repeat(Intake *k) {
-        const __typeof__(k->request.write.record) *w = &k->request.write.record;
+/* On the source's loop: a job decided, or patience ended, or a job left memory (no outcome). */
+static void on_told(Waiter *w) {
+        Intake *k = w->arg;
 
-        k->event_id = w->known_event;
+        heap_remove(&k->in->patience, &w->patience);
+        k->is_told = true;
+        if (k->is_recorded)
+                answer_told(k);
+}
+
+static void answer_repeat(Intake *k, const Recording *r) {
+        k->event_id = r->known_event;
         k->in->counts.repeats++;
-        if (w->result == RECORD_CONFLICT) {
+        if (r->result == RECORD_CONFLICT) {
                 refuse(k, 422, "conflict", "this message id was used before with another body");
                 return;
         }
-        if (w->has_answer) {
-                exchange_answer(k->x, &(HttpAnswer){.status = w->answer_status,
-                                                    .content_type = w->answer_type,
-                                                    .body = {w->answer_body, w->answer_body_n}});
+        if (r->has_answer) {
+                exchange_answer(k->x, &(HttpAnswer){.status = r->answer_status,
+                                                    .content_type = r->answer_type.p,
+                                                    .body = r->answer_body});
         } else
                 answer_accepted(k, false);
         intake_free(k);
@@ -461,87 +477,39 @@ static void answer_repeat(Intake *k) {
 
 /* ---- the record ---- */
 
-/* Back on the source's loop, after the commit and before any word of a job. */
-static void on_back(Note *n) {
-        Intake *k = CONTAINER_OF(n, Intake, note);
+static void on_recorded(Recording *r, void *arg) {
+        Intake *k = arg;
         int64_t patience;
 
-        if (k->request.result < 0) {
+        k->is_recorded = true;
+        if (r->fault < 0) {
                 refuse(k, 503, "ledger", "the event could not be stored; try again");
-                return;
-        }
-        if (k->request.write.record.result != RECORD_NEW) {
-                answer_repeat(k);
-                return;
-        }
-        k->in->counts.accepted++;
-        if (!k->waiter) {
+        } else if (r->result != RECORD_NEW) {
+                answer_repeat(k, r);
+        } else if (k->in->counts.accepted++, !k->waiter) {
                 answer_accepted(k, false);
                 intake_free(k);
-                return;
-        }
-        patience = patience_of(k);
-        if (patience && !atomic_load(&k->waiter->told)) {
+        } else if (k->is_told) {
+                answer_told(k);
+        } else if ((patience = patience_of(k)) && !atomic_load(&k->waiter->told)) {
                 heap_push(&k->in->patience, &k->waiter->patience, k->received_mono_ms + patience);
                 inlet_set_timer(k->in);
         }
 }
 
-/* On the loop that is home to the jobs, in the order of the commits. The source's loop is told
- * first: a job may end while it is added, and its word must come behind. From then on `k` is the
- * other loop's. */
-static void on_recorded(LedgerRequest *q) {
-        Intake *k = q->arg;
-        bool is_new = q->result == 0 && q->write.record.result == RECORD_NEW;
-        Job *jobs[FLOWS_PER_EVENT_MAX];
-        Inlet *home = k->home;
-        size_t n = k->n_flows;
-
-        memcpy(jobs, k->jobs, sizeof jobs);
-        k->note.read = on_back;
-        inbox_send(&k->in->loop->inbox, &k->note);
-        for (size_t i = 0; i < n; i++) {
-                Job *j = jobs[i];
-
-                if (is_new && !j->spilled) {
-                        engine_add(home->engine, j, clock_wall_ms());
-                        continue;
-                }
-                if (is_new)
-                        inlet_spilled(&home->all[j->shard % home->n], j->id);
-                waiter_unref(j->waiter);
-                job_free(j);
-        }
-}
-
 static void record(Intake *k) {
-        Event *e;
+        Recording *r;
 
         read_preferences(k);
-        e = k->event = make_event(k);
-        k->event_id = e->id;
-        k->home = k->in;
-        for (size_t i = 0; i < k->n_flows; i++) {
-                Job *j = k->jobs[i] = make_job(k, i);
-                Inlet *home = &k->in->all[j->shard % k->in->n];
-
-                if (i == 0)
-                        k->home = home;
-                j->spilled = home != k->home || atomic_load(&home->full);
-        }
-        start_waiting(k);
-        k->request = (LedgerRequest){
-                .ask = ASK_WRITE,
-                .home = &k->home->loop->inbox,
-                .done = on_recorded,
-                .arg = k,
-                .write = {.kind = WRITE_RECORD,
-                          .record = {.event = e, .jobs = k->jobs, .n_jobs = k->n_flows}}};
-        if (ledger_send(k->in->ledger, &k->request) < 0) {
-                for (size_t i = 0; i < k->n_flows; i++) {
-                        waiter_unref(k->jobs[i]->waiter);
-                        job_free(k->jobs[i]);
-                }
+        k->event = make_event(k);
+        k->event_id = k->event->id;
+        r = recording_new(k->in, k->event, k->n_flows);
+        for (size_t i = 0; i < k->n_flows; i++)
+                r->jobs[i] = make_job(k, i);
+        recording_place(r);
+        start_waiting(k, r);
+        if (recording_send(r, on_recorded, k) < 0) {
+                recording_drop(r);
                 refuse(k, 503, "busy", "too much is waiting to be stored; try again soon");
         }
 }

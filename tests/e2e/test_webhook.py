@@ -2,94 +2,19 @@
 """The way of one webhook on the real binary, between the two example services."""
 
 import base64
-import hashlib
-import hmac
-import http.client
 import json
-import os
 import pathlib
 import signal
 import socket
-import sqlite3
 import subprocess
 import sys
-import time
 
 import pytest
 
-EXAMPLE = pathlib.Path(__file__).resolve().parents[2] / "examples" / "onboarding"
-sys.path.insert(0, str(EXAMPLE))
-from stack import Stack, wait_until  # noqa: E402  (lives in the example's folder)
+from harness import GRAPNEL, House, Stack, wait_until
 
 BRIEF = (b'{ "id":"IDNUMBER1234", "entityType":"USER", "eventType":"UPDATE", '
          b'"timestamp":"2019-01-01T00:00:00Z" }')
-GRAPNEL = os.environ.get("GRAPNEL_BINARY", "build/grapnel")
-
-
-def signature(secret, message_id, timestamp, body):
-    """Standard Webhooks v1."""
-    key = base64.b64decode(secret.removeprefix("whsec_"))
-    signed = f"{message_id}.{timestamp}.".encode() + body
-    return "v1," + base64.b64encode(hmac.new(key, signed, hashlib.sha256).digest()).decode()
-
-
-class House:
-    """The three programs, and a sender that signs."""
-
-    def __init__(self, stack):
-        self.stack = stack
-        self.secret = stack._secrets["ONEPORTAL_SECRET"]
-        self._ids = 0
-
-    def next_id(self):
-        self._ids += 1
-        return f"msg_test{self._ids:06d}"
-
-    def headers(self, body, message_id=None, age_s=0, secret=None):
-        message_id = message_id or self.next_id()
-        timestamp = int(time.time()) - age_s
-        return {"content-type": "application/json", "webhook-id": message_id,
-                "webhook-timestamp": str(timestamp),
-                "webhook-signature": signature(secret or self.secret, message_id, timestamp, body)}
-
-    def post(self, body, headers=None, source="oneportal", **more):
-        """POSTs; gives status, headers, body."""
-        headers = dict(headers or self.headers(body), **more)
-        return self.ask("POST", f"/in/{source}", body, headers)
-
-    def ask(self, method, path, body=None, headers=None, port=None):
-        connection = http.client.HTTPConnection("127.0.0.1", port or self.stack.grapnel_port,
-                                                timeout=15)
-        try:
-            connection.request(method, path, body, headers or {})
-            answer = connection.getresponse()
-            return answer.status, answer.headers, answer.read()
-        finally:
-            connection.close()
-
-    def events(self):
-        """What the ledger holds, newest first."""
-        _, _, text = self.ask("GET", "/api/v1/events?limit=250", port=self.stack.admin_port)
-        return json.loads(text)["events"]
-
-    def patches(self):
-        """The PATCHes that the commercial service has seen."""
-        _, _, text = self.ask("GET", "/demo/requests", port=self.stack.commercial_port)
-        log = json.loads(text)
-        log = log["requests"] if isinstance(log, dict) else log
-        return [one for one in log if one["method"] == "PATCH"]
-
-    def set_email(self, email, user="IDNUMBER1234"):
-        """Changes it at the identity service's own database: no webhook goes out."""
-        database = next(self.stack.identity.folder.glob("*.db"))
-        with sqlite3.connect(database, timeout=10) as connection:
-            connection.execute("UPDATE users SET email = ? WHERE id = ?", (email, user))
-
-
-@pytest.fixture(scope="module")
-def house():
-    with Stack(GRAPNEL) as stack:
-        yield House(stack)
 
 
 def test_the_briefs_json_from_curl_changes_the_contact(house):
@@ -200,23 +125,6 @@ def test_a_slow_target_gives_202_and_the_work_goes_on(house):
     assert wait_until(lambda: b'"done"' in house.ask("GET", headers["Location"])[2], 15)
 
 
-def read_all(port, sent):
-    with socket.create_connection(("127.0.0.1", port), timeout=15) as s:
-        s.sendall(sent)
-        answer = b""
-        while chunk := s.recv(65536):
-            answer += chunk
-    return answer
-
-
-def test_a_thousand_pipelined_requests_are_answered_and_a_bad_one_ends_it(house):
-    good = b"GET /nothing HTTP/1.1\r\nHost: x\r\n\r\n" * 1000
-    bad = b"POST /in/oneportal HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n"
-    answer = read_all(house.stack.grapnel_port, good + bad + good)
-    assert answer.count(b"HTTP/1.1 404 ") == 1000
-    assert answer.count(b"HTTP/1.1 ") == 1001 and b"HTTP/1.1 400 " in answer
-
-
 def test_a_request_cut_at_any_byte_stores_nothing(house):
     head = "".join(f"{k}: {v}\r\n" for k, v in house.headers(BRIEF).items())
     whole = (f"POST /in/oneportal HTTP/1.1\r\nHost: x\r\nContent-Length: {len(BRIEF)}\r\n{head}\r\n"
@@ -239,17 +147,6 @@ def test_a_killed_daemon_goes_on_where_it_was():
         stack.start_commercial()
         stack._start_grapnel()
         assert wait_until(lambda: b'"done"' in house.ask("GET", headers["Location"])[2], 30)
-
-
-def test_a_second_daemon_on_one_ledger_is_refused_and_the_first_ends_well():
-    with Stack(GRAPNEL) as stack:
-        first = stack.grapnel._process
-        environment = dict(os.environ, **stack._secrets)
-        done = subprocess.run([GRAPNEL, "check", str(EXAMPLE / "grapnel.yaml")], timeout=20,
-                              env=environment, capture_output=True, check=False)
-        assert done.returncode == 1 and b"GRAPNEL_PORT" in done.stderr
-        first.send_signal(signal.SIGTERM)
-        assert first.wait(20) == 0
 
 
 def test_kills_at_random_moments_lose_nothing():

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * What strangers may write into signature and credential headers. One input: a byte that picks
- * the rule, then header values, each ended by a line end, then the body. Promises: nobody passes
- * without the secret, every refusal says why, and what decodes was spelt in the one right way. */
+ * the rule (and by 0x40 a public key for the first), then header values, each ended by a line end,
+ * then the body. Promises: nobody passes without the secret, every refusal says why, and what
+ * decodes was spelt in the one right way. */
 #include "sign/sign.h"
 #include "base/random.h"
+#include "sign/ed25519.h"
 #include "sign/encoding.h"
 
 enum { VALUES = 4, RULES = 8 };
@@ -31,10 +33,10 @@ static Span get(const void *arg, const char *name, size_t *count) {
         return (Span){NULL, 0};
 }
 
-static SignRule rule_new(size_t which) {
+static SignRule rule_new(size_t which, bool is_public) {
         static const char *const schemes[RULES] = {"standard", "hmac",   "hmac", "hmac",
                                                    "basic",    "bearer", "hmac", "bearer"};
-        unsigned char random[24];
+        unsigned char random[32];
         AUTO(buf_done)
         Buf secret = BUF(100);
         SignRule rule = {
@@ -52,6 +54,13 @@ static SignRule rule_new(size_t which) {
         };
 
         random_bytes(random, sizeof random);
+        if (is_public) {
+                AUTO(ed25519_freep)
+                Ed25519Key *k = ed25519_new_private(span_make(random, sizeof random), NULL);
+
+                ed25519_public(k, random);
+                must(buf_add(&secret, SPAN("whpk_")) == 0);
+        }
         must(base64_print(span_make(random, sizeof random), &secret) == 0);
         rule.secrets[rule.n_secrets++] = secret_copy(buf_span(&secret));
         must(rule.scheme->prepare(&rule, NULL) == 0);
@@ -77,7 +86,7 @@ static void decode(Span text) {
                 must(n * 2 == text.n);
         Secret key = {0};
         if (sign_standard_key(text, &key, NULL) == 0)
-                must(key.n >= 24 && key.n <= 64);
+                must(key.n >= 24 && key.n <= 75);
         secret_done(&key);
 }
 
@@ -87,7 +96,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
 
         if (size == 0)
                 return 0;
-        SignRule rule = rule_new(data[0] % RULES);
+        SignRule rule = rule_new(data[0] % RULES, data[0] % RULES == 0 && data[0] & 0x40);
         values.twice = data[0] & 0x80;
         rest = span_from(rest, 1);
         for (size_t i = 0; i < VALUES && rest.n > 0; i++) {

@@ -68,6 +68,9 @@ void judge_run(World *w, const Loop *l, const Job *job) {
                 broken(w, row->id, "attempt %u of at most %u", job->attempts, target->rule.n + 1);
         if (job->attempts != row->attempts + 1)
                 broken(w, row->id, "attempt %u follows %u", job->attempts, row->attempts);
+        if (target->limits.width && l->live_of[row->target] >= target->limits.width)
+                broken(w, row->id, "%zu runs at once for a target of width %u",
+                       l->live_of[row->target] + 1, target->limits.width);
         if (row->lane)
                 judge_lane(w, row);
 }
@@ -85,13 +88,16 @@ void judge_settle(World *w, const Job *job) {
                 return;
         if (job->last_word)
                 broken(w, row->id, "a job waits whose failure was the last word");
-        if (job->attempts > rule->n) {
-                broken(w, row->id, "a job waits after its last attempt");
-                return;
-        }
-        int64_t base = rule->pause_ms[job->attempts - 1];
+        bool counted = job->attempts != row->attempts;
+        unsigned tries = row->attempts + 1;
+        int64_t base = tries > rule->n ? 0 : rule->pause_ms[tries - 1];
         int64_t hint = row->hint_ms < rule->hint_max_ms ? row->hint_ms : rule->hint_max_ms;
         int64_t pause = job->due_ms - row->ended_ms;
+
+        if (counted && tries > rule->n)
+                broken(w, row->id, "a job waits after its last attempt");
+        if (!counted && (!row->not_tried || hint <= base))
+                broken(w, row->id, "a try does not count");
         base = hint > base ? hint : base;
         if (pause < base || pause > base + base * (int64_t)rule->jitter_percent / 100)
                 broken(w, row->id, "a pause of %" PRId64 " ms where %" PRId64 " is the rule", pause,
@@ -106,9 +112,9 @@ void judge_turn(World *w, const Loop *l) {
                 broken(w, 0, "%zu runs counted, %zu there are", g.running, l->live);
         if (g.running > w->limits.running_max)
                 broken(w, 0, "%zu runs, at most %zu", g.running, w->limits.running_max);
-        if (g.in_memory > w->limits.jobs_max + w->recording_max)
-                broken(w, 0, "%zu jobs in memory, at most %zu", g.in_memory,
-                       w->limits.jobs_max + w->recording_max);
+        size_t most = w->limits.jobs_max + w->limits.jobs_max / 8 + 1 + w->recording_max;
+        if (g.in_memory > most)
+                broken(w, 0, "%zu jobs in memory, at most %zu", g.in_memory, most);
         if (g.ready + g.running + g.unsettled > g.in_memory)
                 broken(w, 0, "more jobs on lists than in memory");
 }

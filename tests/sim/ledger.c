@@ -5,7 +5,7 @@
 #include "world.h"
 
 void ask_free(Ask *ask) {
-        free(ask->found);
+        free(ask->claim.found);
         free(ask);
 }
 
@@ -41,11 +41,11 @@ static void do_claim(World *w, Ask *ask) {
                 ask->fault = -ENOSPC;
                 return;
         }
-        ask->found = must_alloc(ask->max * sizeof(Row *));
-        ask->n = rows_claim(&w->rows, ask->loop, ask->queued, w->now_ms, ask->max, ask->found,
-                            &ask->more, &ask->next_due_ms);
-        for (size_t i = 0; i < ask->n; i++)
-                tell(w, ask->found[i], "claimed");
+        ask->claim.found = must_alloc(ask->claim.max * sizeof(Row *));
+        ask->claim.now_ms = w->now_ms;
+        rows_claim(&w->rows, &ask->claim);
+        for (size_t i = 0; i < ask->claim.n; i++)
+                tell(w, ask->claim.found[i], "claimed");
         w->tally.claims++;
 }
 

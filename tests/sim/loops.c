@@ -31,10 +31,13 @@ static void on_ended(World *w, Deed *d) {
 
         row->is_live = false;
         l->live--;
+        l->live_of[row->target]--;
         row->ended_ms = w->now_ms;
         row->hint_ms = d->result.wait_hint_ms;
+        row->not_tried = d->result.verdict == JOB_NOT_TRIED;
         if (d->result.verdict == JOB_FAILED || d->job->last_word ||
-            w->target[row->target].is_removed || d->job->attempts > w->target[row->target].rule.n)
+            w->target[row->target].is_removed ||
+            (!row->not_tried && d->job->attempts > w->target[row->target].rule.n))
                 row->may_die = true;
         tell(w, row, "attempt %u ends: verdict %d", d->job->attempts, (int)d->result.verdict);
         engine_ended(l->engine, d->job, &d->result, w->now_ms);
@@ -45,7 +48,11 @@ static JobResult fate(World *w, const Target *t, int64_t *ret_took_ms) {
         JobResult r = {.verdict = JOB_SUCCEEDED, .wait_hint_ms = -1};
 
         *ret_took_ms = t->is_slow ? 1000 + chance(w, 14000) : chance(w, 200);
-        if (t->is_away) {
+        if (t->is_away && happens(w, 30)) {
+                r.verdict = JOB_NOT_TRIED;
+                r.wait_hint_ms = 1 + chance(w, 300000);
+                *ret_took_ms = 0;
+        } else if (t->is_away) {
                 r.verdict = JOB_RETRY;
                 *ret_took_ms = happens(w, 50) ? 15000 : chance(w, 5);
         } else if (happens(w, 4)) {
@@ -68,6 +75,7 @@ static void port_run(void *self, Job *job) {
         judge_run(w, l, job);
         row->is_live = true;
         l->live++;
+        l->live_of[row->target]++;
         w->tally.runs++;
         d = deed_at(w, w->now_ms + took_ms, on_ended, true);
         d->loop = l->index;
@@ -88,17 +96,27 @@ static void port_settle(void *self, Job *job, const Attempt *attempt) {
         w->tally.done += job->state == JOB_DONE;
         w->tally.dead += job->state == JOB_DEAD;
         w->tally.parked += job->state == JOB_BLOCKED;
+        w->tally.given += job->state == JOB_QUEUED;
         ledger_ask(w, ask_new(l, ASK_SETTLE, job));
 }
 
-static void port_claim(void *self, size_t max, bool queued, int64_t after_id) {
+static void port_claim(void *self, size_t max, Span target, int64_t after_id) {
         Loop *l = self;
+        World *w = l->world;
         Ask *ask = ask_new(l, ASK_CLAIM, NULL);
 
-        ask->max = max;
-        ask->queued = queued;
-        must(after_id == 0);
-        ledger_ask(l->world, ask);
+        ask->claim = (RowsClaim){.loop = l->index, .max = max, .target = -1, .after_id = after_id};
+        for (int i = 0; target.n && i < (int)w->n_targets; i++)
+                if (span_eq(target, span_of(w->target[i].name)))
+                        ask->claim.target = i;
+        must(target.n == 0 || ask->claim.target >= 0);
+        ledger_ask(w, ask);
+}
+
+static TargetLimits port_limits(void *self, const Job *job) {
+        Loop *l = self;
+
+        return l->world->target[rows_get(&l->world->rows, job->id)->target].limits;
 }
 
 static const RetryRule *port_rule(void *self, const Job *job) {
@@ -115,14 +133,18 @@ static void port_gone(void *self, Job *job) {
 }
 
 void loop_start(Loop *l, bool recovers) {
-        EnginePorts ports = {l, port_run, port_settle, port_claim, port_rule, port_gone};
+        EnginePorts ports = {l,         port_run,    port_settle, port_claim,
+                             port_rule, port_limits, port_gone};
 
         l->engine = engine_new(&l->world->limits, &ports, rng_next(&l->world->rng));
         l->step = NULL;
         l->reply_at_ms = 0;
         l->recording = l->live = 0;
+        memset(l->live_of, 0, sizeof l->live_of);
+        for (unsigned i = 0; recovers && i < l->world->n_targets; i++)
+                engine_spilled(l->engine, span_of(l->world->target[i].name), 1);
         if (recovers)
-                engine_recover(l->engine, l->world->now_ms);
+                engine_due(l->engine, l->world->now_ms);
         loop_step(l);
 }
 
@@ -165,8 +187,8 @@ static void hears_record(Loop *l, Ask *ask) {
         w->tally.crossed += ask->job->state == JOB_BLOCKED;
         if (ask->spilled) {
                 w->tally.spilled++;
+                engine_spilled(l->engine, ask->job->target, id);
                 free(ask->job);
-                engine_spilled(l->engine, id, w->now_ms);
                 return;
         }
         engine_add(l->engine, ask->job, w->now_ms);
@@ -174,12 +196,14 @@ static void hears_record(Loop *l, Ask *ask) {
 
 static void hears_claim(Loop *l, Ask *ask) {
         World *w = l->world;
+        const RowsClaim *c = &ask->claim;
         AUTO(freep)
-        Job **jobs = must_alloc((ask->n + 1) * sizeof(Job *));
+        Job **jobs = must_alloc((c->n + 1) * sizeof(Job *));
+        ClaimResult r = {jobs, c->n, c->more, c->searched_to, c->next_due_ms, ask->fault};
 
-        for (size_t i = 0; i < ask->n; i++)
-                jobs[i] = job_of(w, ask->found[i]);
-        engine_claimed(l->engine, jobs, ask->n, ask->more, ask->next_due_ms, ask->fault, w->now_ms);
+        for (size_t i = 0; i < c->n; i++)
+                jobs[i] = job_of(w, c->found[i]);
+        engine_claimed(l->engine, &r, w->now_ms);
 }
 
 void loop_hears(World *w, Deed *d) {

@@ -14,7 +14,8 @@ void rows_done(Rows *r) {
                 free(r->row[i]);
         for (size_t i = 0; i < LOOPS_MAX; i++) {
                 heap_done(&r->waiting[i]);
-                heap_done(&r->unheld[i]);
+                for (size_t t = 0; t < TARGETS_MAX; t++)
+                        heap_done(&r->unheld[i][t]);
         }
         free(r->row);
         free(r->lanes);
@@ -69,7 +70,8 @@ static bool is_behind(const Rows *r, const Row *row) {
 static void off_heaps(Rows *r, Row *row) {
         if (row->node.at == 0)
                 return;
-        heap_remove(row->state == JOB_WAITING ? &r->waiting[row->loop] : &r->unheld[row->loop],
+        heap_remove(row->state == JOB_WAITING ? &r->waiting[row->loop]
+                                              : &r->unheld[row->loop][row->target],
                     &row->node);
 }
 
@@ -80,7 +82,7 @@ static void set_state(Rows *r, Row *row, JobState state, bool is_held) {
         if (state == JOB_WAITING)
                 heap_push(&r->waiting[row->loop], &row->node, row->due_ms);
         else if (state == JOB_QUEUED && !is_held)
-                heap_push(&r->unheld[row->loop], &row->node, row->id);
+                heap_push(&r->unheld[row->loop][row->target], &row->node, row->id);
         if (state != JOB_DONE && state != JOB_DEAD)
                 return;
         r->n_open--;
@@ -126,7 +128,7 @@ bool rows_settle(Rows *r, Row *row, const Job *job, int64_t now_ms) {
         off_heaps(r, row);
         row->attempts = job->attempts;
         row->due_ms = job->due_ms;
-        set_state(r, row, job->state, true);
+        set_state(r, row, job->state, !job->spilled);
         if (row->lane == 0 || (row->state != JOB_DONE && row->state != JOB_DEAD))
                 return false;
         first = lane_first(r, row->lane);
@@ -143,29 +145,52 @@ static int by_id(const void *a, const void *b) {
         return (*x)->id < (*y)->id ? -1 : (*x)->id > (*y)->id;
 }
 
-size_t rows_claim(Rows *r, unsigned loop, bool queued, int64_t now_ms, size_t max, Row **found,
-                  bool *more, int64_t *next_due_ms) {
-        Heap *waiting = &r->waiting[loop], *unheld = &r->unheld[loop];
-        size_t n = 0, kept = 0;
+/* Takes off what may come; what is not looked for is put back. */
+static void take_unheld(Rows *r, RowsClaim *c) {
+        Heap *unheld = &r->unheld[c->loop][c->target];
+        size_t n = 0;
+        HeapNode *at, **passed = must_alloc((unheld->n + 1) * sizeof *passed);
+
+        while ((at = heap_first(unheld)) && at->due <= c->after_id)
+                passed[n++] = heap_pop_due(unheld, INT64_MAX);
+        while (c->n < c->max && (at = heap_pop_due(unheld, INT64_MAX))) {
+                c->found[c->n++] = CONTAINER_OF(at, Row, node);
+                c->searched_to = CONTAINER_OF(at, Row, node)->id;
+        }
+        c->more = unheld->n > 0;
+        while (n > 0) {
+                at = passed[--n];
+                heap_push(unheld, at, at->due);
+        }
+        free(passed);
+}
+
+void rows_claim(Rows *r, RowsClaim *c) {
+        Heap *waiting = &r->waiting[c->loop];
+        size_t found;
         HeapNode *at;
 
-        while (n < max && (at = heap_pop_due(waiting, now_ms)))
-                found[n++] = CONTAINER_OF(at, Row, node);
-        while (queued && n < max && (at = heap_pop_due(unheld, INT64_MAX)))
-                found[n++] = CONTAINER_OF(at, Row, node);
-        qsort(found, n, sizeof(Row *), by_id);
-        for (size_t i = 0; i < n; i++) {
-                Row *row = found[i];
+        c->n = 0;
+        c->searched_to = c->after_id;
+        if (c->target >= 0)
+                take_unheld(r, c);
+        while (c->target < 0 && c->n < c->max && (at = heap_pop_due(waiting, c->now_ms)))
+                c->found[c->n++] = CONTAINER_OF(at, Row, node);
+        qsort(c->found, c->n, sizeof(Row *), by_id);
+        found = c->n;
+        c->n = 0;
+        for (size_t i = 0; i < found; i++) {
+                Row *row = c->found[i];
                 bool stays = is_behind(r, row);
 
                 set_state(r, row, stays ? JOB_BLOCKED : JOB_QUEUED, true);
                 if (!stays)
-                        found[kept++] = row;
+                        c->found[c->n++] = row;
         }
         at = heap_first(waiting);
-        *next_due_ms = at ? at->due : INT64_MAX;
-        *more = (at && at->due <= now_ms) || (queued && unheld->n > 0);
-        return kept;
+        c->next_due_ms = at ? at->due : INT64_MAX;
+        if (c->target < 0)
+                c->more = at && at->due <= c->now_ms;
 }
 
 void rows_restart(Rows *r) {

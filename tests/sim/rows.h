@@ -8,7 +8,7 @@
 #include "base/random.h"
 #include "ledger/job.h"
 
-enum { LOOPS_MAX = 4 };
+enum { LOOPS_MAX = 4, TARGETS_MAX = 8 };
 
 typedef struct Row {
         int64_t id, due_ms;
@@ -24,6 +24,7 @@ typedef struct Row {
         bool is_live; /* a run of it goes on */
         bool may_die; /* something happened that justifies its death */
         int64_t hint_ms, ended_ms;
+        bool not_tried; /* its last run: its target was known to be away */
 } Row;
 
 typedef struct Rows {
@@ -34,9 +35,9 @@ typedef struct Rows {
         uint64_t turns;
         List *lanes; /* by lane, from 1 */
         size_t n_lanes;
-        Heap waiting[LOOPS_MAX]; /* by due_ms */
-        Heap unheld[LOOPS_MAX];  /* queued and held by nobody, by id */
-        size_t n_open;           /* stored and unfinished */
+        Heap waiting[LOOPS_MAX];             /* by due_ms */
+        Heap unheld[LOOPS_MAX][TARGETS_MAX]; /* queued and held by nobody, by id */
+        size_t n_open;                       /* stored and unfinished */
 } Rows;
 
 enum { WINDOW_MAX = 8 };
@@ -54,8 +55,17 @@ static inline Row *rows_get(const Rows *r, int64_t id) {
 void rows_record(Rows *r, Row *row, bool spilled);
 /* Returns whether a blocked one was woken. */
 bool rows_settle(Rows *r, Row *row, const Job *job, int64_t now_ms);
-/* Fills `found` by id; returns how many. */
-size_t rows_claim(Rows *r, unsigned loop, bool queued, int64_t now_ms, size_t max, Row **found,
-                  bool *more, int64_t *next_due_ms);
+typedef struct RowsClaim {
+        unsigned loop;
+        int target; /* its unheld ones with ids above after_id; -1: waiting ones that are due */
+        int64_t after_id, now_ms;
+        size_t max;
+        /* Out: */
+        Row **found; /* by id */
+        size_t n;
+        bool more;
+        int64_t next_due_ms, searched_to;
+} RowsClaim;
+void rows_claim(Rows *r, RowsClaim *c);
 /* The process is gone: what it held is held by nobody. */
 void rows_restart(Rows *r);

@@ -143,6 +143,8 @@ static void make_targets(World *w) {
                 snprintf(t->name, sizeof t->name, "flow:%u", i);
                 t->rule = happens(w, 30) ? retry_default : retry_exponential(base_ms, cap_ms, n);
                 t->away_percent = happens(w, 30) ? 90 : 20;
+                t->limits.width = happens(w, 50) ? 1 + (unsigned)chance(w, 10) : 0;
+                t->limits.rate = happens(w, 30) ? 1 + (unsigned)chance(w, 50) : 0;
         }
 }
 

@@ -12,6 +12,7 @@ typedef struct World World;
 typedef struct Target {
         char name[16];
         RetryRule rule;
+        TargetLimits limits;
         bool is_away;     /* it fails, or takes its time to fail */
         bool is_slow;     /* answers late */
         bool is_removed;  /* from the configuration */
@@ -38,10 +39,8 @@ typedef struct Ask {
         AskKind kind;
         unsigned loop;
         Job *job;
-        bool spilled, queued, woke, more;
-        size_t max, n;
-        int64_t next_due_ms;
-        Row **found;
+        bool spilled, woke;
+        RowsClaim claim;
         int fault;
 } Ask;
 
@@ -51,12 +50,12 @@ typedef struct Loop {
         Engine *engine;
         Deed *step; /* when it wants to be called */
         int64_t step_at_ms, reply_at_ms;
-        size_t recording, live;
+        size_t recording, live, live_of[TARGETS_MAX];
 } Loop;
 
 typedef struct Tally {
         uint64_t accepted, refused, spilled, runs, done, dead, crashes, full_disks, parked, claims,
-                crossed;
+                crossed, given;
 } Tally;
 
 struct World {
@@ -67,7 +66,7 @@ struct World {
         Rows rows;
         Loop loop[LOOPS_MAX];
         unsigned n_loops;
-        Target target[8];
+        Target target[TARGETS_MAX];
         unsigned n_targets;
         EngineLimits limits;
         size_t recording_max;

@@ -155,6 +155,25 @@ static void ids_grow_and_read_back(void **state) {
         assert_true(id_make(&after, 0) > last);
 }
 
+static void prefixes_have_one_to_five_letters(void **state) {
+        static const char *const prefixes[] = {"e", "ep", "msg", "rply", "atmpt"};
+        char text[ID_TEXT];
+        int64_t back;
+
+        (void)state;
+        for (size_t i = 0; i < COUNT_OF(prefixes); i++) {
+                id_print(prefixes[i], INT64_MAX, text);
+                assert_int_equal(strlen(text), strlen(prefixes[i]) + 1 + ID_LETTERS);
+                assert_true(id_parse(prefixes[i], span_of(text), &back));
+                assert_true(back == INT64_MAX);
+                for (size_t k = 0; k < COUNT_OF(prefixes); k++)
+                        assert_int_equal(id_parse(prefixes[k], span_of(text), &back), k == i);
+                assert_false(id_parse(prefixes[i], span_from(span_of(text), 1), &back));
+        }
+        assert_false(id_parse("ep", SPAN(""), &back));
+        assert_false(id_parse("ep", SPAN("ep_zzzzzzzzzzzzz"), &back)); /* beyond 63 bits */
+}
+
 static void times_are_read_strictly(void **state) {
         static const struct {
                 const char *text;
@@ -336,6 +355,7 @@ int main(void) {
                 cmocka_unit_test(hashing_depends_on_key_and_every_byte),
                 cmocka_unit_test(a_heap_gives_the_earliest_and_keeps_turns),
                 cmocka_unit_test(ids_grow_and_read_back),
+                cmocka_unit_test(prefixes_have_one_to_five_letters),
                 cmocka_unit_test(times_are_read_strictly),
                 cmocka_unit_test(numbers_are_plain_digits),
                 cmocka_unit_test(secrets_compare_whole),

@@ -12,12 +12,13 @@ typedef struct Desk {
         Engine *engine;
         Job *running[NOTED_MAX], *settling[NOTED_MAX];
         size_t n_running, n_settling, n_gone, n_claims, claim_max;
-        bool claim_queued;
+        char claim_target[32];
         int64_t claim_after;
         bool has_attempt;
         unsigned attempt_number;
         char attempt_code[32];
         RetryRule rule;
+        TargetLimits limits;
         bool has_no_target;
 } Desk;
 
@@ -40,13 +41,26 @@ static void note_settle(void *self, Job *job, const Attempt *attempt) {
         snprintf(d->attempt_code, sizeof d->attempt_code, SPAN_FMT, SPAN_ARG(attempt->code));
 }
 
-static void note_claim(void *self, size_t max, bool queued, int64_t after_id) {
+static void note_claim(void *self, size_t max, Span target, int64_t after_id) {
         Desk *d = self;
 
         d->n_claims++;
         d->claim_max = max;
-        d->claim_queued = queued;
         d->claim_after = after_id;
+        snprintf(d->claim_target, sizeof d->claim_target, SPAN_FMT, SPAN_ARG(target));
+}
+
+static TargetLimits limits_of(void *self, const Job *job) {
+        Desk *d = self;
+
+        (void)job;
+        return d->limits;
+}
+
+static void claimed(Desk *d, Job **jobs, size_t n, bool more, int64_t now_ms) {
+        ClaimResult r = {jobs, n, more, n ? jobs[n - 1]->id : 0, INT64_MAX, 0};
+
+        engine_claimed(d->engine, &r, now_ms);
 }
 
 static const RetryRule *rule_of(void *self, const Job *job) {
@@ -65,10 +79,11 @@ static void note_gone(void *self, Job *job) {
 
 static Desk *desk_new(size_t jobs_max, size_t running_max) {
         Desk *d = must_alloc(sizeof *d);
-        EnginePorts ports = {d, note_run, note_settle, note_claim, rule_of, note_gone};
+        EnginePorts ports = {d, note_run, note_settle, note_claim, rule_of, limits_of, note_gone};
 
         d->rule = (RetryRule){.pause_ms = {1000, 1000}, .n = 2, .hint_max_ms = 5000};
-        d->engine = engine_new(&(EngineLimits){jobs_max, running_max}, &ports, 1);
+        d->engine = engine_new(&(EngineLimits){.jobs_max = jobs_max, .running_max = running_max},
+                               &ports, 1);
         return d;
 }
 
@@ -139,7 +154,42 @@ static void a_failed_job_waits_for_its_pause(void **state) {
         assert_int_equal(d->n_claims, 0);
         assert_int_equal(engine_step(d->engine, 1500), INT64_MAX);
         assert_int_equal(d->n_claims, 1);
-        assert_false(d->claim_queued);
+        assert_string_equal(d->claim_target, "");
+        desk_free(d);
+}
+
+/* A try that was none is not counted when the schedule would come back too soon ... */
+static void an_away_target_uses_up_no_tries(void **state) {
+        Desk *d = desk_new(0, 0);
+        Job *job = job_make(1, 0);
+        JobResult away = {.verdict = JOB_NOT_TRIED, .wait_hint_ms = 4000};
+
+        (void)state;
+        job->attempts = 2; /* the last one is left */
+        engine_add(d->engine, job, 0);
+        (void)engine_step(d->engine, 0);
+        engine_ended(d->engine, d->running[0], &away, 500);
+        assert_int_equal(d->settling[0]->state, JOB_WAITING);
+        assert_int_equal(d->settling[0]->due_ms, 4500);
+        assert_int_equal(d->settling[0]->attempts, 2);
+        assert_int_equal(d->attempt_number, 0);
+        confirm(d, false, 501);
+        desk_free(d);
+}
+
+/* ... and is one of the schedule's when it would not. */
+static void an_away_target_follows_a_long_schedule(void **state) {
+        Desk *d = desk_new(0, 0);
+        JobResult away = {.verdict = JOB_NOT_TRIED, .wait_hint_ms = 900};
+
+        (void)state;
+        add(d, 1, 0);
+        (void)engine_step(d->engine, 0);
+        engine_ended(d->engine, d->running[0], &away, 500);
+        assert_int_equal(d->settling[0]->due_ms, 1500);
+        assert_int_equal(d->settling[0]->attempts, 1);
+        assert_int_equal(d->attempt_number, 1);
+        confirm(d, false, 501);
         desk_free(d);
 }
 
@@ -236,7 +286,7 @@ static void those_behind_a_waiting_head_leave_memory(void **state) {
         assert_int_equal(crossing->state, JOB_BLOCKED);
         (void)engine_step(d->engine, 2000);
         assert_int_equal(d->n_claims, 1);
-        engine_claimed(d->engine, &head, 1, false, INT64_MAX, 0, 2000);
+        claimed(d, &head, 1, false, 2000);
         (void)engine_step(d->engine, 2000);
         assert_int_equal(d->n_running, 1);
         confirm(d, false, 2001);
@@ -254,11 +304,11 @@ static void claimed_jobs_stand_by_their_ids(void **state) {
         static const int64_t order[] = {2, 3, 5};
 
         (void)state;
-        engine_recover(d->engine, 0);
+        engine_due(d->engine, 0);
         (void)engine_step(d->engine, 0);
-        engine_claimed(d->engine, jobs, 2, true, INT64_MAX, 0, 0);
+        claimed(d, jobs, 2, true, 0);
         (void)engine_step(d->engine, 0);
-        engine_claimed(d->engine, early, 1, false, INT64_MAX, 0, 0);
+        claimed(d, early, 1, false, 0);
         for (size_t i = 0; i < COUNT_OF(order); i++) {
                 (void)engine_step(d->engine, 1);
                 assert_int_equal(d->n_running, i + 1);
@@ -316,48 +366,109 @@ static void a_refused_settle_is_tried_again(void **state) {
         desk_free(d);
 }
 
-static void a_full_memory_spills_and_catches_up(void **state) {
-        Desk *d = desk_new(2, 1);
+static void what_has_no_room_is_given_back_and_claimed(void **state) {
+        Desk *d = desk_new(3, 1);
 
         (void)state;
-        assert_false(engine_full(d->engine));
-        add(d, 1, 0);
-        add(d, 2, 0);
-        assert_true(engine_full(d->engine));
-        engine_spilled(d->engine, 3, 0);
+        for (int64_t id = 1; id <= 4; id++)
+                add(d, id, 0);
+        /* Two of the three places are this target's, since one must be left for another. */
+        assert_int_equal(d->n_settling, 2);
+        assert_int_equal(d->settling[0]->id, 3);
+        assert_int_equal(d->settling[0]->state, JOB_QUEUED);
+        assert_true(d->settling[0]->spilled);
+        confirm(d, false, 0);
         (void)engine_step(d->engine, 0);
-        assert_int_equal(d->n_claims, 0);
-        end(d, 0, JOB_SUCCEEDED, 1);
-        confirm(d, false, 1);
-        assert_true(engine_full(d->engine)); /* there is room, but what was spilled goes first */
-        (void)engine_step(d->engine, 1);
+        assert_int_equal(d->n_claims, 0); /* no room */
+        for (size_t i = 0; i < 2; i++) {
+                end(d, i, JOB_SUCCEEDED, 1);
+                confirm(d, false, 1);
+                (void)engine_step(d->engine, 1);
+        }
         assert_int_equal(d->n_claims, 1);
-        assert_true(d->claim_queued);
-        assert_int_equal(d->claim_after, 0);
+        assert_int_equal(d->claim_after, 2);
+        desk_free(d);
+}
+
+static void a_backlog_goes_before_new_jobs(void **state) {
+        Desk *d = desk_new(100, 1);
         Job *job = job_make(3, 0);
-        engine_claimed(d->engine, &job, 1, false, INT64_MAX, 0, 2);
-        end(d, 1, JOB_SUCCEEDED, 3);
-        confirm(d, false, 3);
-        assert_false(engine_full(d->engine));
+
+        (void)state;
+        engine_spilled(d->engine, SPAN("flow:a"), 3);
+        (void)engine_step(d->engine, 0);
+        assert_int_equal(d->n_claims, 1);
+        assert_string_equal(d->claim_target, "flow:a");
+        assert_int_equal(d->claim_after, 2);
+        add(d, 5, 0); /* there is room, but what lies in the ledger is earlier */
+        assert_int_equal(d->n_settling, 1);
+        assert_int_equal(d->settling[0]->id, 5);
+        /* The answer knows nothing of it: it is asked for again. */
+        claimed(d, &job, 1, false, 2);
+        confirm(d, false, 2);
+        (void)engine_step(d->engine, 2);
+        assert_int_equal(d->running[0]->id, 3);
+        assert_int_equal(d->n_claims, 2);
+        assert_int_equal(d->claim_after, 4);
+        job = job_make(5, 0);
+        claimed(d, &job, 1, false, 3);
+        add(d, 6, 0);
+        assert_int_equal(d->n_settling, 0);
+        desk_free(d);
+}
+
+static void a_target_has_its_width(void **state) {
+        Desk *d = desk_new(0, 0);
+
+        (void)state;
+        d->limits.width = 2;
+        for (int64_t id = 1; id <= 3; id++)
+                add(d, id, 0);
+        assert_int_equal(engine_step(d->engine, 0), INT64_MAX);
+        assert_int_equal(d->n_running, 2);
+        end(d, 0, JOB_SUCCEEDED, 1);
+        (void)engine_step(d->engine, 1);
+        assert_int_equal(d->n_running, 3);
+        desk_free(d);
+}
+
+static void a_target_has_its_pace(void **state) {
+        Desk *d = desk_new(0, 0);
+        int64_t now_ms = 5000;
+
+        (void)state;
+        d->limits.rate = 4;
+        for (int64_t id = 1; id <= 10; id++)
+                add(d, id, 0);
+        int64_t next_ms = engine_step(d->engine, now_ms);
+        assert_int_equal(d->n_running, 4); /* one second's share at once */
+        for (size_t n = 5; n <= 10; n++) {
+                assert_in_range(next_ms, now_ms + 1, now_ms + 251);
+                now_ms = next_ms;
+                next_ms = engine_step(d->engine, now_ms);
+                assert_int_equal(d->n_running, n);
+        }
+        assert_int_equal(next_ms, INT64_MAX);
         desk_free(d);
 }
 
 static void a_failed_claim_is_asked_again(void **state) {
         Desk *d = desk_new(0, 0);
+        ClaimResult failed = {.next_due_ms = INT64_MAX, .fault = -ENOSPC};
 
         (void)state;
-        engine_recover(d->engine, 0);
+        engine_spilled(d->engine, SPAN("flow:a"), 1);
         (void)engine_step(d->engine, 0);
         assert_int_equal(d->n_claims, 1);
         (void)engine_step(d->engine, 0);
         assert_int_equal(d->n_claims, 1); /* one at a time */
-        engine_claimed(d->engine, NULL, 0, false, INT64_MAX, -EIO, 0);
+        engine_claimed(d->engine, &failed, 0);
         int64_t again = engine_step(d->engine, 0);
         assert_int_equal(d->n_claims, 1);
         assert_in_range(again, 1, 60000);
         (void)engine_step(d->engine, again);
         assert_int_equal(d->n_claims, 2);
-        assert_true(d->claim_queued);
+        assert_string_equal(d->claim_target, "flow:a");
         desk_free(d);
 }
 
@@ -382,7 +493,7 @@ static void a_draining_engine_begins_nothing(void **state) {
         add(d, 1, 0);
         (void)engine_step(d->engine, 0);
         add(d, 2, 0);
-        engine_recover(d->engine, 0);
+        engine_due(d->engine, 0);
         engine_drain(d->engine);
         assert_int_equal(engine_step(d->engine, 1), INT64_MAX);
         assert_int_equal(d->n_running, 1);
@@ -411,6 +522,8 @@ int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(a_job_runs_and_leaves),
                 cmocka_unit_test(a_failed_job_waits_for_its_pause),
+                cmocka_unit_test(an_away_target_uses_up_no_tries),
+                cmocka_unit_test(an_away_target_follows_a_long_schedule),
                 cmocka_unit_test(the_last_try_keeps_its_code),
                 cmocka_unit_test(a_last_word_is_final),
                 cmocka_unit_test(without_a_target_it_dies_with_a_reason),
@@ -419,7 +532,10 @@ int main(void) {
                 cmocka_unit_test(claimed_jobs_stand_by_their_ids),
                 cmocka_unit_test(a_settle_hurries_when_others_wait_for_it),
                 cmocka_unit_test(a_refused_settle_is_tried_again),
-                cmocka_unit_test(a_full_memory_spills_and_catches_up),
+                cmocka_unit_test(what_has_no_room_is_given_back_and_claimed),
+                cmocka_unit_test(a_backlog_goes_before_new_jobs),
+                cmocka_unit_test(a_target_has_its_width),
+                cmocka_unit_test(a_target_has_its_pace),
                 cmocka_unit_test(a_failed_claim_is_asked_again),
                 cmocka_unit_test(a_step_is_bounded_and_says_when_there_is_more),
                 cmocka_unit_test(a_draining_engine_begins_nothing),

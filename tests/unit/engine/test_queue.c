@@ -11,19 +11,47 @@ static Job *job_make(const char *target) {
         return job;
 }
 
+typedef struct Left {
+        Queues *q;
+        size_t n;
+} Left;
+
 static void give_back(void *arg, Job *job) {
-        ++*(size_t *)arg;
+        Left *left = arg;
+
+        left->n++;
+        queues_leave(left->q, job);
         free(job);
+}
+
+/* Ends the queues; returns how many jobs were ready. */
+static size_t end_queues(Queues *q) {
+        Left left = {q, 0};
+
+        queues_clear(q, give_back, &left);
+        assert_int_equal(q->n_here, 0);
+        assert_int_equal(q->bytes_here, 0);
+        queues_done(q);
+        return left.n;
+}
+
+static void start_queues(Queues *q, size_t running_max) {
+        queues_init(q, 10000, running_max, 10000, 1 << 20);
+}
+
+static void enter(Queues *q, Job *job) {
+        queues_enter(q, job, (TargetLimits){0});
+        queues_push(q, job);
 }
 
 static void push_many(Queues *q, const char *target, size_t n) {
         for (size_t i = 0; i < n; i++)
-                queues_push(q, job_make(target));
+                enter(q, job_make(target));
 }
 
 static void start_all(Queues *q, Job **started, size_t max, size_t *ret_n) {
         *ret_n = 0;
-        for (Job *job; *ret_n < max && (job = queues_next(q)); ++*ret_n)
+        for (Job *job; *ret_n < max && (job = queues_next(q, 0)); ++*ret_n)
                 started[*ret_n] = job;
 }
 
@@ -38,17 +66,18 @@ static size_t count_of(Job *const *jobs, size_t n, const char *target) {
 static void end_all(Queues *q, Job **jobs, size_t n) {
         for (size_t i = 0; i < n; i++) {
                 queues_ended(q, jobs[i]);
+                queues_leave(q, jobs[i]);
                 free(jobs[i]);
         }
 }
 
 static void a_greedy_target_leaves_room_for_others(void **state) {
         Job *greedy[100], *other[100];
-        size_t n, m, left = 0;
+        size_t n, m;
         Queues q;
 
         (void)state;
-        queues_init(&q, 1000, 100);
+        start_queues(&q, 100);
         push_many(&q, "slow", 500);
         start_all(&q, greedy, COUNT_OF(greedy), &n);
         assert_int_equal(n, 50);
@@ -60,23 +89,22 @@ static void a_greedy_target_leaves_room_for_others(void **state) {
         end_all(&q, greedy, n);
         end_all(&q, other, m);
         assert_int_equal(q.n_running, 0);
-        queues_done(&q, give_back, &left);
-        assert_int_equal(left, 450);
+        assert_int_equal(end_queues(&q), 450);
 }
 
 static void targets_take_turns_and_each_keeps_its_order(void **state) {
         Job *started[9];
-        size_t n, left = 0;
+        size_t n;
         Queues q;
 
         (void)state;
-        queues_init(&q, 1000, 100);
+        start_queues(&q, 100);
         for (int64_t id = 1; id <= 3; id++)
                 for (int t = 0; t < 3; t++) {
                         Job *job = job_make(t == 0 ? "a" : t == 1 ? "b" : "c");
 
                         job->id = id;
-                        queues_push(&q, job);
+                        enter(&q, job);
                 }
         push_many(&q, "a", 20);
         start_all(&q, started, COUNT_OF(started), &n);
@@ -86,69 +114,165 @@ static void targets_take_turns_and_each_keeps_its_order(void **state) {
                 assert_int_equal(started[i]->target.p[0], "abc"[i % 3]);
         }
         end_all(&q, started, n);
-        queues_done(&q, give_back, &left);
-        assert_int_equal(left, 20);
+        assert_int_equal(end_queues(&q), 20);
 }
 
 static void a_target_that_runs_nothing_always_gets_the_last_place(void **state) {
         static const char *const names[] = {"a", "b", "c", "d"};
         Job *started[100];
-        size_t n, left = 0;
+        size_t n;
         Queues q;
 
         (void)state;
-        queues_init(&q, 1000, 100);
+        start_queues(&q, 100);
         for (size_t i = 0; i < COUNT_OF(names); i++)
                 push_many(&q, names[i], 100);
         start_all(&q, started, COUNT_OF(started), &n);
         assert_int_equal(n, 80);
         for (size_t i = 0; i < COUNT_OF(names); i++)
                 assert_int_equal(count_of(started, n, names[i]), 20);
-        queues_push(&q, job_make("late"));
-        Job *late = queues_next(&q);
+        enter(&q, job_make("late"));
+        Job *late = queues_next(&q, 0);
         assert_non_null(late);
         assert_true(span_eq(late->target, SPAN("late")));
         end_all(&q, &late, 1);
         end_all(&q, started, n);
-        queues_done(&q, give_back, &left);
-        assert_int_equal(left, 320);
+        assert_int_equal(end_queues(&q), 320);
 }
 
 static void one_place_is_enough(void **state) {
-        size_t left = 0;
         Queues q;
 
         (void)state;
-        queues_init(&q, 10, 1);
+        start_queues(&q, 1);
         push_many(&q, "a", 2);
-        Job *job = queues_next(&q);
+        Job *job = queues_next(&q, 0);
         assert_non_null(job);
-        assert_null(queues_next(&q));
+        assert_null(queues_next(&q, 0));
         end_all(&q, &job, 1);
-        job = queues_next(&q);
+        job = queues_next(&q, 0);
         assert_non_null(job);
         end_all(&q, &job, 1);
-        queues_done(&q, give_back, &left);
+        (void)end_queues(&q);
 }
 
 static void idle_targets_are_forgotten_in_time(void **state) {
-        size_t left = 0;
         Queues q;
 
         (void)state;
-        queues_init(&q, 1, 4);
+        start_queues(&q, 4);
         for (int i = 0; i < 5000; i++) {
                 char name[16];
 
                 snprintf(name, sizeof name, "t%d", i);
-                queues_push(&q, job_make(name));
-                Job *job = queues_next(&q);
+                enter(&q, job_make(name));
+                Job *job = queues_next(&q, 0);
                 assert_non_null(job);
                 end_all(&q, &job, 1);
         }
         assert_in_range(table_count(q.table), 1, 300);
-        queues_done(&q, give_back, &left);
-        assert_int_equal(left, 0);
+        assert_int_equal(end_queues(&q), 0);
+}
+
+static Job *with_event(const char *target, size_t bytes) {
+        Job *job = job_make(target);
+
+        job->event = must_alloc(sizeof *job->event);
+        job->event->body.n = bytes;
+        return job;
+}
+
+static void memory_is_shared_like_places(void **state) {
+        Queues q;
+        size_t n = 0;
+
+        (void)state;
+        queues_init(&q, 100, 10, 90, 1 << 20);
+        Job *job = job_make("slow");
+        while (queues_room(&q, job)) {
+                enter(&q, job);
+                job = job_make("slow");
+                n++;
+        }
+        free(job);
+        assert_int_equal(n, 45);
+        job = job_make("quick");
+        for (n = 0; queues_room(&q, job); n++) {
+                enter(&q, job);
+                job = job_make("quick");
+        }
+        free(job);
+        assert_int_equal(n, 23);
+        job = job_make("other");
+        assert_true(queues_room(&q, job));
+        free(job);
+        assert_int_equal(end_queues(&q), 68);
+}
+
+static void bytes_are_shared_too(void **state) {
+        Queues q;
+        Job *jobs[3];
+
+        (void)state;
+        queues_init(&q, 100, 10, 1000, 1 << 20);
+        for (size_t i = 0; i < COUNT_OF(jobs); i++) {
+                jobs[i] = with_event("large", 400 * 1024);
+                assert_int_equal(queues_room(&q, jobs[i]), i == 0);
+                if (i == 0)
+                        queues_enter(&q, jobs[i], (TargetLimits){0});
+        }
+        /* Who has nothing here may bring one that is larger than its share. */
+        Job *huge = with_event("other", 1500 * 1024), *too_much = with_event("other", 1 << 21);
+        assert_true(queues_room(&q, huge));
+        assert_false(queues_room(&q, too_much));
+        queues_leave(&q, jobs[0]);
+        assert_int_equal(q.bytes_here, 0);
+        for (size_t i = 0; i < COUNT_OF(jobs); i++) {
+                free(jobs[i]->event);
+                free(jobs[i]);
+        }
+        free(huge->event);
+        free(huge);
+        free(too_much->event);
+        free(too_much);
+        queues_done(&q);
+}
+
+static void backlogs_are_asked_for_by_turns(void **state) {
+        Queues q;
+        Span target;
+        size_t max;
+        int64_t after;
+
+        (void)state;
+        start_queues(&q, 10);
+        assert_false(queues_ask(&q, 256, &target, &max, &after));
+        queues_backlog(&q, SPAN("a"), 7);
+        queues_backlog(&q, SPAN("b"), 9);
+        queues_backlog(&q, SPAN("a"), 8);
+        assert_true(queues_ask(&q, 256, &target, &max, &after));
+        assert_true(span_eq(target, SPAN("a")));
+        assert_int_equal(after, 6);
+        assert_int_equal(max, 256);
+        queues_heard(&q, target, 300, true);
+        assert_true(queues_ask(&q, 256, &target, &max, &after));
+        assert_true(span_eq(target, SPAN("b")));
+        queues_heard(&q, target, 0, false);
+        assert_false(queues_has_backlog(&q, SPAN("b")));
+        assert_true(queues_ask(&q, 256, &target, &max, &after));
+        assert_int_equal(after, 300);
+        /* News while the ledger is asked: behind what was searched, and before it. */
+        queues_backlog(&q, SPAN("a"), 400);
+        queues_heard(&q, target, 350, false);
+        assert_true(queues_ask(&q, 256, &target, &max, &after));
+        assert_int_equal(after, 399);
+        queues_backlog(&q, SPAN("a"), 200);
+        queues_heard(&q, target, 500, true);
+        assert_true(queues_ask(&q, 256, &target, &max, &after));
+        assert_int_equal(after, 199);
+        queues_heard(&q, target, 0, false);
+        assert_false(queues_has_backlog(&q, SPAN("a")));
+        queues_done(&q);
 }
 
 int main(void) {
@@ -158,6 +282,9 @@ int main(void) {
                 cmocka_unit_test(a_target_that_runs_nothing_always_gets_the_last_place),
                 cmocka_unit_test(one_place_is_enough),
                 cmocka_unit_test(idle_targets_are_forgotten_in_time),
+                cmocka_unit_test(memory_is_shared_like_places),
+                cmocka_unit_test(bytes_are_shared_too),
+                cmocka_unit_test(backlogs_are_asked_for_by_turns),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -5,6 +5,9 @@
 #include "case_file.h"
 #include "http/head.h"
 
+#include <sys/mman.h>
+#include <unistd.h>
+
 static const char *cases_folder;
 
 typedef struct HeadCase {
@@ -84,37 +87,53 @@ static void check_read_back(const char *name, const HttpHead *h) {
         check_same(name, h, &second);
 }
 
-/* Hands over the first byte, then the first two, and so on, as a slow peer does. Every answer
- * before the last must be "need more", and the last the verdict on the whole. */
-static void check_slow(const char *name, Span in, int verdict, const HttpRefusal *refusal) {
-        HttpHead head;
-        HttpRefusal slow = {0};
-        int r = 0;
-
-        for (size_t n = 0; n <= in.n && r == 0; n++)
-                r = http_head_parse_more((Span){in.p, n}, n ? n - 1 : 0, &head, &slow);
-        if (r != verdict || (r < 0 && (slow.status != refusal->status ||
-                                       slow.offset != refusal->offset || slow.why != refusal->why)))
-                fail_msg("%s: byte by byte %d, %d at %zu", name, r, slow.status, slow.offset);
+static void check_verdict(const char *name, int r, const HttpRefusal *found, int verdict,
+                          const HttpRefusal *refusal) {
+        if (r != verdict ||
+            (r < 0 && (found->status != refusal->status || found->offset != refusal->offset ||
+                       strcmp(found->why, refusal->why) != 0)))
+                fail_msg("%s: %d, %d at %zu", name, r, found->status, found->offset);
 }
 
-/* Two pieces, cut anywhere, with and without the hint. */
+/* Hands over the first byte, then the first two, and so on, as a slow peer does. Every answer
+ * before the last must be "need more", and the last the verdict on the whole. `moving`: each time
+ * at another place, while the place before is gone. */
+static void check_slow(const char *name, Span in, bool moving, int verdict,
+                       const HttpRefusal *refusal) {
+        HttpHeadMark mark = {0};
+        HttpRefusal slow = {0};
+        HttpHead head, whole;
+        char *copy = NULL;
+        int r = 0;
+
+        for (size_t n = 0; n <= in.n && r == 0; n++) {
+                char *next = moving ? must_alloc(in.n + 1) : NULL;
+
+                if (moving)
+                        memcpy(next, in.p, n);
+                free(copy);
+                copy = next;
+                r = http_head_parse_more((Span){moving ? copy : in.p, n}, &mark, &head, &slow);
+        }
+        check_verdict(name, r, &slow, verdict, refusal);
+        if (r > 0 && http_head_parse(in, &whole, &slow) == r)
+                check_same(name, &whole, &head);
+        free(copy);
+}
+
+/* Two pieces, cut anywhere. */
 static void check_cuts(const char *name, Span in, int verdict, const HttpRefusal *refusal) {
         size_t step = in.n > 2000 ? 97 : 1;
 
         for (size_t cut = 0; cut < in.n; cut += step) {
+                HttpHeadMark mark = {0};
+                HttpRefusal found = {0};
                 HttpHead head;
-                HttpRefusal first = {0}, second = {0};
-                int r = http_head_parse((Span){in.p, cut}, &head, &first);
+                int r = http_head_parse_more((Span){in.p, cut}, &mark, &head, &found);
 
-                if (r == 0) {
-                        r = http_head_parse_more(in, cut, &head, &second);
-                        first = second;
-                }
-                if (r != verdict ||
-                    (r < 0 && (first.status != refusal->status || first.offset != refusal->offset)))
-                        fail_msg("%s: cut at %zu: %d, %d at %zu", name, cut, r, first.status,
-                                 first.offset);
+                if (r == 0)
+                        r = http_head_parse_more(in, &mark, &head, &found);
+                check_verdict(name, r, &found, verdict, refusal);
         }
 }
 
@@ -149,7 +168,8 @@ static void case_run(HeadCase *c) {
                 fail_msg("%s: accepted (%d)", c->name, r);
         else if (refusal.status != c->status || refusal.offset != c->offset || !refusal.why)
                 fail_msg("%s: %d at %zu: %s", c->name, refusal.status, refusal.offset, refusal.why);
-        check_slow(c->name, in, r, &refusal);
+        check_slow(c->name, in, false, r, &refusal);
+        check_slow(c->name, in, in.n < 2000, r, &refusal);
         check_cuts(c->name, in, r, &refusal);
         c->in.n = n;
 }
@@ -207,13 +227,13 @@ static void headers_have_a_number(void **state) {
         assert_int_equal(http_head_parse(buf_span(&in), &head, &refusal), -EBADMSG);
         assert_int_equal(refusal.status, 431);
         assert_int_equal(refusal.offset, full);
-        check_slow("101 headers", buf_span(&in), -EBADMSG, &refusal);
+        check_slow("101 headers", buf_span(&in), false, -EBADMSG, &refusal);
 
         in.n = full; /* one too many comes before what is wrong with it */
         must(buf_add(&in, SPAN("X(: y\r\n\r\n")) == 0);
         assert_int_equal(http_head_parse(buf_span(&in), &head, &refusal), -EBADMSG);
         assert_int_equal(refusal.status, 431);
-        check_slow("101 headers, one malformed", buf_span(&in), -EBADMSG, &refusal);
+        check_slow("101 headers, one malformed", buf_span(&in), false, -EBADMSG, &refusal);
 }
 
 /* Every byte at every place of an eight-byte word: the wide step must stop where the narrow one
@@ -263,6 +283,84 @@ static void a_head_has_a_length(void **state) {
         assert_int_equal(refusal.status, 431);
 }
 
+/* A head in memory that ends with a page, so that what was judged can be made unreadable. */
+typedef struct Pages {
+        char *p;
+        size_t n, page;
+} Pages;
+
+static Pages pages_of(Span in) {
+        Pages m = {.page = (size_t)sysconf(_SC_PAGESIZE)};
+
+        m.n = (in.n + m.page - 1) / m.page * m.page;
+        m.p = mmap(NULL, m.n, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        must(m.p != MAP_FAILED);
+        memcpy(m.p, in.p, in.n);
+        return m;
+}
+
+static void pages_open(const Pages *m, size_t from) {
+        from -= from % m->page;
+        must(mprotect(m->p + from, m->n - from, PROT_READ | PROT_WRITE) == 0);
+}
+
+/* All but the last byte, one by one; before each, the whole pages that are judged are shut, except
+ * that a line may be looked at once more when it is whole. Who looks back otherwise is killed by
+ * the memory's own guard. */
+static void check_no_look_back(Span in) {
+        Pages m = pages_of(in);
+        HttpHeadMark mark = {0};
+        HttpRefusal refusal;
+        HttpHead head, whole;
+        size_t most = 0;
+
+        for (size_t n = 1; n < in.n; n++) {
+                /* The request line's method is asked for again as long as that line is short of
+                 * its end: 33 bytes at most. */
+                size_t low = mark.has_request_line ? 0 : m.page;
+                size_t shut = mark.run - mark.run % m.page;
+
+                if (shut > low)
+                        must(mprotect(m.p + low, shut - low, PROT_NONE) == 0);
+                if (in.p[n - 1] == '\n')
+                        pages_open(&m, mark.line);
+                most = shut > most ? shut : most;
+                assert_int_equal(http_head_parse_more((Span){m.p, n}, &mark, &head, &refusal), 0);
+        }
+        assert_true(most >= in.n - 2 * m.page);
+        pages_open(&m, 0); /* the result's spans are looked at below */
+        assert_int_equal(http_head_parse_more((Span){m.p, in.n}, &mark, &head, &refusal), in.n);
+        assert_int_equal(http_head_parse(in, &whole, &refusal), in.n);
+        check_same("in pages", &whole, &head);
+        must(munmap(m.p, m.n) == 0);
+}
+
+static void what_was_judged_is_not_looked_at_again(void **state) {
+        AUTO(buf_done)
+        Buf in = BUF(1 << 20);
+
+        (void)state;
+        must(buf_add(&in, SPAN("GET / HTTP/1.1\r\nHost: a\r\nX: ")) == 0);
+        while (in.n < HTTP_HEAD_MAX_BYTES - 4)
+                must(buf_add_char(&in, in.n % 3 ? ' ' : 'y') == 0);
+        must(buf_add(&in, SPAN("\r\n\r\n")) == 0);
+        check_no_look_back(buf_span(&in));
+
+        buf_clear(&in);
+        must(buf_add(&in, SPAN("GET / HTTP/1.1\r\nHost: a\r\n")) == 0);
+        for (int i = 1; i < HTTP_HEADERS_MAX; i++)
+                must(buf_addf(&in, "X-%d:%300s\r\n", i, "y") == 0);
+        must(buf_add(&in, SPAN("\r\n")) == 0);
+        check_no_look_back(buf_span(&in));
+
+        buf_clear(&in);
+        must(buf_add(&in, SPAN("GET /")) == 0);
+        while (in.n < HTTP_TARGET_MAX_BYTES)
+                must(buf_add_char(&in, 'y') == 0);
+        must(buf_add(&in, SPAN(" HTTP/1.1\r\nHost: a\r\n\r\n")) == 0);
+        check_no_look_back(buf_span(&in));
+}
+
 static void headers_are_found_in_any_case(void **state) {
         Span in = SPAN("GET / HTTP/1.1\r\nHost: a\r\nX-Key: 1\r\nx-key: 2\r\n\r\n");
         HttpRefusal refusal = {0};
@@ -290,6 +388,7 @@ int main(int argc, char **argv) {
                 cmocka_unit_test(headers_have_a_number),
                 cmocka_unit_test(wide_steps_see_every_byte),
                 cmocka_unit_test(a_head_has_a_length),
+                cmocka_unit_test(what_was_judged_is_not_looked_at_again),
                 cmocka_unit_test(headers_are_found_in_any_case),
                 cmocka_unit_test(statuses_have_phrases),
         };

@@ -110,6 +110,37 @@ static inline void claim_free(Claim *c) {
         free(c->jobs);
 }
 
+static inline int claimed_by_id(const void *a, const void *b) {
+        const Job *x = *(Job *const *)a, *y = *(Job *const *)b;
+
+        return x->id < y->id ? -1 : x->id > y->id;
+}
+
+/* All that may be claimed, whether it is due or was left by whoever held it. */
+static inline Claim claim_any(Store *s, int64_t now_ms) {
+        static const Span targets[] = {{NULL, 0},          SPAN("flow:a"),     SPAN("flow:b"),
+                                       SPAN("endpoint:a"), SPAN("endpoint:b"), SPAN("endpoint:c")};
+        Claim all = {.next_due_ms = INT64_MAX};
+
+        for (size_t i = 0; i < COUNT_OF(targets); i++) {
+                Claim c = claim(s, (ClaimAsk){.now_ms = now_ms,
+                                              .shards = 1,
+                                              .max = 100,
+                                              .target = targets[i]});
+
+                all.jobs = realloc(all.jobs, (all.n + c.n + 1) * sizeof(Job *));
+                assert_non_null(all.jobs);
+                if (c.n)
+                        memcpy(all.jobs + all.n, c.jobs, c.n * sizeof(Job *));
+                all.n += c.n;
+                free(c.jobs);
+                if (i == 0)
+                        all.next_due_ms = c.next_due_ms;
+        }
+        qsort(all.jobs, all.n, sizeof(Job *), claimed_by_id);
+        return all;
+}
+
 static inline ClaimAsk ask_all(int64_t now_ms) {
         return (ClaimAsk){.now_ms = now_ms, .shards = 1, .max = 100};
 }

@@ -1,64 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The contract of stores (ledger/store.h), held by each of them. */
-#include "base/random.h"
-#include "ledger_unit.h"
-
-typedef struct World {
-        const StoreOps *ops;
-        Place place;
-        Store *store, *reader;
-        StoreOptions options;
-} World;
-
-static void open_store(World *w) {
-        Err e = {0};
-
-        assert_int_equal(w->ops->open(&w->options, &w->store, &e), 0);
-        assert_int_equal(w->ops->open_reader(w->store, &w->reader, &e), 0);
-}
-
-static void close_store(World *w) {
-        w->ops->close(w->reader);
-        w->ops->close(w->store);
-}
-
-static int start(void **state, const StoreOps *ops) {
-        World *w = must_alloc(sizeof *w);
-
-        w->ops = ops;
-        place_make(&w->place);
-        w->options = (StoreOptions){
-                .path = w->place.path, .node = "n", .once_ms = 1000000, .keys_per_generation = 64};
-        open_store(w);
-        *state = w;
-        return 0;
-}
-
-static int start_sqlite(void **state) {
-        return start(state, &store_sqlite);
-}
-
-static int start_memory(void **state) {
-        return start(state, &store_memory);
-}
-
-static int end(void **state) {
-        World *w = *state;
-
-        close_store(w);
-        place_done(&w->place);
-        free(w);
-        return 0;
-}
-
-static EventView *find(World *w, int64_t id) {
-        EventView *v = NULL;
-        Err e = {0};
-
-        assert_int_equal(w->ops->find_event(w->reader, id, &v, &e), 0);
-        return v;
-}
+#include "contract.h"
 
 static void what_was_recorded_is_found(void **state) {
         World *w = *state;
@@ -71,6 +14,7 @@ static void what_was_recorded_is_found(void **state) {
                                           .subject = SPAN("s\xc3\xa4"),
                                           .content_type = SPAN("c"),
                                           .trace = SPAN("00"),
+                                          .meta = SPAN("{\"channels\":[\"eu\"]}"),
                                           .body = SPAN("\0bytes\xff\n")});
         Job *jobs[2] = {job_new(12, event, SPAN("flow:a"), 0),
                         job_new(14, event, SPAN("endpoint:b"), 0)};
@@ -96,6 +40,7 @@ static void what_was_recorded_is_found(void **state) {
         assert_true(span_eq(v->event.subject, SPAN("s\xc3\xa4")));
         assert_true(span_eq(v->event.content_type, SPAN("c")));
         assert_true(span_eq(v->event.trace, SPAN("00")));
+        assert_true(span_eq(v->event.meta, SPAN("{\"channels\":[\"eu\"]}")));
         assert_true(span_eq(v->event.body, SPAN("\0bytes\xff\n")));
         assert_int_equal(v->n_jobs, 2);
         assert_int_equal(v->jobs[0].id, 12);
@@ -127,6 +72,26 @@ static void only_the_last_attempts_are_listed(void **state) {
         assert_int_equal(v->jobs[0].n_listed, 50);
         assert_int_equal(v->jobs[0].attempts[0].number, 11);
         assert_int_equal(v->jobs[0].attempts[49].number, 60);
+        event_view_free(v);
+        job_free(j);
+}
+
+/* Two tries of one number: the first did not count. */
+static void a_try_that_was_none_gives_its_place_away(void **state) {
+        World *w = *state;
+        Job *j = record_job(w->store, 10, 0, false);
+
+        settle(w->store, j, JOB_WAITING, 9);
+        for (int i = 0; i < 2; i++) {
+                Attempt a = {.number = 2, .status = i ? 200 : 503, .code = SPAN("x")};
+                Write write = settle_of(j, JOB_WAITING, &a);
+
+                write_one(w->store, &write);
+        }
+        EventView *v = find(w, 10);
+        assert_int_equal(v->jobs[0].n_listed, 2);
+        assert_int_equal(v->jobs[0].attempts[1].number, 2);
+        assert_int_equal(v->jobs[0].attempts[1].status, 200);
         event_view_free(v);
         job_free(j);
 }
@@ -171,6 +136,33 @@ static void a_repeat_is_known(void **state) {
         EventView *v = find(w, 14);
         assert_non_null(v);
         event_view_free(v);
+}
+
+static void a_forgotten_key_is_new_again(void **state) {
+        World *w = *state;
+        Event *first = make_event(10, "k", "{}"), *second = make_event(20, "k", "{}"),
+              *third = make_event(30, "k", "{}");
+        Job *job = job_new(11, first, SPAN("flow:a"), 0);
+        Write write = record_of(first, &job, 1), end = settle_of(job, JOB_DEAD, NULL);
+
+        job->state = JOB_QUEUED;
+        write_one(w->store, &write);
+        end.settle.forget_key = true;
+        job->state = JOB_DEAD;
+        write_one(w->store, &end);
+        write = record_of(second, NULL, 0);
+        write_one(w->store, &write);
+        assert_int_equal(write.record.result, RECORD_NEW);
+        /* Forgetting the first once more leaves the second known. */
+        write_one(w->store, &end);
+        write = record_of(third, NULL, 0);
+        write_one(w->store, &write);
+        assert_int_equal(write.record.result, RECORD_REPEAT);
+        assert_int_equal(write.record.known_event, 20);
+        job_free(job);
+        event_unref(first);
+        event_unref(second);
+        event_unref(third);
 }
 
 static void a_key_belongs_to_its_source(void **state) {
@@ -305,16 +297,20 @@ static void shards_share_no_job(void **state) {
                 of_shard[j->shard % shards]++;
                 job_free(j);
         }
-        for (unsigned i = 0; i < shards; i++) {
-                ClaimAsk ask = {.now_ms = 9, .shard = i, .shards = 3, .max = 100, .queued = true};
-                Claim c = claim(w->store, ask);
+        for (unsigned i = 0; i < 2 * shards; i++) {
+                ClaimAsk ask = {.now_ms = 9, .shard = i / 2, .shards = 3, .max = 100};
 
+                if (i % 2)
+                        ask.target = SPAN("flow:a");
+                Claim c = claim(w->store, ask);
                 assert_true(c.n > 0);
-                assert_int_equal(c.n, of_shard[i]);
                 for (size_t k = 0; k < c.n; k++)
-                        assert_int_equal(c.jobs[k]->shard % shards, i);
+                        assert_int_equal(c.jobs[k]->shard % shards, i / 2);
+                of_shard[i / 2] -= c.n;
                 n += c.n;
                 claim_free(&c);
+                if (i % 2)
+                        assert_int_equal(of_shard[i / 2], 0);
         }
         assert_int_equal(n, 60);
 }
@@ -328,7 +324,7 @@ static void queued_jobs_are_claimed_when_nobody_has_them(void **state) {
         Claim c = claim(w->store, ask);
         assert_int_equal(c.n, 0);
         claim_free(&c);
-        ask.queued = true;
+        ask.target = SPAN("flow:a");
         ask.after_id = 21;
         c = claim(w->store, ask);
         assert_int_equal(c.n, 1);
@@ -409,7 +405,7 @@ static void a_lane_stays_behind_a_spilled_job(void **state) {
         ClaimAsk ask = ask_all(9);
 
         assert_int_equal(b->state, JOB_BLOCKED);
-        ask.queued = true;
+        ask.target = SPAN("flow:a");
         Claim c = claim(w->store, ask);
         assert_int_equal(c.n, 1);
         assert_int_equal(c.jobs[0]->id, 11);
@@ -423,12 +419,191 @@ static void a_lane_stays_behind_a_spilled_job(void **state) {
         job_free(b);
 }
 
-static size_t trim(World *w, TrimRule rule) {
-        size_t n = 0;
-        Err e = {0};
+/* What a crash leaves: queued jobs of a lane whose earlier one waits. */
+static void a_claim_blocks_what_is_behind(void **state) {
+        World *w = *state;
+        Job *a = record_job(w->store, 10, 5, false), *b = record_job(w->store, 20, 5, true),
+            *other = record_job(w->store, 30, 6, true);
+        ClaimAsk ask = ask_all(99);
 
-        assert_int_equal(w->ops->trim(w->store, &rule, &n, &e), 0);
-        return n;
+        settle(w->store, a, JOB_WAITING, 100);
+        ask.target = SPAN("flow:a");
+        Claim c = claim(w->store, ask);
+        assert_int_equal(c.n, 1);
+        assert_int_equal(c.jobs[0]->id, 31);
+        claim_free(&c);
+        c = claim(w->store, ask_all(100));
+        assert_int_equal(c.n, 1);
+        assert_int_equal(c.jobs[0]->id, 11);
+        settle(w->store, c.jobs[0], JOB_DONE, 0);
+        claim_free(&c);
+        c = claim(w->store, ask_all(10000));
+        assert_int_equal(c.n, 1);
+        assert_int_equal(c.jobs[0]->id, 21);
+        claim_free(&c);
+        job_free(a);
+        job_free(b);
+        job_free(other);
+}
+
+/* A job's shard is its maker's choice, also when it comes back from the store. */
+static void a_job_keeps_its_shard(void **state) {
+        World *w = *state;
+        Event *event = event_new(
+                &(Event){.id = 10, .source = SPAN("shop"), .meta = SPAN("{}"), .body = SPAN("x")});
+        Job *j = job_new(11, event, SPAN("endpoint:a"), 977);
+        Write write = record_of(event, &j, 1);
+
+        j->shard ^= 1;
+        uint8_t shard = j->shard;
+        write_one(w->store, &write);
+        settle(w->store, j, JOB_WAITING, 100);
+        for (int i = 0; i < 2; i++) {
+                ClaimAsk ask = {.now_ms = 100, .shard = !(shard & 1), .shards = 2, .max = 9};
+                Claim c = claim(w->store, ask);
+
+                assert_int_equal(c.n, 0);
+                claim_free(&c);
+                ask.shard = shard & 1;
+                c = claim(w->store, ask);
+                assert_int_equal(c.n, 1);
+                assert_int_equal(c.jobs[0]->shard, shard);
+                assert_int_equal(c.jobs[0]->lane, 977);
+                assert_true(span_eq(c.jobs[0]->event->meta, SPAN("{}")));
+                settle(w->store, c.jobs[0], JOB_WAITING, 100);
+                claim_free(&c);
+        }
+        job_free(j);
+        event_unref(event);
+}
+
+static Job *record_delayed(World *w, int64_t id, uint64_t lane, int64_t due_ms) {
+        Event *event = make_event(id, NULL, "{}");
+        Job *j = job_new(id + 1, event, SPAN("endpoint:a"), lane);
+        Write write = record_of(event, &j, 1);
+
+        j->state = JOB_WAITING;
+        j->due_ms = due_ms;
+        write_one(w->store, &write);
+        event_unref(event);
+        return j;
+}
+
+static void note_target(void *arg, Span target) {
+        Buf *all = arg;
+
+        assert_int_equal(buf_addf(all, SPAN_FMT " ", SPAN_ARG(target)), 0);
+}
+
+static void backlogs_are_told_by_target(void **state) {
+        World *w = *state;
+        AUTO(buf_done)
+        Buf all = BUF(200);
+        Event *event = make_event(50, NULL, "{}");
+        Job *jobs[] = {job_new(51, event, SPAN("flow:b"), 0),
+                       job_new(52, event, SPAN("endpoint:c"), 0)},
+            *a = record_job(w->store, 10, 0, true), *more = record_job(w->store, 20, 0, true);
+        Err e = {0};
+        Write record = record_of(event, jobs, 2);
+
+        jobs[1]->spilled = true;
+        write_one(w->store, &record);
+        assert_int_equal(w->ops->each_backlog(w->reader, note_target, &all, &e), 0);
+        assert_true(span_eq(buf_span(&all), SPAN("flow:a endpoint:c ")));
+        for (size_t i = 0; i < COUNT_OF(jobs); i++)
+                job_free(jobs[i]);
+        job_free(a);
+        job_free(more);
+        event_unref(event);
+}
+
+static void a_delayed_job_waits_in_the_store(void **state) {
+        World *w = *state;
+        Job *late = record_delayed(w, 10, 0, 300), *soon = record_delayed(w, 20, 0, 200);
+        ClaimAsk ask = ask_all(199);
+
+        assert_int_equal(late->state, JOB_WAITING);
+        EventView *v = find(w, 10);
+        assert_int_equal(v->jobs[0].state, JOB_WAITING);
+        assert_int_equal(v->jobs[0].due_ms, 300);
+        event_view_free(v);
+        Claim c = claim(w->store, ask);
+        assert_int_equal(c.n, 0);
+        assert_int_equal(c.next_due_ms, 200);
+        claim_free(&c);
+        ask.now_ms = 200;
+        c = claim(w->store, ask);
+        assert_int_equal(c.n, 1);
+        assert_int_equal(c.jobs[0]->id, 21);
+        assert_int_equal(c.jobs[0]->attempts, 0);
+        assert_int_equal(c.next_due_ms, 300);
+        claim_free(&c);
+        /* One that is due earlier is recorded after the claim looked. */
+        Job *sooner = record_delayed(w, 30, 0, 250);
+        c = claim(w->store, ask_all(250));
+        assert_int_equal(c.n, 1);
+        assert_int_equal(c.jobs[0]->id, 31);
+        claim_free(&c);
+        job_free(late);
+        job_free(soon);
+        job_free(sooner);
+}
+
+static void a_delayed_job_holds_its_lane(void **state) {
+        World *w = *state;
+        Job *before = record_job(w->store, 10, 5, true), *delayed = record_delayed(w, 20, 5, 300),
+            *behind = record_job(w->store, 30, 5, false);
+        ClaimAsk ask = ask_all(99);
+
+        assert_int_equal(delayed->state, JOB_WAITING);
+        assert_int_equal(behind->state, JOB_BLOCKED);
+        ask.target = SPAN("flow:a");
+        Claim c = claim(w->store, ask);
+        assert_int_equal(c.n, 1);
+        assert_int_equal(c.jobs[0]->id, 11);
+        Write done = settle_of(c.jobs[0], JOB_DONE, NULL);
+        write_one(w->store, &done);
+        assert_false(done.settle.woke);
+        claim_free(&c);
+        /* It waits until it is due, though its lane is free. */
+        c = claim(w->store, ask_all(299));
+        assert_int_equal(c.n, 0);
+        assert_int_equal(c.next_due_ms, 300);
+        claim_free(&c);
+        c = claim(w->store, ask_all(300));
+        assert_int_equal(c.n, 1);
+        assert_int_equal(c.jobs[0]->id, 21);
+        settle(w->store, c.jobs[0], JOB_DONE, 0);
+        claim_free(&c);
+        c = claim(w->store, ask_all(10000));
+        assert_int_equal(c.n, 1);
+        assert_int_equal(c.jobs[0]->id, 31);
+        claim_free(&c);
+        job_free(before);
+        job_free(delayed);
+        job_free(behind);
+}
+
+/* Due, but behind an earlier one: it becomes blocked, and is woken by that one's end. */
+static void a_delayed_job_does_not_overtake(void **state) {
+        World *w = *state;
+        Job *before = record_job(w->store, 10, 5, false), *delayed = record_delayed(w, 20, 5, 50);
+
+        settle(w->store, before, JOB_WAITING, 100);
+        Claim c = claim(w->store, ask_all(60));
+        assert_int_equal(c.n, 0);
+        claim_free(&c);
+        c = claim(w->store, ask_all(100));
+        assert_int_equal(c.n, 1);
+        assert_int_equal(c.jobs[0]->id, 11);
+        settle(w->store, c.jobs[0], JOB_DONE, 0);
+        claim_free(&c);
+        c = claim(w->store, ask_all(10000));
+        assert_int_equal(c.n, 1);
+        assert_int_equal(c.jobs[0]->id, 21);
+        claim_free(&c);
+        job_free(before);
+        job_free(delayed);
 }
 
 static void trim_takes_what_is_old_and_finished(void **state) {
@@ -490,14 +665,6 @@ static void trim_holds_the_size(void **state) {
         assert_non_null(v);
         event_view_free(v);
         free(body);
-}
-
-static EventPage *list(World *w, EventQuery q) {
-        EventPage *p = NULL;
-        Err e = {0};
-
-        assert_int_equal(w->ops->list_events(w->reader, &q, &p, &e), 0);
-        return p;
 }
 
 static void pages_go_back_in_time(void **state) {
@@ -613,16 +780,13 @@ static void the_last_id_is_known(void **state) {
         assert_memory_not_equal(a, b, 32);
 }
 
-#define BOTH(test)                                                                                 \
-        {"sqlite: " #test, test, start_sqlite, end, NULL}, {                                       \
-                "memory: " #test, test, start_memory, end, NULL                                    \
-        }
-
 int main(void) {
         const struct CMUnitTest tests[] = {
                 BOTH(what_was_recorded_is_found),
                 BOTH(only_the_last_attempts_are_listed),
+                BOTH(a_try_that_was_none_gives_its_place_away),
                 BOTH(a_repeat_is_known),
+                BOTH(a_forgotten_key_is_new_again),
                 BOTH(a_key_belongs_to_its_source),
                 BOTH(an_old_key_is_new_again),
                 BOTH(many_keys_are_remembered),
@@ -633,6 +797,12 @@ int main(void) {
                 BOTH(queued_jobs_are_claimed_when_nobody_has_them),
                 BOTH(a_lane_keeps_its_order),
                 BOTH(a_lane_stays_behind_a_spilled_job),
+                BOTH(a_claim_blocks_what_is_behind),
+                BOTH(backlogs_are_told_by_target),
+                BOTH(a_job_keeps_its_shard),
+                BOTH(a_delayed_job_waits_in_the_store),
+                BOTH(a_delayed_job_holds_its_lane),
+                BOTH(a_delayed_job_does_not_overtake),
                 BOTH(trim_takes_what_is_old_and_finished),
                 BOTH(trim_holds_the_size),
                 BOTH(pages_go_back_in_time),

@@ -250,7 +250,7 @@ static void too_many_bytes_are_refused(void **state) {
 }
 
 static void a_full_disk_refuses_records_and_keeps_settles(void **state) {
-        LedgerRequest first, records[3], settles[2], ask;
+        LedgerRequest first, records[3], settles[2], ask, object;
         Event *event = make_event(10, NULL, "{}");
         Job *jobs[2] = {job_new(11, event, SPAN("flow:a"), 0),
                         job_new(12, event, SPAN("flow:b"), 0)};
@@ -272,23 +272,27 @@ static void a_full_disk_refuses_records_and_keeps_settles(void **state) {
         send_event(&records[2], 5);
         prepare(&settles[1], settle_of(jobs[1], JOB_DONE, NULL), 6);
         assert_int_equal(ledger_send(world->ledger, &settles[1]), 0);
+        prepare(&object, (Write){.kind = WRITE_OBJECT}, 7);
+        object.write.object.object = (Object){.kind = OBJECT_APPLICATION, .id = 90};
+        assert_int_equal(ledger_send(world->ledger, &object), 0);
         gate_open(-ENOSPC, 3);
-        await(7);
+        await(8);
         for (int i = 0; i < 3; i++) {
                 assert_int_equal(records[i].result, -ENOSPC);
                 assert_string_equal(records[i].error.text, "as told");
         }
         assert_int_equal(ask.result, -ENOSPC);
+        assert_int_equal(object.result, -ENOSPC);
         assert_int_equal(settles[0].result, 0);
         assert_int_equal(settles[1].result, 0);
         /* The settles came last, in their order, and are there. */
-        assert_int_equal(world->order[5], 2);
-        assert_int_equal(world->order[6], 6);
+        assert_int_equal(world->order[6], 2);
+        assert_int_equal(world->order[7], 6);
         assert_int_equal(ledger_gauges(world->ledger).waiting, 0);
         LedgerRequest look = {.ask = ASK_EVENT, .home = &world->home, .done = on_done};
         look.event.id = 10;
         assert_int_equal(ledger_send(world->ledger, &look), 0);
-        await(8);
+        await(9);
         assert_int_equal(look.event.ret->jobs[0].state, JOB_DONE);
         assert_int_equal(look.event.ret->jobs[1].state, JOB_DONE);
         event_view_free(look.event.ret);
@@ -439,6 +443,28 @@ static void questions_are_answered_beside_the_writer(void **state) {
         drop_events(&record, 1);
 }
 
+static void on_object(void *arg, const Object *o) {
+        *(int64_t *)arg += o->id;
+}
+
+static void objects_are_told_while_the_threads_run(void **state) {
+        LedgerRequest r[2];
+        int64_t sum = 0;
+        Err e = {0};
+
+        (void)state;
+        for (int i = 0; i < 2; i++) {
+                prepare(&r[i], (Write){.kind = WRITE_OBJECT}, i);
+                r[i].write.object.object = (Object){.kind = OBJECT_APPLICATION, .id = 90 + i};
+                assert_int_equal(ledger_send(world->ledger, &r[i]), 0);
+        }
+        await(2);
+        assert_int_equal(r[1].write.object.result, OBJECT_WRITTEN);
+        assert_true(r[1].write.object.object.version > r[0].write.object.object.version);
+        assert_int_equal(ledger_each_object(world->ledger, on_object, &sum, &e), 0);
+        assert_int_equal(sum, 181);
+}
+
 static void strange_urls_are_refused(void **state) {
         Ledger *l = NULL;
         LedgerOptions o = {.url = SPAN("oracle:x")};
@@ -501,6 +527,7 @@ int main(void) {
                 LEDGER_TEST(closing_answers_what_was_sent),
                 LEDGER_TEST(each_home_gets_its_own),
                 LEDGER_TEST(questions_are_answered_beside_the_writer),
+                LEDGER_TEST(objects_are_told_while_the_threads_run),
                 LEDGER_TEST(strange_urls_are_refused),
                 LEDGER_TEST(the_thread_trims),
         };

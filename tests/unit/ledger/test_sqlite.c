@@ -122,18 +122,22 @@ static void strange_files_are_refused(void **state) {
         assert_true(open_fails(&o, &e) < 0);
 }
 
-static void a_newer_format_is_refused(void **state) {
+static void another_format_is_refused(void **state) {
         const Place *p = *state;
         StoreOptions o = options(p);
         Err e = {0};
 
         store_sqlite.close(open_at(p));
         assert_int_equal(number(p, "PRAGMA application_id"), 0x4772706e);
-        assert_int_equal(number(p, "PRAGMA user_version"), 1);
+        assert_int_equal(number(p, "PRAGMA user_version"), 2);
         assert_int_equal(number(p, "PRAGMA page_size"), SQLITE_PAGE_BYTES);
-        shell(p, "PRAGMA user_version = 2");
+        shell(p, "PRAGMA user_version = 3");
         assert_int_equal(open_fails(&o, &e), -ENOTSUP);
         assert_non_null(strstr(e.text, "newer"));
+        e = (Err){0};
+        shell(p, "PRAGMA user_version = 1");
+        assert_int_equal(open_fails(&o, &e), -ENOTSUP);
+        assert_non_null(strstr(e.text, "before the first release"));
 }
 
 static void commits_are_synced(void **state) {
@@ -186,7 +190,7 @@ static void a_restart_takes_its_jobs_back(void **state) {
         assert_int_equal(store_sqlite.last_id(s), 51);
         store_sqlite.secret(s, "x", again);
         assert_memory_equal(secret, again, 32);
-        ask.queued = true;
+        ask.target = SPAN("flow:a");
         c = claim(s, ask);
         assert_int_equal(c.n, 3);
         assert_int_equal(c.jobs[0]->id, 11);
@@ -195,10 +199,13 @@ static void a_restart_takes_its_jobs_back(void **state) {
         assert_int_equal(c.jobs[1]->attempts, 0);
         assert_int_equal(c.jobs[2]->id, 41);
         assert_int_equal(c.jobs[2]->attempts, 2);
-        assert_int_equal(c.next_due_ms, 999);
         claim_free(&c);
         c = claim(s, ask);
         assert_int_equal(c.n, 0);
+        claim_free(&c);
+        c = claim(s, ask_all(100));
+        assert_int_equal(c.n, 0);
+        assert_int_equal(c.next_due_ms, 999);
         claim_free(&c);
         assert_int_equal(store_sqlite.open_reader(s, &reader, &e), 0);
         EventView *v = NULL;
@@ -260,13 +267,53 @@ static void marks_lose_no_job(void **state) {
         s = open_at(*state);
         assert_int_equal(sqlite_of(s)->events_counted, BATCHES * PER_BATCH);
         ClaimAsk ask = ask_all(1);
-        ask.queued = true;
+        ask.target = SPAN("flow:a");
         for (Claim c = {.more = true}; c.more; n += c.n, claim_free(&c)) {
                 ask.max = 3;
                 c = claim(s, ask);
         }
         assert_int_equal(n, kept);
         store_sqlite.close(s);
+}
+
+/* A replayed job that nobody had taken yet was not running when the process ended. */
+static void a_restart_finds_replays(void **state) {
+        Store *s = open_at(*state);
+        Job *old = record_job(s, 10, 0, false), *added = job_new(40, old->event, SPAN("flow:b"), 0);
+        Write again = {.kind = WRITE_REPLAY, .replay = {.job = old}},
+              more = {.kind = WRITE_REPLAY, .replay = {.job = added}};
+        const Place *p = *state;
+
+        settle(s, old, JOB_DONE, 0);
+        write_one(s, &again);
+        write_one(s, &more);
+        assert_true(again.replay.done && more.replay.done);
+        drop_unclean(s);
+        s = open_at(p);
+        assert_int_equal(store_sqlite.last_id(s), 40);
+        Claim c = claim_any(s, 100);
+        assert_int_equal(c.n, 2);
+        assert_int_equal(c.jobs[0]->id, 11);
+        assert_int_equal(c.jobs[0]->attempts, 1);
+        assert_int_equal(c.jobs[0]->tries_from, 1);
+        assert_int_equal(c.jobs[1]->id, 40);
+        assert_int_equal(c.jobs[1]->attempts, 0);
+        settle(s, c.jobs[0], JOB_DONE, 0);
+        settle(s, c.jobs[1], JOB_DEAD, 0);
+        claim_free(&c);
+        TrimRule rule = {.before_ms = INT64_MAX, .max = 10};
+        size_t n = 0;
+        Err e = {0};
+        assert_int_equal(number(p, "SELECT count(*) FROM later"), 1);
+        assert_int_equal(store_sqlite.trim(s, &rule, &n, &e), 0);
+        assert_int_equal(n, 1);
+        assert_int_equal(number(p, "SELECT (SELECT count(*) FROM later) + (SELECT count(*) FROM"
+                                   " jobs) + (SELECT count(*) FROM aside) + (SELECT count(*) FROM"
+                                   " attempts) + (SELECT count(*) FROM events)"),
+                         0);
+        store_sqlite.close(s);
+        job_free(old);
+        job_free(added);
 }
 
 static RecordResult record_key(Store *s, int64_t id, const char *key, const char *body) {
@@ -486,19 +533,22 @@ static void statements_use_their_indexes(void **state) {
 
         for (int i = 0; i < SQL_STATEMENTS; i++) {
                 sqlite3_stmt *st = NULL, *plan = NULL;
-                char text[1024];
+                char text[1024], index[64], use[80];
                 Err e = {0};
 
                 assert_int_equal(sqlite_get(sqlite_of(s), (StatementName)i, &st, &e), 0);
-                if (!strstr(sqlite3_sql(st), "INDEXED BY"))
+                const char *named = strstr(sqlite3_sql(st), "INDEXED BY ");
+                if (!named)
                         continue;
+                assert_int_equal(sscanf(named, "INDEXED BY %63s", index), 1);
+                (void)snprintf(use, sizeof use, "INDEX %s ", index);
                 (void)snprintf(text, sizeof text, "EXPLAIN QUERY PLAN %s", sqlite3_sql(st));
                 assert_int_equal(sqlite3_prepare_v2(sqlite_of(s)->db, text, -1, &plan, NULL), 0);
                 while (sqlite3_step(plan) == SQLITE_ROW) {
                         const char *line = (const char *)sqlite3_column_text(plan, 3);
 
                         assert_null(strstr(line, "TEMP B-TREE"));
-                        assert_non_null(strstr(line, "INDEX aside_"));
+                        assert_non_null(strstr(line, use));
                 }
                 sqlite3_finalize(plan);
         }
@@ -511,11 +561,12 @@ int main(void) {
         const struct CMUnitTest tests[] = {
                 FILE_TEST(a_second_process_is_refused),
                 FILE_TEST(strange_files_are_refused),
-                FILE_TEST(a_newer_format_is_refused),
+                FILE_TEST(another_format_is_refused),
                 FILE_TEST(commits_are_synced),
                 FILE_TEST(readers_cannot_write),
                 FILE_TEST(a_restart_takes_its_jobs_back),
                 FILE_TEST(marks_lose_no_job),
+                FILE_TEST(a_restart_finds_replays),
                 FILE_TEST(keys_survive_restarts),
                 FILE_TEST(old_generations_are_dropped),
                 FILE_TEST(the_wal_stays_small),

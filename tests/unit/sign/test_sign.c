@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "sign/encoding.h"
 #include "sign/key.h"
+#include "sign/profile.h"
 #include "unit.h"
 
 #include <pthread.h>
@@ -23,6 +24,10 @@ static Span get(const void *arg, const char *name, size_t *count) {
 }
 
 static const char secret_text[] = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+static const char public_text[] = "whpk_1SiA4o9hyqTCpIqC5V9HUakiiaeACeqfZTInDBbOir4=";
+static const char pair_text[] = /* from the manual of Svix, its public half is the one above */
+        "whsk_6Xb/dCcHpPea21PS1N9VY/NZW723CEc77N4rJCubMbfVKIDij2HKpMKkioLlX0dRqSKJp4AJ6p9lMicMFs6Kv"
+        "g==";
 static const char message_id[] = "msg_p5jXN8AQM9LWM0D4loKWxJek";
 static const int64_t message_s = 1614265330;
 static const char message_body[] = "{\"test\": 2432232314}";
@@ -70,7 +75,7 @@ static void what_we_make_is_the_vector_and_passes(void **state) {
         assert_int_equal(sign_standard_make_with(ready, id, -1, body, &out), -EINVAL);
 }
 
-static void a_standard_secret_has_24_to_64_bytes(void **state) {
+static void a_standard_secret_has_24_to_75_bytes(void **state) {
         static const char *const bad[] = {
                 "",
                 "whsec_",
@@ -100,8 +105,8 @@ static void a_standard_secret_has_24_to_64_bytes(void **state) {
         assert_int_equal(sign_standard_key(span_of(secret_text + 6), &key, NULL), 0);
         assert_int_equal(key.n, 24);
         secret_done(&key);
-        for (size_t n = 20; n <= 70; n++) {
-                static const unsigned char bytes[70] = {1};
+        for (size_t n = 20; n <= 80; n++) {
+                static const unsigned char bytes[80] = {1};
                 AUTO(buf_done)
                 Buf text = BUF(200);
                 int r = buf_add(&text, SPAN("whsec_"));
@@ -109,7 +114,7 @@ static void a_standard_secret_has_24_to_64_bytes(void **state) {
                 assert_int_equal(r, 0);
                 assert_int_equal(base64_print(span_make(bytes, n), &text), 0);
                 r = sign_standard_key(buf_span(&text), &key, NULL);
-                assert_int_equal(r, n >= 24 && n <= 64 ? 0 : -EINVAL);
+                assert_int_equal(r, n >= 24 && n <= 75 ? 0 : -EINVAL);
                 assert_int_equal(key.n, r == 0 ? n : 0);
                 secret_done(&key);
         }
@@ -165,6 +170,14 @@ static void rules_are_checked_before_they_are_used(void **state) {
 
         (void)state;
         assert_unfit(rule_new("standard", "whsec_c2hvcnQ="), "secret 1: the secret holds 5 bytes");
+        assert_unfit(rule_new("standard", pair_text), "whpk_");
+        assert_unfit(rule_new("standard", "whpk_"), "base64 of 32 bytes");
+        assert_unfit(rule_new("standard", "whpk_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="),
+                     "anybody could sign");
+        assert_unfit(rule_new("standard", "whpk_1SiA4o9hyqTCpIqC5V9HUakiiaeACeqfZTInDBbOig=="),
+                     "secret 1: after whpk_ stands base64 of 32 bytes");
+        assert_unfit(rule_new("standard", "whpk_1SiA4o9hyqTCpIqC5V9HUakiiaeACeqfZTInDBbOir7-"),
+                     "base64 of 32 bytes");
         r = rule_new("standard", secret_text);
         r.window_ms = -1;
         assert_unfit(r, "window");
@@ -194,6 +207,43 @@ static void rules_are_checked_before_they_are_used(void **state) {
         sign_rule_done(&r);
         assert_null(r.keys[0]);
         assert_null(r.secrets[0].hidden);
+
+        r = rule_new("standard", public_text);
+        assert_int_equal(r.scheme->prepare(&r, NULL), 0);
+        assert_int_equal(r.scheme->prepare(&r, NULL), 0);
+        sign_rule_done(&r);
+        assert_null(r.public_keys[0]);
+}
+
+/* What the profile makes the scheme takes, and only that (S-25: no downgrade, no mixing up). */
+static void what_is_signed_by_ed25519_passes_under_its_public_key(void **state) {
+        AUTO(profile_key_freep)
+        ProfileKey *pair = profile_key_new(profile_find(SPAN("standard")), span_of(pair_text),
+                                           NULL),
+                   *plain = profile_key_new(profile_find(SPAN("standard")), span_of(secret_text),
+                                            NULL);
+        Signer s = {profile_find(SPAN("standard")), {pair, plain}, 2, false};
+        const SignMessage m = {.id = span_of(message_id),
+                               .time_ms = message_s * 1000,
+                               .body = span_of(message_body)};
+        AUTO(arena_freep)
+        Arena *a = arena_new(4096);
+        SignHeaders h = {.n = 0};
+        static const char *const secrets[] = {public_text, secret_text};
+
+        (void)state;
+        assert_int_equal(profile_sign(&s, &m, a, &h, NULL), 0);
+        assert_string_equal(h.at[2].name, "webhook-signature");
+        for (size_t i = 0; i < COUNT_OF(secrets); i++) {
+                SignRule r = rule_new("standard", secrets[i]);
+
+                assert_int_equal(r.scheme->prepare(&r, NULL), 0);
+                assert_int_equal(check(&r, h.at[2].value.p, message_body), SIGN_OK);
+                assert_int_equal(check(&r, h.at[2].value.p, "{}"), SIGN_WRONG);
+                assert_int_equal(check(&r, h.at[2].value.p + 1, message_body),
+                                 i == 0 ? SIGN_WRONG : SIGN_OK);
+                sign_rule_done(&r);
+        }
 }
 
 /* Every single part of a digest must count: no prefix of it, no byte of it altered (S-21). */
@@ -371,6 +421,13 @@ static void base64_and_hex_are_read_to_the_letter(void **state) {
         for (size_t i = 0; i < COUNT_OF(bad_bare); i++)
                 assert_false(
                         base64_parse(span_of(bad_bare[i]), BASE64_EITHER, bytes, sizeof bytes, &n));
+        AUTO(buf_done)
+        Buf hex = BUF(8);
+        assert_int_equal(hex_print(SPAN("\x00\xff\xab\x09"), &hex), 0);
+        assert_true(span_eq(buf_span(&hex), SPAN("00ffab09")));
+        assert_int_equal(hex_print(SPAN("\x00"), &hex), -EMSGSIZE);
+        assert_int_equal(hex_print(SPAN(""), &hex), 0);
+        assert_int_equal(hex.n, 8);
         assert_true(hex_parse(SPAN("00fFAb09"), bytes, 4, &n));
         assert_int_equal(n, 4);
         assert_memory_equal(bytes, "\x00\xff\xab\x09", 4);
@@ -416,9 +473,10 @@ static void macs_are_those_of_the_standards(void **state) {
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(what_we_make_is_the_vector_and_passes),
-                cmocka_unit_test(a_standard_secret_has_24_to_64_bytes),
+                cmocka_unit_test(a_standard_secret_has_24_to_75_bytes),
                 cmocka_unit_test(a_rule_that_is_not_whole_refuses_everything),
                 cmocka_unit_test(rules_are_checked_before_they_are_used),
+                cmocka_unit_test(what_is_signed_by_ed25519_passes_under_its_public_key),
                 cmocka_unit_test(every_byte_of_a_signature_counts),
                 cmocka_unit_test(a_thousand_signatures_are_refused),
                 cmocka_unit_test(secrets_change_hands),

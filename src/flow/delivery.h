@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * One attempt to deliver one event to one endpoint: headers, signature, POST, and what the answer
+ * means (reference: faults 2.6):
+ *
+ *   2xx                      delivered, whatever the body is and even if it is cut off
+ *   410                      the endpoint is gone: the job is dead, the endpoint disabled
+ *   any other answer         a failure, tried again by the schedule; Retry-After is honoured
+ *   no answer                a failure, tried again; its class says whether it was sent
+ *
+ * Redirects are answers like others and never followed. */
+#pragma once
+
+#include "flow/outlet.h"
+
+enum {
+        DELIVERY_KEPT_BYTES = 16 * 1024, /* of the answer's body, in the attempt's detail */
+        DELIVERY_READ_BYTES = 64 * 1024, /* then the connection is closed */
+};
+
+void delivery_start(Outlet *o, Station *s, Job *job);
+/* By its link in the outlet: it ends as broken off, before this returns. */
+void delivery_cut(Link *link);

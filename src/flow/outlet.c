@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "flow/outlet.h"
+
+#include "base/table.h"
+#include "flow/delivery.h"
+
+enum { STATIONS_MAX = 400000 };
+
+void outlet_init(Outlet *o, Loop *loop, Client *client, Ledger *ledger, Registry *registry,
+                 Snapshot *s, const OutletHost *host) {
+        *o = (Outlet){.loop = loop,
+                      .client = client,
+                      .ledger = ledger,
+                      .registry = registry,
+                      .snapshot = snapshot_ref(s),
+                      .host = *host,
+                      .stations = table_new(STATIONS_MAX)};
+        list_init(&o->deliveries);
+        list_init(&o->writes);
+}
+
+static void free_station(void *arg, Span key, void *value) {
+        Station *s = value;
+
+        (void)arg;
+        (void)key;
+        endpoint_unref(s->endpoint);
+        free(s);
+}
+
+void outlet_done(Outlet *o) {
+        must(o->deliveries.n == 0);
+        table_each(o->stations, free_station, NULL);
+        o->stations = table_free(o->stations);
+        o->snapshot = snapshot_unref(o->snapshot);
+}
+
+void outlet_cut(Outlet *o) {
+        LIST_EACH(&o->deliveries, it)
+        delivery_cut(it);
+}
+
+void outlet_reload(Outlet *o, Snapshot *s) {
+        snapshot_unref(o->snapshot);
+        o->snapshot = snapshot_ref(s);
+}
+
+static Station *station_new(Outlet *o, Span target) {
+        Station *s = must_alloc(sizeof *s);
+
+        breaker_init(&s->breaker, BREAKER_FAILURES, BREAKER_PAUSE_MS, BREAKER_PAUSE_MAX_MS);
+        must(table_put(o->stations, target, s) == 0);
+        return s;
+}
+
+Station *outlet_station(Outlet *o, Span target) {
+        Station *s = table_get(o->stations, target);
+        uint64_t changes = registry_changes(o->registry);
+        Endpoint *p;
+
+        if (s && s->changes == changes)
+                return s;
+        p = registry_endpoint(o->registry, target);
+        if (!p) {
+                if (s && !s->is_writing)
+                        free_station(NULL, target, table_remove(o->stations, target));
+                return NULL;
+        }
+        if (!s) {
+                s = station_new(o, target);
+                s->failing_since_ms = p->failing_since_ms;
+        }
+        endpoint_unref(s->endpoint);
+        s->endpoint = p;
+        s->changes = changes;
+        return s;
+}
+
+const Endpoint *outlet_endpoint(Outlet *o, Span target) {
+        const Station *s = outlet_station(o, target);
+
+        return s ? s->endpoint : NULL;
+}
+
+void outlet_start(Outlet *o, Job *job) {
+        Station *s = outlet_station(o, job->target);
+
+        must(s);
+        delivery_start(o, s, job);
+}

@@ -1,0 +1,426 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Three tables and, per kind and owner, a shelf: an array in the order of ids. Applications have a
+ * set of their endpoints, made anew at the first question after a change. */
+#include "flow/registry.h"
+
+#include "base/id.h"
+#include "base/table.h"
+
+#include <pthread.h>
+
+enum { OBJECTS_MAX = 400000, REMOVED_KEPT = 1024, KEY_MAX = 16 + OBJECT_NAME_MAX_BYTES };
+
+/* Of one kind and owner. */
+typedef struct Shelf {
+        Entry **entries; /* in the order of their ids */
+        size_t n, cap;
+        EndpointSet *set; /* of endpoints; NULL: to be made */
+} Shelf;
+
+struct Registry {
+        pthread_rwlock_t lock;
+        _Atomic uint64_t changes;
+        Table *by_id, *by_name, *shelves, *by_target;
+        int64_t removed[REMOVED_KEPT]; /* ids, lately: a write before the removal may come late */
+        size_t n_removed;
+};
+
+/* ---- entries and sets ---- */
+
+Entry *entry_ref(Entry *e) {
+        atomic_fetch_add(&e->refs, 1);
+        return e;
+}
+
+Entry *entry_unref(Entry *e) {
+        if (!e || atomic_fetch_sub(&e->refs, 1) != 1)
+                return NULL;
+        endpoint_unref(e->endpoint);
+        free(e);
+        return NULL;
+}
+
+static Entry *entry_new(const Object *o) {
+        Entry *e = must_alloc(sizeof *e + o->name.n + o->text.n + 2);
+        char *bytes = (char *)(e + 1);
+
+        e->refs = 1;
+        e->object = *o;
+        if (o->name.n)
+                memcpy(bytes, o->name.p, o->name.n);
+        e->object.name.p = bytes;
+        bytes += o->name.n + 1;
+        if (o->text.n)
+                memcpy(bytes, o->text.p, o->text.n);
+        e->object.text.p = bytes;
+        return e;
+}
+
+EndpointSet *endpoint_set_unref(EndpointSet *s) {
+        if (!s || atomic_fetch_sub(&s->refs, 1) != 1)
+                return NULL;
+        for (size_t i = 0; i < s->n; i++)
+                endpoint_unref(s->endpoints[i]);
+        free(s);
+        return NULL;
+}
+
+/* ---- keys of the tables ---- */
+
+typedef struct Key {
+        char bytes[KEY_MAX];
+        size_t n;
+} Key;
+
+static void key_begin(Key *k, ObjectKind kind, int64_t number) {
+        uint64_t head[2] = {kind, (uint64_t)number};
+
+        memcpy(k->bytes, head, sizeof head);
+        k->n = sizeof head;
+}
+
+static Span key_of(Key *k, ObjectKind kind, int64_t number) {
+        key_begin(k, kind, number);
+        return (Span){k->bytes, k->n};
+}
+
+static Span key_named(Key *k, ObjectKind kind, int64_t owner, Span name) {
+        size_t n = name.n < OBJECT_NAME_MAX_BYTES ? name.n : OBJECT_NAME_MAX_BYTES;
+
+        key_begin(k, kind, owner);
+        if (n)
+                memcpy(k->bytes + k->n, name.p, n);
+        k->n += n;
+        return (Span){k->bytes, k->n};
+}
+
+/* ---- shelves ---- */
+
+static Shelf *shelf_find(const Registry *r, ObjectKind kind, int64_t owner) {
+        Key k;
+
+        return table_get(r->shelves, key_of(&k, kind, owner));
+}
+
+static Shelf *shelf_get(Registry *r, ObjectKind kind, int64_t owner) {
+        Shelf *s = shelf_find(r, kind, owner);
+        Key k;
+
+        if (s)
+                return s;
+        s = must_alloc(sizeof *s);
+        must(table_put(r->shelves, key_of(&k, kind, owner), s) == 0);
+        return s;
+}
+
+/* Where the first entry with a greater id is. */
+static size_t shelf_after(const Shelf *s, int64_t id) {
+        size_t low = 0, high = s->n;
+
+        while (low < high) {
+                size_t middle = low + (high - low) / 2;
+
+                if (s->entries[middle]->object.id <= id)
+                        low = middle + 1;
+                else
+                        high = middle;
+        }
+        return low;
+}
+
+static void shelf_changed(Shelf *s) {
+        s->set = endpoint_set_unref(s->set);
+}
+
+static void shelf_put(Shelf *s, Entry *e) {
+        size_t at = shelf_after(s, e->object.id);
+
+        shelf_changed(s);
+        if (at > 0 && s->entries[at - 1]->object.id == e->object.id) {
+                s->entries[at - 1] = e;
+                return;
+        }
+        if (s->n == s->cap) {
+                s->cap = s->cap ? s->cap * 2 : 8;
+                s->entries = realloc(s->entries, s->cap * sizeof(Entry *));
+                must(s->entries);
+        }
+        memmove(s->entries + at + 1, s->entries + at, (s->n - at) * sizeof(Entry *));
+        s->entries[at] = e;
+        s->n++;
+}
+
+static void shelf_take(Shelf *s, int64_t id) {
+        size_t at = shelf_after(s, id);
+
+        if (at == 0 || s->entries[at - 1]->object.id != id)
+                return;
+        shelf_changed(s);
+        memmove(s->entries + at - 1, s->entries + at, (s->n - at) * sizeof(Entry *));
+        s->n--;
+}
+
+/* ---- changes ---- */
+
+Registry *registry_new(void) {
+        Registry *r = must_alloc(sizeof *r);
+
+        must(pthread_rwlock_init(&r->lock, NULL) == 0);
+        r->by_id = table_new(OBJECTS_MAX);
+        r->by_name = table_new(OBJECTS_MAX);
+        r->shelves = table_new(2 * OBJECTS_MAX);
+        r->by_target = table_new(OBJECTS_MAX);
+        return r;
+}
+
+static void free_entry(void *arg, Span key, void *value) {
+        (void)arg;
+        (void)key;
+        entry_unref(value);
+}
+
+static void free_shelf(void *arg, Span key, void *value) {
+        Shelf *s = value;
+
+        (void)arg;
+        (void)key;
+        endpoint_set_unref(s->set);
+        free(s->entries);
+        free(s);
+}
+
+Registry *registry_free(Registry *r) {
+        if (!r)
+                return NULL;
+        table_each(r->shelves, free_shelf, NULL);
+        table_each(r->by_id, free_entry, NULL);
+        table_free(r->by_id);
+        table_free(r->by_name);
+        table_free(r->shelves);
+        table_free(r->by_target);
+        pthread_rwlock_destroy(&r->lock);
+        free(r);
+        return NULL;
+}
+
+/* Takes the entry off all tables, but for by_id. */
+static void forget(Registry *r, const Entry *e) {
+        const Object *o = &e->object;
+        Key k;
+
+        if (o->name.n && table_get(r->by_name, key_named(&k, o->kind, o->owner, o->name)) == e)
+                table_remove(r->by_name, key_named(&k, o->kind, o->owner, o->name));
+        if (e->endpoint && table_get(r->by_target, span_of(e->endpoint->target)) == e)
+                table_remove(r->by_target, span_of(e->endpoint->target));
+}
+
+static int enter(Registry *r, Entry *e) {
+        const Object *o = &e->object;
+        Key k;
+        int bad = table_put(r->by_id, key_of(&k, o->kind, o->id), e);
+
+        if (bad == 0 && o->name.n)
+                bad = table_put(r->by_name, key_named(&k, o->kind, o->owner, o->name), e);
+        if (bad == 0 && e->endpoint)
+                bad = table_put(r->by_target, span_of(e->endpoint->target), e);
+        if (bad == 0)
+                shelf_put(shelf_get(r, o->kind, o->owner), e);
+        return bad;
+}
+
+/* Was it, or what owns it, removed? */
+static bool is_gone(const Registry *r, const Object *o) {
+        Key k;
+
+        for (size_t i = 0; i < r->n_removed && i < REMOVED_KEPT; i++)
+                if (r->removed[i] == o->id)
+                        return true;
+        return o->owner && !table_get(r->by_id, key_of(&k, OBJECT_APPLICATION, o->owner));
+}
+
+int registry_put(Registry *r, const Object *o, Err *e) {
+        Entry *fresh = entry_new(o), *old;
+        Key k;
+        int bad = o->kind == OBJECT_ENDPOINT ? endpoint_make(o, &fresh->endpoint, e) : 0;
+
+        if (bad < 0) {
+                entry_unref(fresh);
+                return bad;
+        }
+        pthread_rwlock_wrlock(&r->lock);
+        old = table_get(r->by_id, key_of(&k, o->kind, o->id));
+        if (old && old->object.version >= o->version) {
+                old = fresh; /* it is the older one */
+        } else if (!old && is_gone(r, o)) {
+                old = fresh;
+        } else if (table_count(r->by_id) >= OBJECTS_MAX && !old) {
+                bad = FAIL(e, -ENOSPC, "more than %d objects", OBJECTS_MAX);
+                old = fresh;
+        } else {
+                if (old)
+                        forget(r, old);
+                must(enter(r, fresh) == 0);
+                atomic_fetch_add(&r->changes, 1);
+        }
+        pthread_rwlock_unlock(&r->lock);
+        entry_unref(old);
+        return bad;
+}
+
+static void remove_one(Registry *r, Entry *e) {
+        Key k;
+
+        r->removed[r->n_removed++ % REMOVED_KEPT] = e->object.id;
+        forget(r, e);
+        table_remove(r->by_id, key_of(&k, e->object.kind, e->object.id));
+        shelf_take(shelf_get(r, e->object.kind, e->object.owner), e->object.id);
+        entry_unref(e);
+}
+
+/* What an application owns goes with it. */
+static void remove_owned(Registry *r, int64_t owner) {
+        static const ObjectKind kinds[] = {OBJECT_ENDPOINT, OBJECT_KEY, OBJECT_REPLAY};
+
+        for (size_t i = 0; i < COUNT_OF(kinds); i++) {
+                Shelf *s = shelf_find(r, kinds[i], owner);
+
+                while (s && s->n > 0)
+                        remove_one(r, s->entries[s->n - 1]);
+        }
+}
+
+void registry_remove(Registry *r, const Object *o) {
+        Entry *old;
+        Key k;
+
+        pthread_rwlock_wrlock(&r->lock);
+        old = table_get(r->by_id, key_of(&k, o->kind, o->id));
+        if (old && o->kind == OBJECT_APPLICATION)
+                remove_owned(r, o->id);
+        if (old)
+                remove_one(r, old);
+        atomic_fetch_add(&r->changes, 1);
+        pthread_rwlock_unlock(&r->lock);
+}
+
+/* ---- questions ---- */
+
+uint64_t registry_changes(const Registry *r) {
+        return atomic_load(&r->changes);
+}
+
+static Entry *lend(Registry *r, const Table *t, Span key) {
+        Entry *e;
+
+        pthread_rwlock_rdlock(&r->lock);
+        e = table_get(t, key);
+        if (e)
+                entry_ref(e);
+        pthread_rwlock_unlock(&r->lock);
+        return e;
+}
+
+Entry *registry_by_id(Registry *r, ObjectKind kind, int64_t id) {
+        Key k;
+
+        return lend(r, r->by_id, key_of(&k, kind, id));
+}
+
+Entry *registry_by_name(Registry *r, ObjectKind kind, int64_t owner, Span name) {
+        Key k;
+
+        return name.n && name.n <= OBJECT_NAME_MAX_BYTES
+                       ? lend(r, r->by_name, key_named(&k, kind, owner, name))
+                       : NULL;
+}
+
+Entry *registry_find(Registry *r, ObjectKind kind, int64_t owner, const char *prefix, Span id) {
+        Entry *e = NULL;
+        int64_t number;
+
+        if (id_parse(prefix, id, &number))
+                e = registry_by_id(r, kind, number);
+        if (e && e->object.owner != owner)
+                e = entry_unref(e);
+        return e ? e : registry_by_name(r, kind, owner, id);
+}
+
+size_t registry_page(Registry *r, ObjectKind kind, int64_t owner, int64_t after_id,
+                     bool newest_first, size_t max, Entry **ret) {
+        const Shelf *s;
+        size_t n = 0;
+
+        pthread_rwlock_rdlock(&r->lock);
+        s = shelf_find(r, kind, owner);
+        if (s && newest_first) {
+                size_t at = after_id ? shelf_after(s, after_id - 1) : s->n;
+
+                while (at > 0 && n < max)
+                        ret[n++] = entry_ref(s->entries[--at]);
+        } else if (s) {
+                for (size_t at = shelf_after(s, after_id); at < s->n && n < max; at++)
+                        ret[n++] = entry_ref(s->entries[at]);
+        }
+        pthread_rwlock_unlock(&r->lock);
+        return n;
+}
+
+size_t registry_count(Registry *r, ObjectKind kind, int64_t owner) {
+        const Shelf *s;
+        size_t n;
+
+        pthread_rwlock_rdlock(&r->lock);
+        s = shelf_find(r, kind, owner);
+        n = s ? s->n : 0;
+        pthread_rwlock_unlock(&r->lock);
+        return n;
+}
+
+static EndpointSet *set_make(const Shelf *s) {
+        size_t n = s ? s->n : 0;
+        EndpointSet *set = must_alloc(sizeof *set + n * sizeof set->endpoints[0]);
+
+        set->refs = 1;
+        for (size_t i = 0; i < n; i++)
+                set->endpoints[set->n++] = endpoint_ref(s->entries[i]->endpoint);
+        return set;
+}
+
+EndpointSet *registry_endpoints(Registry *r, int64_t application) {
+        EndpointSet *set = NULL;
+        Shelf *s;
+        Key k;
+
+        pthread_rwlock_rdlock(&r->lock);
+        s = shelf_find(r, OBJECT_ENDPOINT, application);
+        if (s && s->set) {
+                set = s->set;
+                atomic_fetch_add(&set->refs, 1);
+        }
+        pthread_rwlock_unlock(&r->lock);
+        if (set)
+                return set;
+        pthread_rwlock_wrlock(&r->lock);
+        if (table_get(r->by_id, key_of(&k, OBJECT_APPLICATION, application))) {
+                s = shelf_get(r, OBJECT_ENDPOINT, application);
+                if (!s->set)
+                        s->set = set_make(s);
+                set = s->set;
+                atomic_fetch_add(&set->refs, 1);
+        }
+        pthread_rwlock_unlock(&r->lock);
+        return set;
+}
+
+Endpoint *registry_endpoint(Registry *r, Span target) {
+        Endpoint *p = NULL;
+        Entry *e;
+
+        pthread_rwlock_rdlock(&r->lock);
+        e = table_get(r->by_target, target);
+        if (e)
+                p = endpoint_ref(e->endpoint);
+        pthread_rwlock_unlock(&r->lock);
+        return p;
+}

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What people made through the API, in memory: every object as the ledger holds it, and the
+ * endpoints ready to send. Any thread may ask; a lock guards the tables, what they hold is
+ * immutable and counted by reference. Objects enter after the commit that wrote them; versions
+ * settle in which order. */
+#pragma once
+
+#include "flow/endpoint.h"
+
+typedef struct Registry Registry;
+
+/* An object as it was at some version. */
+typedef struct Entry {
+        _Atomic unsigned refs;
+        Object object;      /* its spans live with the entry */
+        Endpoint *endpoint; /* of an endpoint */
+} Entry;
+
+Entry *entry_ref(Entry *e);
+Entry *entry_unref(Entry *e); /* accepts NULL, returns NULL */
+
+/* The enabled and disabled endpoints of an application at one moment, in the order of their ids. */
+typedef struct EndpointSet {
+        _Atomic unsigned refs;
+        size_t n;
+        Endpoint *endpoints[];
+} EndpointSet;
+
+EndpointSet *endpoint_set_unref(EndpointSet *s); /* accepts NULL, returns NULL */
+
+Registry *registry_new(void);
+Registry *registry_free(Registry *r);
+
+/* The object was written, or removed (its version is that of the removal). What is older than what
+ * is here is left out. -EINVAL for an endpoint that endpoint_make refuses: nothing changes. */
+MUST_CHECK int registry_put(Registry *r, const Object *o, Err *e);
+void registry_remove(Registry *r, const Object *o);
+
+/* Grows with every change: who has seen this number has seen everything. */
+uint64_t registry_changes(const Registry *r);
+
+/* Each gives a reference, or NULL when there is none. */
+Entry *registry_by_id(Registry *r, ObjectKind kind, int64_t id);
+Entry *registry_by_name(Registry *r, ObjectKind kind, int64_t owner, Span name);
+/* By "app_..." or "ep_..." (`prefix`: "app", "ep") or by its name: what the API's paths say. An
+ * object of another owner is none. */
+Entry *registry_find(Registry *r, ObjectKind kind, int64_t owner, const char *prefix, Span id);
+
+/* Objects of kind and owner, oldest first (or newest first): those after `after_id` (0: from the
+ * begin). Fills `ret` with references, at most `max`; returns how many. */
+size_t registry_page(Registry *r, ObjectKind kind, int64_t owner, int64_t after_id,
+                     bool newest_first, size_t max, Entry **ret);
+/* How many there are of kind and owner. */
+size_t registry_count(Registry *r, ObjectKind kind, int64_t owner);
+
+/* The endpoints of an application; NULL when there is no such application. */
+EndpointSet *registry_endpoints(Registry *r, int64_t application);
+/* By a job's target ("endpoint:ep_..."); NULL when it is gone. */
+Endpoint *registry_endpoint(Registry *r, Span target);

@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "trigger/recording.h"
+
+#include "base/clock.h"
+#include "trigger/inlet.h"
+
+static unsigned home_of(const Inlet *in, const Job *job) {
+        return job->shard % in->n;
+}
+
+Recording *recording_new(Inlet *in, Event *event, size_t n_jobs) {
+        Recording *r = must_alloc(sizeof *r + in->n * sizeof r->echoes[0]);
+
+        must(in->n <= LEDGER_ECHOES_MAX);
+        r->in = in;
+        r->event = event_ref(event);
+        r->jobs = must_alloc((n_jobs + 1) * sizeof(Job *));
+        r->homes = must_alloc(n_jobs + 1);
+        r->n_jobs = n_jobs;
+        r->refs = 1;
+        return r;
+}
+
+static void unref(Recording *r) {
+        if (atomic_fetch_sub(&r->refs, 1) != 1)
+                return;
+        event_unref(r->event);
+        free(r->jobs);
+        free(r->homes);
+        free(r);
+}
+
+static void let_go(Job *job) {
+        waiter_unref(job->waiter);
+        job_free(job);
+}
+
+void recording_drop(Recording *r) {
+        for (size_t i = 0; i < r->n_jobs; i++)
+                let_go(r->jobs[i]);
+        unref(r);
+}
+
+void recording_place(Recording *r) {
+        int64_t now_ms = clock_wall_ms();
+
+        for (size_t i = 0; i < r->n_jobs; i++) {
+                Job *job = r->jobs[i];
+
+                if (job->due_ms > now_ms)
+                        job->state = JOB_WAITING;
+                else
+                        job->spilled = atomic_load(&r->in->all[home_of(r->in, job)].full);
+        }
+}
+
+/* On the job's own loop: the commit has come. */
+static void arrive(Inlet *home, Job *job, bool is_stored) {
+        if (is_stored && job->state == JOB_WAITING) {
+                engine_due(home->engine, job->due_ms);
+                let_go(job);
+        } else if (is_stored && job->spilled) {
+                engine_spilled(home->engine, job->target, job->id);
+                let_go(job);
+        } else if (is_stored) {
+                engine_add(home->engine, job, clock_wall_ms());
+        } else {
+                let_go(job);
+        }
+}
+
+static void arrive_all(const Recording *r, unsigned home) {
+        bool is_stored = r->request.result == 0 && r->request.write.record.result == RECORD_NEW;
+
+        for (size_t i = 0; i < r->n_jobs; i++)
+                if (r->homes[i] == home)
+                        arrive(&r->in->all[home], r->jobs[i], is_stored);
+}
+
+static void on_echo(LedgerEcho *echo) {
+        Recording *r = CONTAINER_OF(echo->of, Recording, request);
+        unsigned home = 0;
+
+        while (&r->in->all[home].loop->inbox != echo->home)
+                home++;
+        arrive_all(r, home);
+        unref(r);
+}
+
+static void on_done(LedgerRequest *q) {
+        Recording *r = CONTAINER_OF(q, Recording, request);
+        const __typeof__(q->write.record) *w = &q->write.record;
+        char *type = w->answer_type, *body = w->answer_body;
+
+        r->fault = q->result;
+        r->result = w->result;
+        r->known_event = w->known_event;
+        r->has_answer = w->has_answer;
+        r->answer_status = w->answer_status;
+        r->answer_type = span_of(type);
+        r->answer_body = (Span){body, w->answer_body_n};
+        /* The sender hears it before its own engine does: a job may end while it is added. */
+        r->done(r, r->arg);
+        arrive_all(r, r->in->loop->index);
+        free(type);
+        free(body);
+        unref(r);
+}
+
+int recording_send(Recording *r, void (*done)(Recording *r, void *arg), void *arg) {
+        bool is_home[LEDGER_ECHOES_MAX] = {false};
+        int sent;
+
+        r->done = done;
+        r->arg = arg;
+        for (size_t i = 0; i < r->n_jobs; i++) {
+                r->homes[i] = (unsigned char)home_of(r->in, r->jobs[i]);
+                is_home[r->homes[i]] = true;
+        }
+        r->request = (LedgerRequest){
+                .ask = ASK_WRITE,
+                .home = &r->in->loop->inbox,
+                .done = on_done,
+                .echoes = r->echoes,
+                .write = {.kind = WRITE_RECORD,
+                          .record = {.event = r->event, .jobs = r->jobs, .n_jobs = r->n_jobs}}};
+        for (unsigned i = 0; i < r->in->n; i++)
+                if (is_home[i] && &r->in->all[i] != r->in)
+                        r->echoes[r->request.n_echoes++] =
+                                (LedgerEcho){.home = &r->in->all[i].loop->inbox, .heard = on_echo};
+        atomic_store(&r->refs, 1 + (unsigned)r->request.n_echoes);
+        sent = ledger_send(r->in->ledger, &r->request);
+        if (sent < 0)
+                atomic_store(&r->refs, 1);
+        return sent;
+}
