@@ -174,7 +174,6 @@ static void put_detail(Put *p, Span detail) {
 typedef struct Shown {
         int64_t job, event;
         Span target;
-        bool is_manual;
 } Shown;
 
 static void show(Put *p, const Shown *s, const Attempt *a, bool with_content) {
@@ -190,7 +189,7 @@ static void show(Put *p, const Shown *s, const Attempt *a, bool with_content) {
         put_time(p, "timestamp", a->started_ms);
         put_status(p, status >= 200 && status < 300 ? SUCCESS : FAIL_);
         put_response(p, detail, with_content);
-        put_int(p, "triggerType", s->is_manual);
+        put_int(p, "triggerType", a->is_manual);
         put_int(p, "number", a->number);
         put_text(p, "code", a->code);
         put_text(p, "message", a->message);
@@ -246,8 +245,7 @@ static void on_attempts(Op *op) {
                 const AttemptView *v = &page->attempts[i];
 
                 if (passes(op, v))
-                        show(&p, &(Shown){v->job, v->event, v->target, false}, &v->attempt,
-                             with_content);
+                        show(&p, &(Shown){v->job, v->event, v->target}, &v->attempt, with_content);
                 print_id(v->job, v->attempt.number, last);
                 iterator = span_of(last);
         }
@@ -362,7 +360,7 @@ static void got(Op *op, EventView *v) {
         const Attempt *a = find(op, v, &j);
 
         if (a)
-                show(&p, &(Shown){j->id, v->event.id, j->target, j->is_replay}, a, true);
+                show(&p, &(Shown){j->id, v->event.id, j->target}, a, true);
         event_view_free(v);
         if (a)
                 op_json(op, 200, &p);

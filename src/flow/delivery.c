@@ -258,12 +258,21 @@ static int add_header(Delivery *d, Span name, Span value) {
 
 /* Wraps what is sent, where the endpoint wants it so. */
 static int prepare_body(Delivery *d, Err *e) {
-        Event event = *d->job->event; /* its parts, with the body as it is sent */
+        const Event *of = d->job->event;
         AUTO(buf_done)
         Buf b = BUF(ARENA_MAX_BYTES / 2);
+        /* Its parts, with the body as it is sent; not its count, which others write. */
+        Event event = {.id = of->id,
+                       .received_ms = of->received_ms,
+                       .time_ms = of->time_ms,
+                       .source = of->source,
+                       .type = of->type,
+                       .subject = of->subject,
+                       .content_type = d->content_type,
+                       .trace = of->trace,
+                       .meta = of->meta,
+                       .body = d->body};
 
-        event.body = d->body;
-        event.content_type = d->content_type;
         if (d->second_try)
                 return 0; /* wrapped already */
         if (d->endpoint->format == FORMAT_CLOUDEVENTS_STRUCTURED) {

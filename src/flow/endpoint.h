@@ -35,9 +35,9 @@ enum {
         ENDPOINT_TYPES_MAX = 500,
         ENDPOINT_CHANNELS_MAX = 10,
         ENDPOINT_HEADERS_MAX = 50,
-        ENDPOINT_URL_MAX_BYTES = 4096,
-        ENDPOINT_TARGET_TEXT = 40, /* "endpoint:ep_0123456789abc" */
-        ENDPOINT_CONCURRENCY = 64, /* unless it says another */
+        ENDPOINT_HEADERS_MAX_BYTES = 32 * 1024, /* names and values, credentials included */
+        ENDPOINT_TARGET_TEXT = 40,              /* "endpoint:ep_0123456789abc" */
+        ENDPOINT_CONCURRENCY = 64,              /* unless it says another */
         ENDPOINT_TIMEOUT_MS = 15000,
 };
 

@@ -60,12 +60,27 @@ void outlet_reload(Outlet *o, Snapshot *s) {
         o->snapshot = snapshot_ref(s);
 }
 
+static void close_breaker(Station *s) {
+        breaker_init(&s->breaker, BREAKER_FAILURES, BREAKER_PAUSE_MS, BREAKER_PAUSE_MAX_MS);
+}
+
 static Station *station_new(Outlet *o, Span target) {
         Station *s = must_alloc(sizeof *s);
 
-        breaker_init(&s->breaker, BREAKER_FAILURES, BREAKER_PAUSE_MS, BREAKER_PAUSE_MAX_MS);
+        close_breaker(s);
         must(table_put(o->stations, target, s) == 0);
         return s;
+}
+
+/* Who changed it may have put right what was wrong. */
+static void station_change(Station *s, const Endpoint *p) {
+        const Endpoint *was = s->endpoint;
+
+        s->bearer = bearer_unref(s->bearer);
+        if (was->failing_since_ms && !p->failing_since_ms)
+                s->failing_since_ms = 0;
+        if ((was->is_disabled && !p->is_disabled) || strcmp(was->url, p->url) != 0)
+                close_breaker(s);
 }
 
 Station *outlet_station(Outlet *o, Span target) {
@@ -85,13 +100,8 @@ Station *outlet_station(Outlet *o, Span target) {
                 s = station_new(o, target);
                 s->failing_since_ms = p->failing_since_ms;
         }
-        if (s->endpoint && s->endpoint->version != p->version) {
-                s->bearer = bearer_unref(s->bearer);
-                /* Whoever enabled it by hand has wiped away since when it fails. What nobody has
-                 * written down yet goes too; the next failure says it again. */
-                if (p->failing_since_ms == 0 && !s->is_writing)
-                        s->failing_since_ms = 0;
-        }
+        if (s->endpoint && s->endpoint->version != p->version)
+                station_change(s, p);
         endpoint_unref(s->endpoint);
         s->endpoint = p;
         s->changes = changes;

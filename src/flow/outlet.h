@@ -37,6 +37,7 @@ typedef struct Station {
         int64_t failing_since_ms; /* 0: its last answer was a success, or it never had one */
         int64_t written_ms;       /* when its health was last sent to the ledger */
         bool is_writing;
+        const char *owed; /* why it is to be disabled, found out while a write is on its way */
 } Station;
 
 struct Outlet {

@@ -269,13 +269,6 @@ def closes_as_it_is_asked_again(peer):
         peer.read()
 
 
-def speaks_unasked(peer):
-    """Behind each answer comes another one that nobody asked for."""
-    while peer.read():
-        peer.send(OK)
-        peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 8\r\nUnasked: yes\r\n\r\nunasked!")
-
-
 # ---- certificates ----
 
 CA_CONFIG = """

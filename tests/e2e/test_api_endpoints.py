@@ -164,6 +164,10 @@ def test_headers_are_replaced_patched_and_half_hidden(desk, app):
     desk.patch(path, {"headers": {"x-two": "2", "x-one": None}}, 204)
     assert desk.get(path)["headers"] == {"x-two": "2"}
     assert desk.get(path)["sensitive"] == ["Authorization"]
+    desk.patch(path, {"headers": {"X-Four": "4"}, "deleteHeaders": ["X-TWO", "x-none"]}, 204)
+    assert desk.get(path) == {"headers": {"X-Four": "4"}, "sensitive": ["Authorization"]}
+    assert desk.faults("PATCH", path, {"headers": {}, "deleteHeaders": [1]})[0][:2] == (
+        "body", "deleteHeaders")
     desk.put(path, {"headers": {"x-three": "3"}}, 204)
     assert desk.get(path) == {"headers": {"x-three": "3"}, "sensitive": []}
     kept = desk.put(f"/app/{app}/endpoint/{made}", {"url": "https://example.com/"})

@@ -7,6 +7,7 @@ import email.utils
 import gzip
 import re
 import ssl
+import threading
 import time
 
 import pytest
@@ -207,9 +208,8 @@ ROWS = [
     away("an alert: no such version", rude.old_protocol_alert, "tls", tls="none"),
     away("clear text where TLS is wanted", rude.speaks_clear_text, "tls", tls="none"),
     away("stalls in the handshake", rude.never_shakes_hands, "tls", tls="none", timeout=SHORT_MS),
-    # F-55, F-56
+    # F-55; F-56 has a test of its own
     delivered("closes as it is asked again", rude.closes_as_it_is_asked_again, keeps=True),
-    delivered("speaks unasked", rude.speaks_unasked),
 ]
 
 
@@ -415,3 +415,26 @@ def test_one_that_was_away_is_tried_by_one_first(scene):
     # They were due again and again while it was away, and none of that counts.
     assert [job["attempts_made"] for job in jobs] == [2] * 5 + [1] * 3
     assert [what for what, _ in seen[:2]] == ["asked", "answered"]
+
+
+def test_what_nobody_asked_for_is_no_answer(scene):
+    """F-56: on a connection that was kept."""
+    asked, said_it = threading.Event(), threading.Event()
+
+    def act(peer):
+        while peer.read():
+            peer.send(rude.OK)
+            if peer.number == 1 and asked.wait(PATIENCE_S):
+                peer.send(said(200, body=b"unasked!"))
+                said_it.set()
+
+    target = rude.Rude(act)
+    shop = Application(scene.start(""))
+    endpoint = shop.endpoint("speaks", f"http://127.0.0.1:{target.port}/")["id"]
+    shop.settled(shop.send("t", {}), endpoint)
+    asked.set()
+    assert said_it.wait(PATIENCE_S)
+    job = shop.settled(shop.send("t", {}), endpoint)
+    assert job["attempts"][0]["calls"]["response"]["body"] == "{}"
+    assert [request.connection for request in target.requests] == [1, 2]
+    target.close()
