@@ -86,8 +86,8 @@ def test_a_helper_killed_at_rest_is_missed_by_nobody(scene):
     for number in range(5):
         helper = helper_of(daemon)
         os.kill(helper, signal.SIGKILL)
-        assert works(daemon, number)
         assert wait_until(lambda helper=helper: gone(helper), PATIENCE_S)
+        assert works(daemon, number)
     assert len(scene.target.requests) == 5
 
 

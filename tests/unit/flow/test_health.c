@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 enum { HOUR_MS = 3600 * 1000, GUARD_MS = 30000 };
-#define DAY_MS (24 * (int64_t)HOUR_MS)
+#define DAY_MS   (24 * (int64_t)HOUR_MS)
 #define BEGIN_MS INT64_C(1800000000000)
 #define TARGET   SPAN("endpoint:ep_000000000000z")
 
@@ -149,7 +149,8 @@ static int setup(void **state) {
 }
 
 static int teardown(void **state) {
-        static const char *const files[] = {"t.db", "t.db-wal", "t.db-shm", "t.db.lock", "t.db-lock"};
+        static const char *const files[] = {"t.db", "t.db-wal", "t.db-shm", "t.db.lock",
+                                            "t.db-lock"};
         char path[128];
 
         stop(*state);
