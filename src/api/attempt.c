@@ -104,7 +104,11 @@ static const Field by_message_fields[] = {
 const Schema query_attempts_by_message = {SCHEMA_FIELDS(by_message_fields)};
 static const Field destinations_fields[] = {LIST_FIELDS};
 const Schema query_destinations = {SCHEMA_FIELDS(destinations_fields)};
-static const Field attempted_fields[] = {LIST_FIELDS, FILTER_FIELDS};
+static const Field attempted_fields[] = {
+        LIST_FIELDS,
+        FILTER_FIELDS,
+        {.name = "tag", .type = FIELD_TEXT, .min = 1, .max = 128, .form = &form_name},
+};
 const Schema query_attempted = {SCHEMA_FIELDS(attempted_fields)};
 
 /* ---- showing ---- */
@@ -477,7 +481,8 @@ static void show_attempted(Op *op, Put *p, const EventView *v) {
         const JobView *j = job_for(v, span_of(op->endpoint->endpoint->target));
         int64_t status = value_int(&op->query, "status", -1);
 
-        if (!j || (status >= 0 && status != (int64_t)status_of(j->state)))
+        if (!j || !message_has_tag(v, value_of(&op->query, "tag")) ||
+            (status >= 0 && status != (int64_t)status_of(j->state)))
                 return;
         put_open(p, NULL, '{');
         message_show(p, v, value_bool(&op->query, "with_content", true));

@@ -213,6 +213,11 @@ void op_write(Op *op, const ObjectWrite *w, void (*then)(Op *op, Entry *written)
 
         if (w->removes) /* the id says it; nothing is lent */
                 object.name = object.text = (Span){"", 0};
+        if (!w->was && registry_full(op->admin->parts.registry)) {
+                op_error(op, 409, "limit_reached",
+                         "there are 400,000 objects of all kinds already");
+                return;
+        }
         if (!own || !object.text.p || object.text.n > OBJECT_TEXT_MAX_BYTES) {
                 op_error(op, 413, "too_large", "it is larger than 256 KiB");
                 return;

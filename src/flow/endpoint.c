@@ -11,6 +11,7 @@
 
 enum {
         ENDPOINT_ARENA_MAX_BYTES = 1024 * 1024,
+        ARENA_EXTRA_BYTES = 128,
         TIMEOUT_MIN_MS = 100,
         TIMEOUT_MAX_MS = 60000,
         CONCURRENCY_MAX = 1000,
@@ -24,6 +25,7 @@ typedef struct Reading {
         Endpoint *p;
         const json_t *from;
         Err *e;
+        size_t header_bytes, header_room;
 } Reading;
 
 static int wrong(const Reading *r, const char *member, const char *want) {
@@ -152,13 +154,18 @@ static int read_url(Reading *r) {
 static int add_header(Reading *r, Span name, Span value) {
         Endpoint *p = r->p;
 
-        if (p->n_headers == ENDPOINT_HEADERS_MAX + 1)
-                return wrong(r, "headers", "are too many");
+        must(p->n_headers < r->header_room);
+        r->header_bytes += name.n + value.n;
+        /* Beyond that no delivery would ever leave. */
+        if (r->header_bytes > ENDPOINT_HEADERS_MAX_BYTES)
+                return FAIL(r->e, -EINVAL, "headers: have more than %d bytes, credentials included",
+                            ENDPOINT_HEADERS_MAX_BYTES);
         p->headers[p->n_headers++] = (HttpHeader){name, value};
         return 0;
 }
 
-/* Whose values are ours: they frame the message, or say who sends what. */
+/* Whose values are ours: they frame the message, or say who sends what. Said twice, receivers would
+ * take one or the other, or both as one. */
 static const char *const ours[] = {
         "content-length",
         "transfer-encoding",
@@ -178,6 +185,20 @@ static const char *const ours[] = {
         "content-digest",
         "signature",
         "signature-input",
+        "svix-id",
+        "svix-timestamp",
+        "svix-signature",
+        "stripe-signature",
+        "x-github-delivery",
+        "x-github-event",
+        "x-hub-signature-256",
+        "x-shopify-hmac-sha256",
+        "x-shopify-topic",
+        "x-shopify-triggered-at",
+        "x-shopify-webhook-id",
+        "x-slack-request-timestamp",
+        "x-slack-signature",
+        "traceparent",
 };
 
 static int check_header(const Reading *r, Span name, Span value) {
@@ -190,6 +211,8 @@ static int check_header(const Reading *r, Span name, Span value) {
         for (size_t i = 0; i < COUNT_OF(ours); i++)
                 if (span_eq_nocase(name, span_of(ours[i])))
                         return FAIL(r->e, -EINVAL, "headers: %s is set by Grapnel", ours[i]);
+        if (name.n > 3 && span_eq_nocase((Span){name.p, 3}, SPAN("ce-")))
+                return wrong(r, "headers", "those that begin with ce- are set by Grapnel");
         return 0;
 }
 
@@ -198,11 +221,14 @@ static int read_headers(Reading *r) {
         const char *key;
         json_t *v;
 
-        if (!map || json_is_null(map))
-                return 0;
-        if (!json_is_object(map) || json_object_size(map) > ENDPOINT_HEADERS_MAX)
+        if (map && !json_is_null(map) &&
+            (!json_is_object(map) || json_object_size(map) > ENDPOINT_HEADERS_MAX))
                 return FAIL(r->e, -EINVAL, "headers: must be a map of at most %d texts",
                             ENDPOINT_HEADERS_MAX);
+        r->header_room = json_object_size(map) + 1; /* and the credentials */
+        r->p->headers = arena_alloc(r->p->arena, r->header_room * sizeof *r->p->headers);
+        if (!r->p->headers)
+                return wrong(r, "headers", "are too long");
         json_object_foreach(map, key, v) {
                 Span name = arena_span(r->p->arena, span_of(key)), value;
 
@@ -222,6 +248,9 @@ static int read_headers(Reading *r) {
 static int add_authorization(Reading *r, const char *scheme, Span value) {
         char *text = arena_printf(r->p->arena, "%s " SPAN_FMT, scheme, SPAN_ARG(value));
 
+        for (size_t i = 0; i < r->p->n_headers; i++)
+                if (span_eq_nocase(r->p->headers[i].name, SPAN("authorization")))
+                        return wrong(r, "auth", "the headers hold an Authorization already");
         if (!text || http_field_run(value, 0) < value.n)
                 return wrong(r, "auth", "is too long, or holds a control byte");
         return add_header(r, SPAN("Authorization"), span_of(text));
@@ -422,6 +451,8 @@ static int read_way(Reading *r) {
                 bad = choice_of(r, "format", formats, &format);
         if (bad == 0)
                 bad = truth_of(r, "disabled", &p->is_disabled);
+        if (bad == 0)
+                bad = truth_of(r, "handshake", &p->wants_handshake);
         p->concurrency = (unsigned)concurrency;
         p->rate = (uint32_t)rate;
         p->order = (EndpointOrder)order;
@@ -457,8 +488,6 @@ static int read_all(Reading *r) {
         if (uid.n > OBJECT_NAME_MAX_BYTES)
                 return FAIL(r->e, -EINVAL, "uid: is longer than %d bytes", OBJECT_NAME_MAX_BYTES);
         p->uid = uid;
-        p->headers = arena_alloc(p->arena, (ENDPOINT_HEADERS_MAX + 1) * sizeof *p->headers);
-        must(p->headers);
         bad = read_url(r);
         if (bad == 0)
                 bad = texts_of(r, "filterTypes", ENDPOINT_TYPES_MAX, &p->types, &p->n_types);
@@ -492,14 +521,15 @@ int endpoint_make(const Object *o, Endpoint **ret, Err *e) {
         }
         p = must_alloc(sizeof *p);
         p->refs = 1;
-        p->arena = arena_new(ENDPOINT_ARENA_MAX_BYTES);
+        /* There may be a hundred thousand of them: what it takes is about what its text holds. */
+        p->arena = arena_new_for(o->text.n + ARENA_EXTRA_BYTES, ENDPOINT_ARENA_MAX_BYTES);
         p->id = o->id;
         p->application = o->owner;
         p->version = o->version;
         p->timeout_ms = ENDPOINT_TIMEOUT_MS;
         id_print("ep", o->id, id);
         (void)snprintf(p->target, sizeof p->target, "endpoint:%s", id);
-        bad = read_all(&(Reading){p, from, e});
+        bad = read_all(&(Reading){.p = p, .from = from, .e = e});
         json_decref(from);
         if (bad < 0)
                 endpoint_unref(p);

@@ -180,10 +180,11 @@ int sqlite_list_attempts(Store *store, const AttemptQuery *q, AttemptPage **ret,
         return 0;
 }
 
-static int count_job(Sqlite *s, const EventQuery *q, const RunEntry *entry, TargetStats *ret,
-                     Err *e) {
+/* A look at the event's row costs as much as all the rest. */
+static int count_job(Sqlite *s, const Walk *w, const RunEntry *entry, TargetStats *ret, Err *e) {
+        const EventQuery q = {.state = -1, .from_ms = w->from_ms, .to_ms = w->to_ms};
         sqlite3_stmt *st = NULL;
-        int r = sqlite_get(s, SQL_JOB_COUNT, &st, e);
+        int r = sqlite_get(s, w->is_within ? SQL_JOB_STATE : SQL_JOB_COUNT, &st, e);
 
         if (r < 0)
                 return r;
@@ -192,15 +193,14 @@ static int count_job(Sqlite *s, const EventQuery *q, const RunEntry *entry, Targ
         if (r <= 0)
                 return r;
         int state = sqlite3_column_int(st, 0);
-        Event event = {.received_ms = sqlite3_column_int64(st, 1)};
-        if (state >= 0 && state < JOB_STATES && query_wants_event(q, &event))
+        Event event = {.received_ms = w->is_within ? 0 : sqlite3_column_int64(st, 1)};
+        if (state >= 0 && state < JOB_STATES && (w->is_within || query_wants_event(&q, &event)))
                 ret->jobs[state]++;
         sqlite3_reset(st);
         return 0;
 }
 
 static int count_jobs(Sqlite *s, Walk *w, TargetStats *ret, Err *e) {
-        EventQuery q = {.state = -1, .from_ms = w->from_ms, .to_ms = w->to_ms};
         RunEntry entry;
         size_t n = 0;
         int r = walk_begin(s, w, e);
@@ -210,7 +210,7 @@ static int count_jobs(Sqlite *s, Walk *w, TargetStats *ret, Err *e) {
                 if (r < 0 || (r == 0 && !walk_is_tired(w)))
                         break;
                 w->cost = 0; /* the clock is the measure */
-                r = r > 0 ? count_job(s, &q, &entry, ret, e) : 0;
+                r = r > 0 ? count_job(s, w, &entry, ret, e) : 0;
                 if (r == 0 && ++n % CLOCK_EVERY == 0 && clock_mono_ms() > s->deadline_ms)
                         r = FAIL(e, -ETIMEDOUT, "ledger %s: too many jobs to count", s->path);
         }

@@ -169,6 +169,7 @@ static const char *const texts[SQL_STATEMENTS] = {
         [SQL_JOB_HEAD] = "SELECT j.state, j.due_ms, t.name, e.type, e.meta FROM jobs j"
                          " CROSS JOIN events e ON e.id = j.event"
                          " CROSS JOIN names t ON t.id = j.target WHERE j.id = ?1",
+        [SQL_JOB_STATE] = "SELECT state FROM jobs WHERE id = ?1",
         [SQL_JOB_COUNT] = "SELECT j.state, e.received_ms FROM jobs j"
                           " CROSS JOIN events e ON e.id = j.event WHERE j.id = ?1",
         [SQL_WALK_ALL] = "SELECT id, 0 FROM events WHERE id > ?1 AND id < ?2 ORDER BY id DESC",

@@ -117,6 +117,7 @@ typedef enum StatementName {
         SQL_EVENT_HAS,
         SQL_JOB_EVENT,
         SQL_JOB_HEAD,
+        SQL_JOB_STATE,
         SQL_JOB_COUNT,
         SQL_WALK_ALL, /* down; its way up is the next one; and so the others */
         SQL_WALK_ALL_UP,

@@ -481,6 +481,7 @@ test('lists of more than 250: messages and attempts, each once and verified', as
         made.push(...await Promise.all(Array.from({ length: 20 }, (_, k) => send(app.id, {
             eventType: k % 2 ? 'odd' : 'even',
             channels: k % 4 ? ['a'] : ['b'],
+            tags: k % 5 ? null : ['fifth'],
             payload: { n: i + k },
         }))));
     const newest = idsOf(made).sort().reverse();
@@ -510,6 +511,7 @@ test('lists of more than 250: messages and attempts, each once and verified', as
     assert.equal(await count({ eventTypes: ['odd'] }), 130);
     assert.equal(await count({ eventTypes: ['odd', 'even'] }), 260);
     assert.equal(await count({ channel: 'b' }), 65);
+    assert.equal(await count({ tag: 'fifth' }), 52);
     assert.equal(await count({ after: new Date(Date.now() + HOUR_MS) }), 0);
     assert.equal(await count({ before: new Date(Date.now() + HOUR_MS) }), 260);
     const { data } = await client.message.list(app.id, { limit: 1, withContent: false });

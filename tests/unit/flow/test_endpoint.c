@@ -267,6 +267,10 @@ static void what_is_too_long_is_refused(void **state) {
         refused_long(WITH "\"filterTypes\":[\"", MUCH, "\"]}", "filterTypes: is too long");
         refused_long(WITH "\"channels\":[\"", MUCH, "\"]}", "channels: is too long");
         refused_long(WITH "\"headers\":{\"X\":\"", MUCH, "\"}}", "headers: ");
+        refused_long(WITH "\"headers\":{\"X\":\"", ENDPOINT_HEADERS_MAX_BYTES, "\"}}",
+                     "headers: have more than");
+        refused_long(WITH "\"headers\":{\"X\":\"1\"},\"auth\":{\"bearer\":\"",
+                     ENDPOINT_HEADERS_MAX_BYTES - 10, "\"}}", "headers: have more than");
         refused_long(WITH "\"headers\":{\"", 257, "\":\"v\"}}", "headers: ");
         refused_long(WITH "\"auth\":{\"bearer\":\"", MUCH, "\"}}", "auth: is too long");
         refused_long(WITH "\"auth\":{\"basic\":{\"user\":\"u\",\"password\":\"", 8192, "\"}}}",
@@ -432,6 +436,42 @@ static void header_values_hold_no_control_bytes(void **state) {
         endpoint_unref(p);
 }
 
+/* Whatever profile signs, none of its headers can be said by the endpoint too. */
+static void no_profile_says_what_an_endpoint_may(void **state) {
+        (void)state;
+        for (size_t i = 0; profiles[i]; i++) {
+                AUTO(arena_freep)
+                Arena *a = arena_new(1 << 16);
+                Signer signer = {.profile = profiles[i], .svix_names = true};
+                SignMessage m = {.id = SPAN("msg_1"),
+                                 .type = SPAN("a.b"),
+                                 .method = SPAN("POST"),
+                                 .authority = SPAN("h"),
+                                 .body = SPAN("{}")};
+                SignHeaders made = {.n = 0};
+                ProfileKey *key = NULL;
+
+                if (profiles[i]->secrets) {
+                        key = profile_key_new(profiles[i], SPAN(SECRET), NULL);
+                        assert_non_null(key);
+                        signer.keys[signer.n_keys++] = key;
+                }
+                assert_int_equal(profile_sign(&signer, &m, a, &made, NULL), 0);
+                for (size_t k = 0; k < made.n; k++)
+                        header_refused(made.at[k].name, "x", "headers: ");
+                profile_key_free(key);
+        }
+}
+
+static void authorization_is_said_once(void **state) {
+        (void)state;
+        refused(WITH "\"headers\":{\"authorization\":\"x\"},\"auth\":{\"bearer\":\"y\"}}",
+                "auth: the headers hold an Authorization");
+        refused(WITH "\"headers\":{\"AUTHORIZATION\":\"x\"},"
+                     "\"auth\":{\"basic\":{\"user\":\"u\",\"password\":\"p\"}}}",
+                "auth: the headers hold an Authorization");
+}
+
 static void what_grapnel_sets_is_nobody_elses(void **state) {
         static const char *const names[] = {
                 "Content-Length",
@@ -451,6 +491,20 @@ static void what_grapnel_sets_is_nobody_elses(void **state) {
                 "Content-Digest",
                 "Signature",
                 "Signature-Input",
+                "Svix-Id",
+                "svix-timestamp",
+                "svix-signature",
+                "Stripe-Signature",
+                "X-GitHub-Delivery",
+                "X-GitHub-Event",
+                "X-Hub-Signature-256",
+                "X-Shopify-Hmac-SHA256",
+                "X-Shopify-Topic",
+                "X-Shopify-Triggered-At",
+                "X-Shopify-Webhook-Id",
+                "X-Slack-Request-Timestamp",
+                "X-Slack-Signature",
+                "traceparent",
         };
 
         (void)state;
@@ -463,6 +517,9 @@ static void what_grapnel_sets_is_nobody_elses(void **state) {
                         *c = *c >= 'A' && *c <= 'Z' ? (char)(*c + 32) : *c;
                 header_refused(names[i], "1", sentence);
         }
+        header_refused("CE-Id", "1", "headers: those that begin with ce-");
+        header_refused("ce-extension", "1", "headers: those that begin with ce-");
+        endpoint_unref(make(WITH "\"headers\":{\"ce-\":\"1\",\"X-Signature\":\"2\"}}"));
         endpoint_unref(make(WITH "\"headers\":{\"User-Agent\":\"x\",\"Hosts\":\"y\","
                                  "\"Authorization\":\"z\"}}"));
 }
@@ -626,6 +683,8 @@ int main(void) {
                 cmocka_unit_test(the_authority_is_that_of_the_host_header),
                 cmocka_unit_test(header_names_are_tokens),
                 cmocka_unit_test(header_values_hold_no_control_bytes),
+                cmocka_unit_test(no_profile_says_what_an_endpoint_may),
+                cmocka_unit_test(authorization_is_said_once),
                 cmocka_unit_test(what_grapnel_sets_is_nobody_elses),
                 cmocka_unit_test(keys_are_those_of_the_profile),
                 cmocka_unit_test(secrets_of_another_shape_are_refused),

@@ -194,6 +194,60 @@ static void an_application_takes_its_own_along(void **state) {
         registry_free(r);
 }
 
+static size_t bytes_in_use(void) {
+        struct mallinfo2 m = mallinfo2();
+
+        return m.uordblks + m.hblkhd;
+}
+
+/* Whoever was asked about leaves nothing behind: else tenants that come and go for years would fill
+ * the memory, and in the end the tables. */
+static void what_was_removed_takes_no_room(void **state) {
+        enum { TURNS = 20000 };
+        Registry *r = registry_new();
+        size_t before = 0;
+
+        (void)state;
+        for (int64_t i = 0; i < TURNS; i++) {
+                int64_t app = 1000 + 2 * i;
+                Object key = {.kind = OBJECT_KEY,
+                              .id = app + 1,
+                              .owner = app,
+                              .text = SPAN("{}"),
+                              .version = 4 * i + 2};
+
+                put(r, application_of(app, 4 * i + 1));
+                put(r, key);
+                endpoints_are(r, app, "");
+                take(r, OBJECT_APPLICATION, app, 4 * i + 3);
+                if (i == TURNS / 2)
+                        before = bytes_in_use();
+        }
+        /* The list of what was lately removed is of one size. */
+        assert_true(bytes_in_use() < before + 64 * 1024);
+        registry_free(r);
+}
+
+/* A full registry says so; what the ledger took in the meantime is there all the same, and may
+ * change: a start must be able to read it. */
+static void a_full_one_still_takes_what_was_written(void **state) {
+        enum { MAX = 10 };
+        Registry *r = registry_new_for(MAX);
+
+        (void)state;
+        for (int64_t id = 1; id <= MAX + 100; id++) {
+                assert_int_equal(registry_full(r), id > MAX);
+                put(r, application_of(id, id));
+        }
+        assert_int_equal(registry_count(r, OBJECT_APPLICATION, 0), MAX + 100);
+        put(r, application_of(MAX + 1, 1000));
+        assert_int_equal(version_of(r, OBJECT_APPLICATION, MAX + 1), 1000);
+        for (int64_t id = 1; id <= 101; id++)
+                take(r, OBJECT_APPLICATION, id, 2000);
+        assert_false(registry_full(r));
+        registry_free(r);
+}
+
 static void names_go_where_their_objects_say(void **state) {
         Registry *r = registry_new();
 
@@ -213,6 +267,12 @@ static void names_go_where_their_objects_say(void **state) {
         put(r, app_named(13, 7, "a"));
         take(r, OBJECT_APPLICATION, 12, 6);
         assert_int_equal(named(r, OBJECT_APPLICATION, 0, "a"), 13);
+        /* And with the making of one whose name went to another long ago. */
+        put(r, app_named(14, 2, "a"));
+        assert_int_equal(named(r, OBJECT_APPLICATION, 0, "a"), 13);
+        put(r, app_named(14, 6, "d"));
+        assert_int_equal(named(r, OBJECT_APPLICATION, 0, "a"), 13);
+        assert_int_equal(named(r, OBJECT_APPLICATION, 0, "d"), 14);
         /* A name goes away. */
         put(r, application_of(13, 8));
         assert_int_equal(named(r, OBJECT_APPLICATION, 0, "a"), 0);
@@ -329,13 +389,77 @@ static void an_endpoint_that_cannot_be_made_changes_nothing(void **state) {
         registry_free(r);
 }
 
-/* ---- many ---- */
+enum { OBJECTS = 40, WRITES = 400 };
 
-static size_t bytes_in_use(void) {
-        struct mallinfo2 m = mallinfo2();
+typedef struct History {
+        struct {
+                Object object;
+                bool removes;
+        } at[WRITES];
+        int64_t last[OBJECTS]; /* version of each at the end; 0: it was removed, or never was */
+} History;
 
-        return m.uordblks + m.hblkhd;
+/* What the ledger did, one after the other: no id is given twice. */
+static void history_make(History *h, Rng *rng) {
+        bool is_gone[OBJECTS] = {false};
+
+        memset(h, 0, sizeof *h);
+        for (size_t i = 0; i < WRITES; i++) {
+                size_t k = (size_t)rng_below(rng, OBJECTS);
+                bool removes = h->last[k] && k > 0 && rng_below(rng, 12) == 0;
+
+                k = is_gone[k] ? 0 : k;
+                h->at[i].object = endpoint_at(100 + (int64_t)k, 10, 2 + (int64_t)i);
+                h->at[i].removes = removes && k > 0;
+                is_gone[k] = h->at[i].removes;
+                h->last[k] = is_gone[k] ? 0 : 2 + (int64_t)i;
+        }
 }
+
+static void history_shuffle(History *h, Rng *rng) {
+        for (size_t i = WRITES - 1; i > 0; i--) {
+                size_t k = (size_t)rng_below(rng, i + 1);
+                __typeof__(h->at[0]) one = h->at[i];
+
+                h->at[i] = h->at[k];
+                h->at[k] = one;
+        }
+}
+
+/* Each loop hears of its own writes; together they hear in any order. */
+static void any_order_ends_the_same(void **state) {
+        enum { ROUNDS = 40 };
+        History h;
+
+        (void)state;
+        for (uint64_t round = 1; round <= ROUNDS; round++) {
+                Registry *r = registry_new();
+                Rng rng = {round};
+                size_t alive = 0;
+
+                put(r, application_of(10, 1));
+                history_make(&h, &rng);
+                history_shuffle(&h, &rng);
+                for (size_t i = 0; i < WRITES; i++) {
+                        if (h.at[i].removes)
+                                registry_remove(r, &h.at[i].object);
+                        else
+                                put(r, h.at[i].object);
+                }
+                for (size_t k = 0; k < OBJECTS; k++) {
+                        int64_t id = 100 + (int64_t)k;
+
+                        assert_int_equal(version_of(r, OBJECT_ENDPOINT, id), h.last[k]);
+                        assert_int_equal(has_target(r, id), h.last[k] != 0);
+                        alive += h.last[k] != 0;
+                }
+                assert_true(alive > 0 && alive < OBJECTS);
+                assert_int_equal(registry_count(r, OBJECT_ENDPOINT, 10), alive);
+                registry_free(r);
+        }
+}
+
+/* ---- many ---- */
 
 static void a_hundred_thousand_endpoints(void **state) {
         enum { APPS = 100, EACH = 1000 };
@@ -444,11 +568,14 @@ int main(void) {
                 cmocka_unit_test(the_newest_version_stays_whatever_comes_last),
                 cmocka_unit_test(a_removed_object_does_not_come_back),
                 cmocka_unit_test(an_application_takes_its_own_along),
+                cmocka_unit_test(what_was_removed_takes_no_room),
+                cmocka_unit_test(a_full_one_still_takes_what_was_written),
                 cmocka_unit_test(names_go_where_their_objects_say),
                 cmocka_unit_test(long_names_are_told_apart),
                 cmocka_unit_test(pages_go_both_ways),
                 cmocka_unit_test(a_set_stays_as_it_was_while_it_is_held),
                 cmocka_unit_test(an_endpoint_that_cannot_be_made_changes_nothing),
+                cmocka_unit_test(any_order_ends_the_same),
                 cmocka_unit_test(a_hundred_thousand_endpoints),
                 cmocka_unit_test(readers_beside_a_writer),
         };
