@@ -126,8 +126,9 @@ const destination = (app, message, status) => until(async () => {
     return data[0]?.status === status && data[0];
 }, `a delivery of ${message} that stands at ${status}`);
 
-/** What is in a list, gone through page by page, forth and then back again. */
-async function walk(list, limit, { back = true } = {}) {
+/** What is in a list, gone through page by page, forth and then back again. Its pages are full,
+ * unless something is left out of them. */
+async function walk(list, limit, { back = true, full = true } = {}) {
     const pages = [];
     const turned = [];
     let page;
@@ -137,8 +138,8 @@ async function walk(list, limit, { back = true } = {}) {
         pages.push(page);
         assert.ok(pages.length < 100);
     }
-    for (const full of pages.slice(0, -1))
-        assert.equal(full.data.length, limit);
+    for (const one of full ? pages.slice(0, -1) : [])
+        assert.equal(one.data.length, limit);
     for (let last = pages.length === 1 || !back; !last; last = page.done) {
         page = await list({ limit, iterator: page.prevIterator });
         turned.unshift(page);
@@ -507,7 +508,7 @@ test('lists of more than 250: messages and attempts, each once and verified', as
         assert.deepEqual(idsOf(attempted), newest);
     }
     const count = async (options) => (await walk((page) => client.message.list(
-        app.id, { ...page, ...options }), 250, { back: false })).length;
+        app.id, { ...page, ...options }), 250, { back: false, full: !options.tag })).length;
     assert.equal(await count({ eventTypes: ['odd'] }), 130);
     assert.equal(await count({ eventTypes: ['odd', 'even'] }), 260);
     assert.equal(await count({ channel: 'b' }), 65);
