@@ -2,7 +2,7 @@
 BUILD ?= build
 NINJA  = ninja --quiet
 
-.PHONY: build install demo run test unit e2e lint format asan tsan fuzz faults interop bench clean
+.PHONY: build install demo run test ci unit e2e lint format asan tsan fuzz faults interop bench clean
 
 build:
 	@tools/deps build
@@ -26,6 +26,11 @@ test:
 	@tools/deps test
 	@BUILD=$(BUILD) tools/test
 
+# What every change must pass (.ci/run), counted together; needs the npm registry once.
+ci: lint
+	@tools/deps interop
+	@BUILD=$(BUILD) tools/test --interop
+
 lint:
 	@tools/deps test
 	@tools/lint
@@ -41,7 +46,8 @@ tsan:
 	@tools/deps test
 	@CC=clang BUILD=build-tsan MESON_ARGS="-Db_sanitize=thread -Db_lundef=false" tools/test
 
-# The libraries that receivers use verify what is signed; needs the npm registry once.
+# The vendors' libraries verify what is signed and sent, Svix's client uses the API; needs the npm
+# registry once.
 interop: build
 	@tools/deps interop
 	@tools/interop

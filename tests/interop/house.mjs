@@ -59,8 +59,11 @@ export class Daemon {
         this.#child = spawn(program, ['serve', 'grapnel.yaml'],
             { cwd: this.#folder, stdio: ['ignore', 'ignore', 'pipe'] });
         this.#ended = new Promise((resolve) => {
-            this.#child.once('error', (error) => { this.#lines.push(String(error)); resolve(null); });
-            this.#child.once('close', (code) => resolve(code));
+            this.#child.once('close', resolve);
+            this.#child.once('error', (error) => {
+                this.#lines.push(String(error));
+                resolve(null);
+            });
         });
         process.once('exit', () => this.#child.kill('SIGKILL'));
         readline.createInterface({ input: this.#child.stderr })
