@@ -20,7 +20,6 @@ enum {
         TRIM_EVERY_MS = 1000,
         TRIM_SLICE_MIN = 64,
         TRIM_SLICE_MAX = 1024,
-        LATER_US = 2000,
         /* Inboxes answered together; more are answered in turns. */
         HOMES_MAX = 2 * (LEDGER_ECHOES_MAX + 1),
         LATER_US = 2000,
