@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
-"""Run the unit tests and simulations (meson) and the end-to-end tests (pytest) of one build, show
-what failed, and end in one line: 'N passed, N failed'."""
+"""Run the unit tests and simulations (meson) and the end-to-end tests (pytest) of one build, with
+--interop those with the vendors' own libraries too (tools/interop); show what failed, and end in
+one line: 'N passed, N failed'."""
 import concurrent.futures
 import json
 import os
@@ -60,11 +61,26 @@ def run_pytest(build: pathlib.Path) -> tuple[int, int]:
     return sum(passed for passed, _ in counts), sum(failed for _, failed in counts)
 
 
+def run_interop(build: pathlib.Path) -> tuple[int, int]:
+    """Node's runner counts at the end of its TAP; no such end counts as one failure."""
+    report = build / "interop.tap"
+    report.unlink(missing_ok=True)
+    done = subprocess.run(["tools/interop"], cwd=ROOT, env=dict(os.environ, BUILD=str(build)))
+    text = report.read_text() if report.exists() else ""
+    counts = {word: int(n) for word, n in re.findall(r"^# (pass|fail|cancelled) (\d+)$", text, re.M)}
+    passed = counts.get("pass", 0)
+    bad = counts.get("fail", 0) + counts.get("cancelled", 0)
+    return passed, bad if bad or (done.returncode == 0 and passed) else 1
+
+
 def main() -> int:
     build = ROOT / sys.argv[1]
     passed, failed = run_meson(build)
     if any((ROOT / "tests" / "e2e").glob("test_*.py")):
         more, bad = run_pytest(build)
+        passed, failed = passed + more, failed + bad
+    if "--interop" in sys.argv[2:]:
+        more, bad = run_interop(build)
         passed, failed = passed + more, failed + bad
     print(f"{passed} passed, {failed} failed")
     return 1 if failed else 0

@@ -8,11 +8,13 @@
 #include "api/idempotency.h"
 #include "base/secret.h"
 #include "flow/registry.h"
+#include "flow/shelf.h"
 #include "trigger/replayer.h"
 
 typedef struct AdminParts {
         Ledger *ledger;
         Registry *registry;       /* shared by all loops */
+        Shelf *shelf;             /* shared by all loops: jq programs */
         Idempotency *idempotency; /* shared by all loops */
         Inlet *inlets;            /* of all loops, by their index */
         Replayer *replayers;      /* so too */

@@ -30,6 +30,13 @@ static const Field in_fields[] = {
          .fallback = "604800",
          .help = "Seconds until the key ends."},
         {.name = "readOnly", .type = FIELD_BOOL, .nullable = true, .fallback = "false"},
+        {.name = "capabilities",
+         .type = FIELD_LIST,
+         .item = FIELD_TEXT,
+         .nullable = true,
+         .max = 20,
+         .help = "Refused: Grapnel knows no single ones, and a key must not allow more than was "
+                 "asked for."},
 };
 const Schema schema_portal_in = {.name = "AppPortalAccessIn", SCHEMA_FIELDS(in_fields)};
 
@@ -97,7 +104,11 @@ static void make_key(Op *op) {
 }
 
 void auth_portal(Op *op) {
-        application_along(op, "application", make_key);
+        if (value_of(&op->body, "capabilities").p && !value_is_null(&op->body, "capabilities"))
+                op_invalid_at(op, "body", "capabilities",
+                              "single capabilities are not known here: use readOnly");
+        else
+                application_along(op, "application", make_key);
 }
 
 static void on_left(Op *op, Entry *e) {

@@ -297,6 +297,7 @@ int part_listen(Part *p, uint16_t port, uint16_t admin_port, Err *e) {
         admin_init(&p->admin, &(AdminParts){.ledger = p->ledger,
                                             .registry = p->inlet->registry,
                                             .idempotency = p->idempotency,
+                                            .shelf = p->outlet.mapper.shelf,
                                             .inlets = p->inlet->all,
                                             .replayers = p->replayer - p->index,
                                             .n = p->n,

@@ -15,7 +15,7 @@
 #define API_OPTION_JSON                                                                            \
         { "json", NULL, "print JSON as the API gives it", false }
 #define API_HELP                                                                                   \
-        "\nThe daemon is looked for at --server, else at GRAPNEL_SERVER; the key for it is read\n" \
+        "\nThe daemon is looked for at --server, else at GRAPNEL_SERVER; its key is read\n"        \
         "from GRAPNEL_TOKEN.\n"
 
 typedef struct ApiAnswer {

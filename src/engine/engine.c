@@ -99,7 +99,8 @@ bool engine_full(const Engine *e) {
 
 static void settle(Engine *e, Job *job, JobState to, List *from, const Attempt *attempt) {
         job_move(job, to, from, &e->settling);
-        job->hurries = job->lane && (to == JOB_BLOCKED || lane_is_awaited(&e->lanes, job));
+        job->hurries = to == JOB_BLOCKED || to == JOB_QUEUED ||
+                       (job->lane && lane_is_awaited(&e->lanes, job));
         e->ports.settle(e->ports.self, job, attempt);
 }
 

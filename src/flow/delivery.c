@@ -42,6 +42,7 @@ typedef struct Delivery {
 } Delivery;
 
 static void get_token(Delivery *d);
+static void dial(Delivery *d);
 
 /* ---- the end ---- */
 
@@ -258,12 +259,21 @@ static int add_header(Delivery *d, Span name, Span value) {
 
 /* Wraps what is sent, where the endpoint wants it so. */
 static int prepare_body(Delivery *d, Err *e) {
-        Event event = *d->job->event; /* its parts, with the body as it is sent */
+        const Event *of = d->job->event;
         AUTO(buf_done)
         Buf b = BUF(ARENA_MAX_BYTES / 2);
+        /* Its parts, with the body as it is sent; not its count, which others write. */
+        Event event = {.id = of->id,
+                       .received_ms = of->received_ms,
+                       .time_ms = of->time_ms,
+                       .source = of->source,
+                       .type = of->type,
+                       .subject = of->subject,
+                       .content_type = d->content_type,
+                       .trace = of->trace,
+                       .meta = of->meta,
+                       .body = d->body};
 
-        event.body = d->body;
-        event.content_type = d->content_type;
         if (d->second_try)
                 return 0; /* wrapped already */
         if (d->endpoint->format == FORMAT_CLOUDEVENTS_STRUCTURED) {
@@ -334,6 +344,8 @@ static int prepare(Delivery *d, Err *e) {
                 r = add_header(d, SPAN("Content-Type"), d->content_type);
         if (r == 0)
                 r = add_depth(d);
+        if (r == 0 && p->wants_handshake)
+                r = add_header(d, SPAN("WebHook-Request-Origin"), span_of(d->outlet->origin));
         for (size_t i = 0; i < p->n_headers && r == 0; i++)
                 r = add_header(d, p->headers[i].name, p->headers[i].value);
         if (r == 0 && d->job->event->trace.n)
@@ -345,6 +357,65 @@ static int prepare(Delivery *d, Err *e) {
                           : FAIL(e, -EMSGSIZE, "the token is too long");
         }
         return r < 0 ? r : sign(d, e);
+}
+
+static bool start_call(Delivery *d, Station *s, const ClientCall *call) {
+        Err e = {0};
+
+        d->stage = STAGE_DIALLING;
+        d->call = *call;
+        d->call.url = d->endpoint->url;
+        d->call.headers = d->headers;
+        d->call.n_headers = d->n_headers;
+        d->call.timeout_ms = d->endpoint->timeout_ms;
+        d->call.answer_max = DELIVERY_READ_BYTES;
+        d->call.allow = &d->snapshot->allow;
+        d->call.tls = d->endpoint->has_tls ? &d->endpoint->tls : NULL;
+        d->call.arg = d;
+        if (client_start(d->outlet->client, &d->call, &e) == 0)
+                return true;
+        breaker_tell(&s->breaker, d->leave, true, clock_mono_ms());
+        end_at_once(d, JOB_RETRY, "not-sent", -1, e.text);
+        return false;
+}
+
+/* ---- consent ---- */
+
+/* Consent is a header of the answer; its status means nothing. */
+static bool consents(const Delivery *d, const ClientAnswer *a) {
+        Span allowed = client_answer_get(a, "webhook-allowed-origin");
+
+        return a->end == CLIENT_ANSWERED &&
+               (span_eq(allowed, SPAN("*")) || span_eq_nocase(allowed, span_of(d->outlet->origin)));
+}
+
+static void on_consent(ClientCall *call, const ClientAnswer *a) {
+        Delivery *d = call->arg;
+        Station *s = outlet_station(d->outlet, d->job->target);
+        Verdict v = {.job = JOB_RETRY, .status = a->status, .code = "no-consent", .wait_ms = -1};
+
+        if (s)
+                breaker_tell(&s->breaker, d->leave, a->status != 0 || a->end == CLIENT_CANCELLED,
+                             clock_mono_ms());
+        if (s && consents(d, a)) {
+                s->has_consent = true;
+                dial(d);
+                return;
+        }
+        (void)snprintf(v.message, sizeof v.message,
+                       "The endpoint has not given its consent: it answered OPTIONS without "
+                       "WebHook-Allowed-Origin for %.100s.%s%.200s",
+                       d->outlet->origin, a->why[0] ? " " : "", a->why);
+        if (s && a->end != CLIENT_CANCELLED)
+                health_bad(d->outlet, s, clock_wall_ms());
+        delivery_end(d, &v, a);
+}
+
+/* The receiver is asked before the first delivery (CloudEvents HTTP webhook, section 4). */
+static void ask_consent(Delivery *d, Station *s) {
+        d->n_headers = 0;
+        (void)add_header(d, SPAN("WebHook-Request-Origin"), span_of(d->outlet->origin));
+        (void)start_call(d, s, &(ClientCall){.method = "OPTIONS", .done = on_consent});
 }
 
 /* The last steps: what could have changed while it waited is asked now. */
@@ -367,23 +438,15 @@ static void dial(Delivery *d) {
                             "Not sent: the endpoint could not be reached lately.");
                 return;
         }
-        d->stage = STAGE_DIALLING;
-        d->call = (ClientCall){.method = "POST",
-                               .url = d->endpoint->url,
-                               .headers = d->headers,
-                               .n_headers = d->n_headers,
-                               .body = d->body.p ? d->body : SPAN(""),
-                               .timeout_ms = d->endpoint->timeout_ms,
-                               .answer_max = DELIVERY_READ_BYTES,
-                               .allow = &d->snapshot->allow,
-                               .tls = d->endpoint->has_tls ? &d->endpoint->tls : NULL,
-                               .repeatable = true, /* the receiver knows it by its id */
-                               .done = on_answer,
-                               .arg = d};
-        if (client_start(d->outlet->client, &d->call, &e) == 0)
-                return;
-        breaker_tell(&s->breaker, d->leave, true, clock_mono_ms());
-        end_at_once(d, JOB_RETRY, "not-sent", -1, e.text);
+        if (d->endpoint->wants_handshake && !s->has_consent)
+                ask_consent(d, s);
+        else
+                (void)start_call(d, s,
+                                 &(ClientCall){.method = "POST",
+                                               .body = d->body.p ? d->body : SPAN(""),
+                                               /* the receiver knows it by its id */
+                                               .repeatable = true,
+                                               .done = on_answer});
 }
 
 /* ---- credentials ---- */

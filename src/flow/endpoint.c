@@ -451,6 +451,8 @@ static int read_way(Reading *r) {
                 bad = choice_of(r, "format", formats, &format);
         if (bad == 0)
                 bad = truth_of(r, "disabled", &p->is_disabled);
+        if (bad == 0)
+                bad = truth_of(r, "handshake", &p->wants_handshake);
         p->concurrency = (unsigned)concurrency;
         p->rate = (uint32_t)rate;
         p->order = (EndpointOrder)order;

@@ -18,6 +18,8 @@ enum {
                 5 * 24 * 3600 * 1000, /* of nothing but failure: then it is disabled */
 };
 
+enum { OUTLET_ORIGIN_BYTES = 256 };
+
 typedef struct Outlet Outlet;
 
 typedef struct OutletHost {
@@ -33,10 +35,12 @@ typedef struct Station {
         Endpoint *endpoint; /* as the registry had it at `changes` */
         uint64_t changes;
         Breaker breaker;
+        bool has_consent;         /* of a handshake */
         Bearer *bearer;           /* of its OAuth2; NULL: not asked for yet */
         int64_t failing_since_ms; /* 0: its last answer was a success, or it never had one */
         int64_t written_ms;       /* when its health was last sent to the ledger */
         bool is_writing;
+        const char *owed; /* why it is to be disabled, found out while a write is on its way */
 } Station;
 
 struct Outlet {
@@ -47,9 +51,10 @@ struct Outlet {
         Snapshot *snapshot; /* for the networks that may be dialled */
         OutletHost host;
         Mapper mapper;
-        Table *stations; /* target -> Station */
-        List deliveries; /* on their way */
-        List writes;     /* of health, on their way to the ledger */
+        char origin[OUTLET_ORIGIN_BYTES]; /* who we are to receivers that give their consent */
+        Table *stations;                  /* target -> Station */
+        List deliveries;                  /* on their way */
+        List writes;                      /* of health, on their way to the ledger */
 };
 
 void outlet_init(Outlet *o, Loop *loop, Client *client, Ledger *ledger, Registry *registry,

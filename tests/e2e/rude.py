@@ -126,7 +126,9 @@ class Rude:
         try:
             connection.settimeout(LINGER_MAX_S)
             if self.tls:
-                connection = self.tls.wrap_socket(connection, server_side=True)
+                connection = self.tls.wrap_socket(connection, server_side=True,
+                                                  do_handshake_on_connect=False)
+                shake_hands(connection)
             peer = Peer(self, connection, number)
             self.act(peer)
         except OSError:
@@ -140,6 +142,17 @@ class Rude:
                 self.open -= 1
                 self._peers.discard(plain)
                 self.sent_most = max(self.sent_most, peer.sent if peer else 0)
+
+
+def shake_hands(connection):
+    """When that fails, what the other side has sent already is read before the connection ends: a
+    reset would take away our reason, which is on its way."""
+    try:
+        connection.do_handshake()
+    except ssl.SSLError:
+        while socket.socket.recv(connection, 65536):
+            pass
+        raise
 
 
 # ---- behaviours ----
@@ -267,13 +280,6 @@ def closes_as_it_is_asked_again(peer):
     if peer.read():
         peer.send(OK)
         peer.read()
-
-
-def speaks_unasked(peer):
-    """Behind each answer comes another one that nobody asked for."""
-    while peer.read():
-        peer.send(OK)
-        peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 8\r\nUnasked: yes\r\n\r\nunasked!")
 
 
 # ---- certificates ----

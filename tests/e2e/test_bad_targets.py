@@ -7,6 +7,7 @@ import email.utils
 import gzip
 import re
 import ssl
+import threading
 import time
 
 import pytest
@@ -106,9 +107,9 @@ def retry_after(name, value, **more):
     return refused(503, f"Retry-After: {name}", headers=(f"Retry-After: {value}",), **more)
 
 
-def tls(name, certificate, **more):
-    """A server that we must not talk to."""
-    return away(name, rude.answers(rude.OK), "tls", tls=certificate, **more)
+def tls(name, certificate, says, **more):
+    """A server that we must not talk to, and what the attempt says of it."""
+    return away(name, rude.answers(rude.OK), "tls", tls=certificate, says=says, **more)
 
 
 ZEROS = gzip.compress(bytes(1024 * 1024))
@@ -142,7 +143,8 @@ ROWS = [
         b"HTTP/1.1 101 Switching\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n"), says="101"),
     bad("100 MB of headers", rude.sends_on(b"HTTP/1.1 200 OK\r\n", b"X-More: " + b"x" * 8000 +
                                            b"\r\n"), says="exceeds"),
-    bad("a header line without end", rude.sends_on(b"HTTP/1.1 200 OK\r\nX-More: ", b"x" * 8192)),
+    bad("a header line without end", rude.sends_on(b"HTTP/1.1 200 OK\r\nX-More: ", b"x" * 8192),
+        says="no end"),
     bad("10,000 headers", rude.answers_and_waits(head(
         *(f"X-{n}: {n}" for n in range(10000)), "Content-Length: 0"))),
     bad("NUL in a header", rude.answers_and_waits(head("X-Nul: a\0b", "Content-Length: 0"))),
@@ -197,19 +199,22 @@ ROWS = [
     refused(429, "429 with Retry-After", headers=("Retry-After: 900",), pause=900),
     refused(302, "302 with Retry-After", headers=("Retry-After: 900",), pause=900),
     # F-54
-    tls("self-signed", "self-signed"),
-    tls("unknown authority", "unknown"),
-    tls("expired", "expired"),
-    tls("not yet valid", "early"),
-    tls("another host's certificate", "elsewhere"),
-    tls("a weak key", "weak"),
-    tls("TLS 1.1 only", "old"),
+    tls("self-signed", "self-signed", "self-signed certificate"),
+    tls("unknown authority", "unknown", "unable to get local issuer certificate"),
+    tls("expired", "expired", "expired"),
+    tls("not yet valid", "early", "not yet valid"),
+    tls("another host's certificate", "elsewhere", "no alternative certificate subject name"),
+    tls("a weak key", "weak", "key too weak"),
+    tls("TLS 1.1 only", "old", "protocol"),
     away("an alert: no such version", rude.old_protocol_alert, "tls", tls="none"),
     away("clear text where TLS is wanted", rude.speaks_clear_text, "tls", tls="none"),
     away("stalls in the handshake", rude.never_shakes_hands, "tls", tls="none", timeout=SHORT_MS),
-    # F-55, F-56
+    delivered("TLS, and it is who it should be", rude.answers(rude.OK), tls="good", keeps=True),
+    delivered("TLS closed without notice", rude.answers_and_resets(rude.OK), tls="good"),
+    away("a client certificate is wanted", rude.answers(rude.OK), "tls", tls="asks",
+         says="certificate required"),
+    # F-55; F-56 has a test of its own
     delivered("closes as it is asked again", rude.closes_as_it_is_asked_again, keeps=True),
-    delivered("speaks unasked", rude.speaks_unasked),
 ]
 
 
@@ -217,12 +222,16 @@ ROWS = [
 def make_certificates(tmp_path_factory):
     """Servers by what is wrong with them."""
     made = rude.Certificates(tmp_path_factory.mktemp("certificates"))
-    old = made.leaf("old")
+    made.authority("alone")
+    asks, old = made.leaf("asks"), made.leaf("old")
+    asks.verify_mode = ssl.CERT_REQUIRED
     old.maximum_version = old.minimum_version = ssl.TLSVersion.TLSv1_1
     made.servers = {
         "": None,
         "none": None,
-        "self-signed": made.context("ca"),
+        "good": made.leaf("good"),
+        "asks": asks,
+        "self-signed": made.context("alone"),
         "unknown": made.leaf("unknown", authority="stranger"),
         "expired": made.leaf("expired", until="20210101000000Z"),
         "early": made.leaf("early", since="20390101000000Z"),
@@ -325,7 +334,7 @@ def test_connections_end_as_they_should(street, row):
     sent = street.sent[row.name]
     street.shop.settled(sent.ids[-1], sent.endpoint, ("waiting", "done", "dead"))
     asked = len(sent.target.requests)
-    if row.tls:
+    if row.tls and row.state != "done":
         assert asked == 0  # nothing was said to a stranger
     if not row.keeps:
         # A connection that went wrong is not used again, and not kept.
@@ -415,3 +424,26 @@ def test_one_that_was_away_is_tried_by_one_first(scene):
     # They were due again and again while it was away, and none of that counts.
     assert [job["attempts_made"] for job in jobs] == [2] * 5 + [1] * 3
     assert [what for what, _ in seen[:2]] == ["asked", "answered"]
+
+
+def test_what_nobody_asked_for_is_no_answer(scene):
+    """F-56: on a connection that was kept."""
+    asked, said_it = threading.Event(), threading.Event()
+
+    def act(peer):
+        while peer.read():
+            peer.send(rude.OK)
+            if peer.number == 1 and asked.wait(PATIENCE_S):
+                peer.send(said(200, body=b"unasked!"))
+                said_it.set()
+
+    target = rude.Rude(act)
+    shop = Application(scene.start(""))
+    endpoint = shop.endpoint("speaks", f"http://127.0.0.1:{target.port}/")["id"]
+    shop.settled(shop.send("t", {}), endpoint)
+    asked.set()
+    assert said_it.wait(PATIENCE_S)
+    job = shop.settled(shop.send("t", {}), endpoint)
+    assert job["attempts"][0]["calls"]["response"]["body"] == "{}"
+    assert [request.connection for request in target.requests] == [1, 2]
+    target.close()

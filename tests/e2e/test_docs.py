@@ -184,7 +184,7 @@ flows: {all: {on: one, reply: wait, steps: [{sent: {post: 'target:/refuses'}}]}}
     assert listed(f"before={ids[3]}") == ids[2::-1]
     assert listed("state=waiting") == []
     for query in ("state=odd", "limit=0", "limit=x", "limit=251", "before=yesterday"):
-        assert ask(daemon.admin, "GET", f"/api/v1/events?{query}").status == 400
+        assert ask(daemon.admin, "GET", f"/api/v1/events?{query}").status in (400, 422)
     whole = daemon.event(ids[0])
     assert whole["body"] == {"n": 0} and whole["answer"]["status"] == 424
     attempt = whole["jobs"][0]["attempts"][0]

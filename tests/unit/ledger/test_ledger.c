@@ -759,23 +759,46 @@ static void a_refused_record_tells_nobody(void **state) {
 }
 
 static void questions_are_answered_beside_the_writer(void **state) {
-        LedgerRequest record, stats = {.ask = ASK_STATS, .home = &world->home, .done = on_done},
-                              page = {.ask = ASK_EVENTS, .home = &world->home, .done = on_done};
+        LedgerRequest record,
+                stats = {.ask = ASK_STATS, .home = &world->home, .done = on_done},
+                page = {.ask = ASK_EVENTS, .home = &world->home, .done = on_done},
+                attempts = {.ask = ASK_ATTEMPTS, .home = &world->home, .done = on_done},
+                target = {.ask = ASK_TARGET, .home = &world->home, .done = on_done};
+        Event *event = make_event(5, NULL, "{}");
+        Job *j = job_new(6, event, SPAN("endpoint:a"), 0);
+        Attempt a = {.number = 1, .status = 200};
+        LedgerRequest known[2];
 
         (void)state;
+        prepare(&known[0], record_of(event, &j, 1), 0);
+        assert_int_equal(ledger_send(world->ledger, &known[0]), 0);
+        await(1);
+        prepare(&known[1], settle_of(j, JOB_DONE, &a), 0);
+        assert_int_equal(ledger_send(world->ledger, &known[1]), 0);
+        await(2);
         gate_close();
         send_event(&record, 0);
         gate_await();
         page.events.query = (EventQuery){.state = -1};
         assert_int_equal(ledger_send(world->ledger, &stats), 0);
         assert_int_equal(ledger_send(world->ledger, &page), 0);
-        await(2);
-        assert_int_equal(stats.stats.events, 0);
-        assert_int_equal(page.events.ret->n, 0);
+        attempts.attempts.query = (AttemptQuery){.target = SPAN("endpoint:a"), .success = -1};
+        target.target.target = SPAN("endpoint:a");
+        assert_int_equal(ledger_send(world->ledger, &attempts), 0);
+        assert_int_equal(ledger_send(world->ledger, &target), 0);
+        await(6);
+        assert_int_equal(stats.stats.events, 1);
+        assert_int_equal(page.events.ret->n, 1);
+        assert_int_equal(attempts.attempts.ret->n, 1);
+        assert_int_equal(attempts.attempts.ret->attempts[0].job, 6);
+        assert_int_equal(target.target.ret.jobs[JOB_DONE], 1);
         event_page_free(page.events.ret);
+        attempt_page_free(attempts.attempts.ret);
         gate_open(0, 0);
-        await(3);
+        await(7);
         drop_events(&record, 1);
+        job_free(j);
+        event_unref(event);
 }
 
 static void on_object(void *arg, const Object *o) {
