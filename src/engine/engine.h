@@ -48,10 +48,10 @@ typedef struct JobResult {
 } JobResult;
 
 /* What the engine asks of the outside. All are called from within engine_* and may call back
- * engine_* only later (never before they return). */
+ * engine_* only later (never before they return), but for `run`. */
 typedef struct EnginePorts {
         void *self;
-        /* Begin a run; ends by exactly one engine_ended. */
+        /* Begin a run; ends by exactly one engine_ended, perhaps before this returns. */
         void (*run)(void *self, Job *job);
         /* Write the job's state (and the attempt, when not NULL) in a coming batch; ends by exactly
          * one engine_settled with the same job. The port copies what it needs of `attempt`. A job

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "flow/outlet.h"
 
+#include "base/clock.h"
 #include "base/table.h"
 #include "flow/delivery.h"
 #include "http/url.h"
@@ -132,9 +133,25 @@ const Endpoint *outlet_endpoint(Outlet *o, Span target) {
         return s ? s->endpoint : NULL;
 }
 
+static void end_without_target(Outlet *o, Job *job) {
+        Outcome outcome = {.status = 424,
+                           .code = "no-target",
+                           .message = SPAN("The endpoint was removed."),
+                           .retry_after_s = -1};
+        JobResult result = {.verdict = JOB_FAILED,
+                            .wait_hint_ms = -1,
+                            .attempt = {.started_ms = clock_wall_ms(),
+                                        .code = span_of(outcome.code),
+                                        .message = outcome.message}};
+
+        o->host.ended(o->host.self, job, &result, &outcome);
+}
+
 void outlet_start(Outlet *o, Job *job) {
         Station *s = outlet_station(o, job->target);
 
-        must(s);
-        delivery_start(o, s, job);
+        if (s)
+                delivery_start(o, s, job);
+        else
+                end_without_target(o, job);
 }

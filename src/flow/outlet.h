@@ -66,7 +66,8 @@ void outlet_reload(Outlet *o, Snapshot *s);
 
 /* The endpoint of a job's target, as it is now; NULL when it is gone. Lent until the next call. */
 const Endpoint *outlet_endpoint(Outlet *o, Span target);
-/* Begins an attempt; its endpoint must be there. */
+/* Begins an attempt. It may end inside this call, also since the endpoint is gone: another loop may
+ * have removed it this very moment. */
 void outlet_start(Outlet *o, Job *job);
 
 /* Every delivery on its way ends now, as one that was broken off. */
