@@ -8,7 +8,8 @@
 
 #include <unistd.h>
 
-enum { STATIONS_MAX = 400000 };
+/* More than twice as many as there can be endpoints: then a sweep has been. */
+enum { STATIONS_MAX = 1 << 20, SWEEP_MIN = 256 };
 
 /* A DNS name of the sending system (CloudEvents HTTP webhook, section 4.1.1): where sources reach
  * us, else the machine's name. */
@@ -31,7 +32,8 @@ void outlet_init(Outlet *o, Loop *loop, Client *client, Ledger *ledger, Registry
                       .registry = registry,
                       .snapshot = snapshot_ref(s),
                       .host = *host,
-                      .stations = table_new(STATIONS_MAX)};
+                      .stations = table_new(STATIONS_MAX),
+                      .sweep_at = SWEEP_MIN};
         list_init(&o->deliveries);
         list_init(&o->writes);
         mapper_init(&o->mapper, loop, shelf);
@@ -82,9 +84,43 @@ static void close_breaker(Station *s) {
         breaker_init(&s->breaker, BREAKER_FAILURES, BREAKER_PAUSE_MS, BREAKER_PAUSE_MAX_MS);
 }
 
+typedef struct Sweep {
+        Outlet *o;
+        List gone; /* Station */
+} Sweep;
+
+static void find_gone(void *arg, Span key, void *value) {
+        Sweep *sweep = arg;
+        Station *s = value;
+        Endpoint *p = registry_endpoint(sweep->o->registry, key);
+
+        if (!p && !s->is_writing)
+                list_push(&sweep->gone, &s->link);
+        endpoint_unref(p);
+}
+
+/* Nobody asks for an endpoint that was removed when no job of it is left. Looking through all of
+ * them each time that their number has doubled costs next to nothing for each. */
+static void sweep(Outlet *o) {
+        Sweep all = {.o = o};
+        Link *at;
+
+        list_init(&all.gone);
+        table_each(o->stations, find_gone, &all);
+        while ((at = list_pop(&all.gone))) {
+                Station *s = CONTAINER_OF(at, Station, link);
+
+                (void)table_remove(o->stations, span_of(s->endpoint->target));
+                free_station(NULL, (Span){NULL, 0}, s);
+        }
+        o->sweep_at = 2 * table_count(o->stations) + SWEEP_MIN;
+}
+
 static Station *station_new(Outlet *o, Span target) {
         Station *s = must_alloc(sizeof *s);
 
+        if (table_count(o->stations) >= o->sweep_at)
+                sweep(o);
         close_breaker(s);
         must(table_put(o->stations, target, s) == 0);
         return s;

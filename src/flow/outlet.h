@@ -32,6 +32,7 @@ typedef struct OutletHost {
 } OutletHost;
 
 typedef struct Station {
+        Link link;          /* while it is cleared away */
         Endpoint *endpoint; /* as the registry had it at `changes` */
         uint64_t changes;
         Breaker breaker;
@@ -53,6 +54,7 @@ struct Outlet {
         Mapper mapper;
         char origin[OUTLET_ORIGIN_BYTES]; /* who we are to receivers that give their consent */
         Table *stations;                  /* target -> Station */
+        size_t sweep_at;                  /* stations: then those of removed endpoints go */
         List deliveries;                  /* on their way */
         List writes;                      /* of health, on their way to the ledger */
 };

@@ -318,6 +318,33 @@ static void what_is_cut_is_tried_again(void **state) {
         assert_int_equal(station(s, 31)->failing_since_ms, 0);
 }
 
+/* Endpoints come and go for years: what is remembered of those that went is not
+ * for ever. */
+static void stations_do_not_pile_up(void **state) {
+        enum { N = 3000 };
+        Scene *s = *state;
+        Err e = {0};
+
+        for (int64_t i = 0; i < N; i++) {
+                Object o = endpoint_at(1000 + i, APP, 100 + 2 * i);
+
+                assert_int_equal(registry_put(s->registry, &o, &e), 0);
+                assert_non_null(station(s, o.id));
+                o.version++;
+                registry_remove(s->registry, &o);
+        }
+        assert_true(table_count(s->outlet.stations) < 1000);
+        /* Those that are there stay, with what is known of them. */
+        for (int64_t i = 0; i < N; i++) {
+                Object o = endpoint_at(5000 + i, APP, 10000 + i);
+
+                assert_int_equal(registry_put(s->registry, &o, &e), 0);
+                station(s, o.id)->failing_since_ms = o.id;
+        }
+        for (int64_t i = 0; i < N; i++)
+                assert_int_equal(station(s, 5000 + i)->failing_since_ms, 5000 + i);
+}
+
 #define OUTLET_TEST(name) cmocka_unit_test_setup_teardown(name, start, end)
 
 int main(void) {
@@ -327,6 +354,7 @@ int main(void) {
                 OUTLET_TEST(one_that_is_removed_on_the_way_ends_as_it_ends),
                 OUTLET_TEST(one_that_is_disabled_gets_nothing),
                 OUTLET_TEST(what_is_cut_is_tried_again),
+                OUTLET_TEST(stations_do_not_pile_up),
         };
 
         return cmocka_run_group_tests_name("outlet", tests, NULL, NULL);
