@@ -38,7 +38,7 @@ typedef struct Delivery {
         Bearer *bearer;
         TokenWait token_wait;
         Span token; /* that was used */
-        bool second_try;
+        bool second_try, has_consent;
 } Delivery;
 
 static void get_token(Delivery *d);
@@ -220,31 +220,41 @@ static Verdict judge(const ClientAnswer *a) {
         return v;
 }
 
+/* NULL when the endpoint is gone, or has another address by now: what this one says is no word
+ * about that. */
+static Station *station_of(const Delivery *d) {
+        Station *s = outlet_station(d->outlet, d->job->target);
+
+        return s && strcmp(s->endpoint->url, d->endpoint->url) == 0 ? s : NULL;
+}
+
+/* Whoever answers is there; the breaker is for those who do not. What we broke off, or could not do
+ * ourselves, tells nothing: a probe is then given up by itself. */
+static void tell_breaker(const Delivery *d, Station *s, const ClientAnswer *a) {
+        if (s && a->end != CLIENT_CANCELLED && a->end != CLIENT_FAULT)
+                breaker_tell(&s->breaker, d->leave, a->status != 0 || a->end == CLIENT_GATE,
+                             clock_mono_ms());
+}
+
 static void on_answer(ClientCall *call, const ClientAnswer *a) {
         Delivery *d = call->arg;
         Outlet *o = d->outlet;
-        Station *s = outlet_station(o, d->job->target);
+        Station *s = station_of(d);
         Verdict v = judge(a);
 
+        tell_breaker(d, s, a);
         if (a->end == CLIENT_ANSWERED && a->status == 401 && d->bearer && !d->second_try) {
                 d->second_try = true;
-                if (s)
-                        breaker_tell(&s->breaker, d->leave, true, clock_mono_ms());
                 token_reject(d->bearer->source, d->token);
                 get_token(d);
                 return;
         }
 
-        /* Whoever answers is there; the breaker is for those who do not. */
-        if (s)
-                breaker_tell(&s->breaker, d->leave,
-                             a->status != 0 || a->end == CLIENT_GATE || a->end == CLIENT_CANCELLED,
-                             clock_mono_ms());
         if (s && v.job == JOB_SUCCEEDED)
                 health_good(o, s);
         else if (s && v.job == JOB_FAILED)
                 health_gone(o, s);
-        else if (s && a->end != CLIENT_CANCELLED)
+        else if (s && a->end != CLIENT_CANCELLED && a->end != CLIENT_FAULT)
                 health_bad(o, s, clock_wall_ms());
         delivery_end(d, &v, a);
 }
@@ -359,7 +369,7 @@ static int prepare(Delivery *d, Err *e) {
         return r < 0 ? r : sign(d, e);
 }
 
-static bool start_call(Delivery *d, Station *s, const ClientCall *call) {
+static void start_call(Delivery *d, const ClientCall *call) {
         Err e = {0};
 
         d->stage = STAGE_DIALLING;
@@ -372,11 +382,8 @@ static bool start_call(Delivery *d, Station *s, const ClientCall *call) {
         d->call.allow = &d->snapshot->allow;
         d->call.tls = d->endpoint->has_tls ? &d->endpoint->tls : NULL;
         d->call.arg = d;
-        if (client_start(d->outlet->client, &d->call, &e) == 0)
-                return true;
-        breaker_tell(&s->breaker, d->leave, true, clock_mono_ms());
-        end_at_once(d, JOB_RETRY, "not-sent", -1, e.text);
-        return false;
+        if (client_start(d->outlet->client, &d->call, &e) < 0)
+                end_at_once(d, JOB_RETRY, "not-sent", -1, e.text);
 }
 
 /* ---- consent ---- */
@@ -391,14 +398,14 @@ static bool consents(const Delivery *d, const ClientAnswer *a) {
 
 static void on_consent(ClientCall *call, const ClientAnswer *a) {
         Delivery *d = call->arg;
-        Station *s = outlet_station(d->outlet, d->job->target);
+        Station *s = station_of(d);
         Verdict v = {.job = JOB_RETRY, .status = a->status, .code = "no-consent", .wait_ms = -1};
 
-        if (s)
-                breaker_tell(&s->breaker, d->leave, a->status != 0 || a->end == CLIENT_CANCELLED,
-                             clock_mono_ms());
-        if (s && consents(d, a)) {
-                s->has_consent = true;
+        tell_breaker(d, s, a);
+        if (consents(d, a)) {
+                d->has_consent = true;
+                if (s)
+                        s->has_consent = true;
                 dial(d);
                 return;
         }
@@ -406,25 +413,25 @@ static void on_consent(ClientCall *call, const ClientAnswer *a) {
                        "The endpoint has not given its consent: it answered OPTIONS without "
                        "WebHook-Allowed-Origin for %.100s.%s%.200s",
                        d->outlet->origin, a->why[0] ? " " : "", a->why);
-        if (s && a->end != CLIENT_CANCELLED)
+        if (s && a->end != CLIENT_CANCELLED && a->end != CLIENT_FAULT)
                 health_bad(d->outlet, s, clock_wall_ms());
         delivery_end(d, &v, a);
 }
 
 /* The receiver is asked before the first delivery (CloudEvents HTTP webhook, section 4). */
-static void ask_consent(Delivery *d, Station *s) {
+static void ask_consent(Delivery *d) {
         d->n_headers = 0;
         (void)add_header(d, SPAN("WebHook-Request-Origin"), span_of(d->outlet->origin));
-        (void)start_call(d, s, &(ClientCall){.method = "OPTIONS", .done = on_consent});
+        start_call(d, &(ClientCall){.method = "OPTIONS", .done = on_consent});
 }
 
 /* The last steps: what could have changed while it waited is asked now. */
 static void dial(Delivery *d) {
-        Station *s = outlet_station(d->outlet, d->job->target);
+        Station *s = station_of(d);
         int64_t wait_ms = 0;
         Err e = {0};
 
-        if (!s) {
+        if (!outlet_station(d->outlet, d->job->target)) {
                 end_at_once(d, JOB_FAILED, "no-target", -1, "The endpoint was removed.");
                 return;
         }
@@ -432,21 +439,20 @@ static void dial(Delivery *d) {
                 end_at_once(d, JOB_FAILED, "not-signable", -1, e.text);
                 return;
         }
-        d->leave = breaker_ask(&s->breaker, clock_mono_ms(), &wait_ms);
+        d->leave = s ? breaker_ask(&s->breaker, clock_mono_ms(), &wait_ms) : BREAKER_GO;
         if (d->leave == BREAKER_REFUSE) {
                 end_at_once(d, JOB_NOT_TRIED, "unreachable", wait_ms,
                             "Not sent: the endpoint could not be reached lately.");
                 return;
         }
-        if (d->endpoint->wants_handshake && !s->has_consent)
-                ask_consent(d, s);
+        if (d->endpoint->wants_handshake && !d->has_consent && !(s && s->has_consent))
+                ask_consent(d);
         else
-                (void)start_call(d, s,
-                                 &(ClientCall){.method = "POST",
-                                               .body = d->body.p ? d->body : SPAN(""),
-                                               /* the receiver knows it by its id */
-                                               .repeatable = true,
-                                               .done = on_answer});
+                start_call(d, &(ClientCall){.method = "POST",
+                                            .body = d->body.p ? d->body : SPAN(""),
+                                            /* the receiver knows it by its id */
+                                            .repeatable = true,
+                                            .done = on_answer});
 }
 
 /* ---- credentials ---- */

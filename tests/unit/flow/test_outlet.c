@@ -68,6 +68,7 @@ static const char token[] = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r
                             "Content-Length: 40\r\n\r\n"
                             "{\"access_token\":\"t\",\"expires_in\":\"3600\"}";
 static const char taken[] = "HTTP/1.1 204 No Content\r\n\r\n";
+static const char gone[] = "HTTP/1.1 410 Gone\r\nContent-Length: 0\r\n\r\n";
 
 static void serve(PeerLink *l) {
         Scene *s = l->peer->arg;
@@ -296,6 +297,51 @@ static void one_that_is_disabled_gets_nothing(void **state) {
         assert_int_equal(s->n_seen, 0);
 }
 
+/* What an address says that the endpoint has no more is no word about the one
+ * that it has. */
+static void the_answer_of_an_old_address_is_no_word_about_the_new_one(void **state) {
+        Scene *s = *state;
+
+        endpoint_put(s, 31, "/old", "");
+        peer_does(s, true, gone);
+        outlet_start(&s->outlet, job_of(100, 31));
+        until_seen(s, 1);
+        endpoint_put(s, 31, "/new", "");
+        assert_string_equal(strrchr(station(s, 31)->endpoint->url, '/'), "/new");
+        peer_does(s, false, gone);
+        until_ended(s, 1);
+        assert_int_equal(s->result.verdict, JOB_FAILED);
+        assert_false(station(s, 31)->endpoint->is_disabled);
+        assert_int_equal(s->n_told, 0);
+        assert_int_equal(station(s, 31)->failing_since_ms, 0);
+        /* The address that it has says it too. */
+        outlet_start(&s->outlet, job_of(200, 31));
+        until_ended(s, 2);
+        assert_true(station(s, 31)->endpoint->is_disabled);
+        assert_int_equal(s->n_told, 1);
+}
+
+static void failures_of_an_old_address_are_not_the_new_ones(void **state) {
+        Scene *s = *state;
+
+        endpoint_put(s, 31, "/old", "");
+        peer_does(s, true, NULL);
+        for (size_t i = 0; i < BREAKER_FAILURES; i++)
+                outlet_start(&s->outlet, job_of(100 + 2 * (int64_t)i, 31));
+        until_seen(s, BREAKER_FAILURES);
+        endpoint_put(s, 31, "/new", "");
+        (void)station(s, 31);
+        peer_does(s, false, NULL);
+        until_ended(s, BREAKER_FAILURES);
+        assert_int_equal(s->result.verdict, JOB_RETRY);
+        assert_int_equal(breaker_state(&station(s, 31)->breaker, clock_mono_ms()), BREAKER_CLOSED);
+        /* Those of its own do. */
+        for (size_t i = 0; i < BREAKER_FAILURES; i++)
+                outlet_start(&s->outlet, job_of(200 + 2 * (int64_t)i, 31));
+        until_ended(s, 2 * BREAKER_FAILURES);
+        assert_int_equal(breaker_state(&station(s, 31)->breaker, clock_mono_ms()), BREAKER_OPEN);
+}
+
 /* ---- who is asked before ---- */
 
 /* ---- the end ---- */
@@ -353,6 +399,8 @@ int main(void) {
                 OUTLET_TEST(one_that_was_removed_meanwhile_is_no_target),
                 OUTLET_TEST(one_that_is_removed_on_the_way_ends_as_it_ends),
                 OUTLET_TEST(one_that_is_disabled_gets_nothing),
+                OUTLET_TEST(the_answer_of_an_old_address_is_no_word_about_the_new_one),
+                OUTLET_TEST(failures_of_an_old_address_are_not_the_new_ones),
                 OUTLET_TEST(what_is_cut_is_tried_again),
                 OUTLET_TEST(stations_do_not_pile_up),
         };
