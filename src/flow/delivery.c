@@ -38,7 +38,7 @@ typedef struct Delivery {
         Bearer *bearer;
         TokenWait token_wait;
         Span token; /* that was used */
-        bool second_try, has_consent;
+        bool second_try, has_consent, is_wrapped;
 } Delivery;
 
 static void get_token(Delivery *d);
@@ -284,13 +284,13 @@ static int prepare_body(Delivery *d, Err *e) {
                        .meta = of->meta,
                        .body = d->body};
 
-        if (d->second_try)
-                return 0; /* wrapped already */
-        if (d->endpoint->format == FORMAT_CLOUDEVENTS_STRUCTURED) {
+        /* Once: it may be prepared again, after a consent or with another token. */
+        if (d->endpoint->format == FORMAT_CLOUDEVENTS_STRUCTURED && !d->is_wrapped) {
                 if (cloudevent_print(&event, span_of(d->id), &b) < 0 ||
                     !(d->body = arena_span(d->arena, buf_span(&b))).p)
                         return FAIL(e, -EMSGSIZE, "the event is too large to wrap");
                 d->content_type = SPAN(CLOUDEVENT_JSON);
+                d->is_wrapped = true;
         }
         return 0;
 }

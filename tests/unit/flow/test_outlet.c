@@ -344,6 +344,21 @@ static void failures_of_an_old_address_are_not_the_new_ones(void **state) {
 
 /* ---- who is asked before ---- */
 
+static void what_waited_for_consent_is_wrapped_once(void **state) {
+        Scene *s = *state;
+
+        endpoint_put(s, 31, "/x", ",\"handshake\":true,\"format\":\"cloudevents-structured\"");
+        outlet_start(&s->outlet, job_of(100, 31));
+        until_ended(s, 1);
+        assert_int_equal(s->result.verdict, JOB_SUCCEEDED);
+        until_seen(s, 2);
+        assert_int_equal(strncmp(s->seen[0]->text, "OPTIONS /x ", 11), 0);
+        const char *body = strstr(s->seen[1]->text, "\r\n\r\n{\"specversion\":");
+        assert_non_null(body);
+        assert_null(strstr(body + 10, "specversion"));
+        assert_non_null(strstr(body, "\"data\":{\"n\":1}}"));
+}
+
 /* ---- the end ---- */
 
 static void what_is_cut_is_tried_again(void **state) {
@@ -401,6 +416,7 @@ int main(void) {
                 OUTLET_TEST(one_that_is_disabled_gets_nothing),
                 OUTLET_TEST(the_answer_of_an_old_address_is_no_word_about_the_new_one),
                 OUTLET_TEST(failures_of_an_old_address_are_not_the_new_ones),
+                OUTLET_TEST(what_waited_for_consent_is_wrapped_once),
                 OUTLET_TEST(what_is_cut_is_tried_again),
                 OUTLET_TEST(stations_do_not_pile_up),
         };
