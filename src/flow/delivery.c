@@ -487,9 +487,15 @@ static void authorize(Delivery *d) {
                 dial(d);
                 return;
         }
-        if (!s->bearer)
-                s->bearer = bearer_new(d->outlet->client, d->endpoint, d->snapshot);
-        d->bearer = bearer_ref(s->bearer);
+        /* One that began before the endpoint was changed ends with the credentials of then, and
+         * leaves those of now alone. */
+        if (s->endpoint->version != d->endpoint->version) {
+                d->bearer = bearer_new(d->outlet->client, d->endpoint, d->snapshot);
+        } else {
+                if (!s->bearer)
+                        s->bearer = bearer_new(d->outlet->client, d->endpoint, d->snapshot);
+                d->bearer = bearer_ref(s->bearer);
+        }
         get_token(d);
 }
 

@@ -359,6 +359,34 @@ static void what_waited_for_consent_is_wrapped_once(void **state) {
         assert_non_null(strstr(body, "\"data\":{\"n\":1}}"));
 }
 
+/* The credentials of the endpoint as it was are not those of the endpoint as it
+ * is. */
+static void each_configuration_has_tokens_of_its_own(void **state) {
+        static const char format[] =
+                ",\"auth\":{\"oauth2\":{\"tokenUrl\":\"http://127.0.0.1:%d/token\","
+                "\"clientId\":\"id\",\"clientSecret\":\"%s\"}}";
+        Scene *s = *state;
+        char more[256];
+        Endpoint *before;
+
+        (void)snprintf(more, sizeof more, format, s->peer->port, "old");
+        endpoint_put(s, 31, "/x", more);
+        before = endpoint_ref(station(s, 31)->endpoint);
+        (void)snprintf(more, sizeof more, format, s->peer->port, "new");
+        endpoint_put(s, 31, "/x", more);
+        /* One that began before and comes to its credentials now. */
+        delivery_start(&s->outlet, &(Station){.endpoint = before}, job_of(100, 31));
+        until_ended(s, 1);
+        assert_int_equal(s->result.verdict, JOB_SUCCEEDED);
+        outlet_start(&s->outlet, job_of(200, 31));
+        until_ended(s, 2);
+        until_seen(s, 4);
+        assert_non_null(strstr(s->seen[0]->text, "Authorization: Basic aWQ6b2xk"));
+        assert_non_null(strstr(s->seen[1]->text, "Authorization: Bearer t"));
+        assert_non_null(strstr(s->seen[2]->text, "Authorization: Basic aWQ6bmV3"));
+        endpoint_unref(before);
+}
+
 /* ---- the end ---- */
 
 static void what_is_cut_is_tried_again(void **state) {
@@ -417,6 +445,7 @@ int main(void) {
                 OUTLET_TEST(the_answer_of_an_old_address_is_no_word_about_the_new_one),
                 OUTLET_TEST(failures_of_an_old_address_are_not_the_new_ones),
                 OUTLET_TEST(what_waited_for_consent_is_wrapped_once),
+                OUTLET_TEST(each_configuration_has_tokens_of_its_own),
                 OUTLET_TEST(what_is_cut_is_tried_again),
                 OUTLET_TEST(stations_do_not_pile_up),
         };
