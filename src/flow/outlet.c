@@ -78,6 +78,8 @@ void outlet_cut(Outlet *o) {
 void outlet_reload(Outlet *o, Snapshot *s) {
         snapshot_unref(o->snapshot);
         o->snapshot = snapshot_ref(s);
+        /* Tokens too are fetched from where the new one allows. */
+        table_each(o->stations, drop_bearer, NULL);
 }
 
 static void close_breaker(Station *s) {

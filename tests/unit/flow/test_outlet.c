@@ -387,6 +387,27 @@ static void each_configuration_has_tokens_of_its_own(void **state) {
         endpoint_unref(before);
 }
 
+static void tokens_are_fetched_from_where_the_configuration_allows(void **state) {
+        Scene *s = *state;
+        Snapshot narrow = {.refs = 2};
+        char more[256];
+
+        (void)snprintf(more, sizeof more,
+                       ",\"auth\":{\"oauth2\":{\"tokenUrl\":\"http://127.0.0.1:%d/token\","
+                       "\"clientId\":\"id\",\"clientSecret\":\"s\"}}",
+                       s->peer->port);
+        endpoint_put(s, 31, "/x", more);
+        outlet_start(&s->outlet, job_of(100, 31));
+        until_ended(s, 1);
+        assert_int_equal(s->result.verdict, JOB_SUCCEEDED);
+        outlet_reload(&s->outlet, &narrow);
+        outlet_start(&s->outlet, job_of(200, 31));
+        until_ended(s, 2);
+        assert_string_equal(s->code, "no-token");
+        outlet_reload(&s->outlet, &s->snapshot);
+        until_seen(s, 2);
+}
+
 /* ---- the end ---- */
 
 static void what_is_cut_is_tried_again(void **state) {
@@ -446,6 +467,7 @@ int main(void) {
                 OUTLET_TEST(failures_of_an_old_address_are_not_the_new_ones),
                 OUTLET_TEST(what_waited_for_consent_is_wrapped_once),
                 OUTLET_TEST(each_configuration_has_tokens_of_its_own),
+                OUTLET_TEST(tokens_are_fetched_from_where_the_configuration_allows),
                 OUTLET_TEST(what_is_cut_is_tried_again),
                 OUTLET_TEST(stations_do_not_pile_up),
         };
