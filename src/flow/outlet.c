@@ -70,9 +70,17 @@ void outlet_done(Outlet *o) {
         o->snapshot = snapshot_unref(o->snapshot);
 }
 
+/* The end of one may be that of others, which waited for its connection and could not begin: so
+ * each is looked for anew. Those that are mapped stay. */
 void outlet_cut(Outlet *o) {
-        LIST_EACH(&o->deliveries, it)
-        delivery_cut(it);
+        Link *it = o->deliveries.head.next;
+
+        while (it != &o->deliveries.head) {
+                size_t n = o->deliveries.n;
+
+                delivery_cut(it);
+                it = o->deliveries.n < n ? o->deliveries.head.next : it->next;
+        }
 }
 
 void outlet_reload(Outlet *o, Snapshot *s) {
