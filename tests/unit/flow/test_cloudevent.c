@@ -158,14 +158,21 @@ static void json_data_stays_as_it_is(void **state) {
         event.body = SPAN("null");
         event.content_type = SPAN("application/vnd.x+json;charset=utf-8");
         printed(&event, BEFORE "\"application/vnd.x+json;charset=utf-8\",\"data\":null}");
+        event.content_type = SPAN("application/json ; charset=utf-8");
+        printed(&event, BEFORE "\"application/json ; charset=utf-8\",\"data\":null}");
         event.content_type = SPAN("APPLICATION/JSON");
         printed(&event, BEFORE "\"APPLICATION/JSON\",\"data\":null}");
 }
 
 static void other_data_is_base64(void **state) {
-        static const char *const types[] = {
-                "text/plain",           "application/xml", "application/jsonp",
-                "application/json-seq", "+json",           "json"};
+        static const char *const types[] = {"text/plain",
+                                            "application/xml",
+                                            "application/jsonp",
+                                            "application/json-seq",
+                                            "+json",
+                                            "json",
+                                            "x/+json/",
+                                            "application/json; charset=utf-16"};
         Event event = usual;
 
         (void)state;
