@@ -183,10 +183,7 @@ static void port_claim(void *self, size_t max, Span target, int64_t after_id) {
 
 static void port_gone(void *self, Job *job) {
         (void)self;
-        /* It goes on later, from the ledger: whoever waits hears that it was accepted. */
-        if (job->waiter && waiter_give_up(job->waiter))
-                waiter_tell(job->waiter);
-        waiter_unref(job->waiter);
+        waiter_leave(job->waiter);
         job_free(job);
 }
 

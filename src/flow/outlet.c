@@ -12,7 +12,8 @@ enum { STATIONS_MAX = 400000 };
 /* A DNS name of the sending system (CloudEvents HTTP webhook, section 4.1.1): where sources reach
  * us, else the machine's name. */
 static void name_origin(Outlet *o) {
-        const char *public_url = o->snapshot->config->public_url;
+        const Config *config = o->snapshot->config;
+        const char *public_url = config ? config->public_url : NULL;
         Url url;
 
         if (public_url && url_parse(span_of(public_url), &url, NULL) == 0)

@@ -62,11 +62,11 @@ struct LedgerRequest {
         Inbox *home;
         void (*done)(LedgerRequest *r);
         void *arg;
+        bool can_wait;      /* nobody waits for it: it may wait a moment for a commit to share */
         LedgerEcho *echoes; /* of a write */
         size_t n_echoes;
-        bool can_wait; /* nobody waits for it: it may wait a moment for a commit to share */
-        int result;    /* out: 0 or a fault */
-        Err error;     /* out */
+        int result; /* out: 0 or a fault */
+        Err error;  /* out */
         union {
                 Write write;
                 struct {

@@ -145,11 +145,12 @@ static int fill_page(Sqlite *s, Ask *a, AttemptPage *p, Err *e) {
         }
         if (r < 0 || p->more || !walk_is_tired(&a->walk))
                 return r < 0 ? r : 0;
-        /* After this job; or, where there was none for long, from an event on. */
+        /* After the first attempt of this job, which is its last one here; or, where there was no
+         * job for long, from an event on. */
         bool is_at_job = entry.event == a->walk.at;
         p->more = true;
         p->next_job = is_at_job ? entry.job : a->walk.at;
-        p->next_number = is_at_job ? 0 : PLACE_IS_EVENT;
+        p->next_number = is_at_job ? 1 : PLACE_IS_EVENT;
         return 0;
 }
 

@@ -77,7 +77,6 @@ def test_put_makes_the_one_that_its_path_names(desk, app):
     ("filter", ["((", ".a |", "env", "$ENV.HOME", "input", "import \"a\" as a; .", 1, ""]),
     ("transform", ["{", "foo(.)", "halt", 1]),
     ("tls", [{"ca": "x"}, {"certificate": "x", "key": "y"}, {"other": 1}]),
-    ("batch", [{}, {"max": 0, "ms": 1}, {"max": 1, "ms": -1}]),
     ("headers", [{"a b": "1"}, {"host": "x"}, {"x": "a\nb"}, {"Webhook-Id": "1"}, {"x": 1}, []]),
 ])
 def test_what_does_not_fit_is_told_at_its_member(desk, app, member, values):
