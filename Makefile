@@ -54,16 +54,19 @@ fuzz:
 	@tools/deps test
 	@tools/fuzz
 
-# Kills the daemon 200 times under load and judges what is left; then shows that the judge notices
-# a commit that was skipped on purpose.
+# Kills the daemon 200 times under load and judges what is left, once with webhooks through a flow
+# and once with messages to endpoints; then shows that the judges notice a commit that was skipped
+# on purpose.
 faults: build
 	@tools/deps test
 	@python3 tests/faults/kill.py --binary $(BUILD)/grapnel --kills 200
+	@python3 tests/faults/kill_deliveries.py --binary $(BUILD)/grapnel --kills 200
 	@test -f build-hooks/build.ninja || meson setup build-hooks -Dtest_hooks=true >build-hooks.log 2>&1
 	@$(NINJA) -C build-hooks grapnel
-	@if GRAPNEL_TEST_SKIP_COMMIT=20 python3 tests/faults/kill.py --binary build-hooks/grapnel --kills 3; \
+	@for judge in kill kill_deliveries; do \
+		if GRAPNEL_TEST_SKIP_COMMIT=20 python3 tests/faults/$$judge.py --binary build-hooks/grapnel --kills 10; \
 		then echo "the judge did not notice the skipped commit"; exit 1; \
-		else echo "the skipped commit was noticed, as it must be"; fi
+		else echo "the skipped commit was noticed, as it must be"; fi; done
 
 # What Grapnel costs, beside the same job done by other means; BENCH_ARGS=--quick for a short look.
 bench:

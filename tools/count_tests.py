@@ -42,8 +42,10 @@ def run_file(build: pathlib.Path, file: pathlib.Path) -> tuple[int, int]:
     done = subprocess.run(["/usr/bin/python3", "-m", "pytest", "-q", "-rs", "-p", "no:cacheprovider",
                            "--junitxml", str(report), str(file)], cwd=ROOT, env=env, text=True,
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    summary = done.stdout.strip().splitlines()[-1:] or ["no word"]
-    print(done.stdout if done.returncode else f"{file.name}: {summary[0]}", flush=True)
+    lines = done.stdout.strip().splitlines() or ["no word"]
+    skipped = [f"  {line}" for line in lines if line.startswith("SKIPPED")]
+    print(done.stdout if done.returncode else "\n".join([f"{file.name}: {lines[-1]}", *skipped]),
+          flush=True)
     if not report.exists():
         return 0, 1
     suite = xml.etree.ElementTree.parse(report).getroot().find("testsuite").attrib

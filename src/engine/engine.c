@@ -43,7 +43,7 @@ struct Engine {
 Engine *engine_new(const EngineLimits *limits, const EnginePorts *ports, uint64_t seed) {
         Engine *e = must_alloc(sizeof *e);
         size_t jobs_max = limits->jobs_max ? limits->jobs_max : JOBS_MAX;
-        /* What may come beyond that: records that were on their way when it was reached. */
+        /* What may come beyond that: jobs that were on their way when it was reached. */
         size_t jobs_most = jobs_max + LEDGER_PENDING_MAX + CLAIM_MAX;
 
         e->ports = *ports;

@@ -74,7 +74,9 @@ typedef struct EnginePorts {
 } EnginePorts;
 
 typedef struct EngineLimits {
-        size_t jobs_max;    /* in memory, all states, beside records on their way; 0: 10,000 */
+        /* In memory, all states; 0: 10,000. Beside them up to LEDGER_PENDING_MAX that were on their
+         * way: the caller sees to that. */
+        size_t jobs_max;
         size_t bytes_max;   /* of their events, each counted with each of its jobs; 0: 32 MiB */
         size_t running_max; /* at once; 0: 1,000 */
 } EngineLimits;

@@ -27,8 +27,10 @@
 enum {
         LEDGER_BATCH_MAX = 512, /* writes in one transaction */
         LEDGER_BATCH_MAX_BYTES = 16 * 1024 * 1024,
-        LEDGER_PENDING_MAX = 16384, /* records waiting; more are refused: 503 */
+        LEDGER_BATCH_JOBS_MAX = 4096, /* of records, unless one alone has more */
+        LEDGER_PENDING_MAX = 16384,   /* records waiting; more are refused: 503 */
         LEDGER_PENDING_MAX_BYTES = 32 * 1024 * 1024,
+        LEDGER_PENDING_JOBS_MAX = 256 * 1024, /* of these records: each may have thousands */
 };
 
 typedef struct Ledger Ledger;

@@ -274,6 +274,64 @@ static void too_many_bytes_are_refused(void **state) {
         free(body);
 }
 
+/* A record with `n` jobs of ids from `id` on; frees by drop_jobs. */
+static void send_jobs(LedgerRequest *r, Job **jobs, size_t n, int64_t id) {
+        Event *event = make_event(id, NULL, "{}");
+
+        for (size_t i = 0; i < n; i++)
+                jobs[i] = job_new(id + 1 + (int64_t)i, event, SPAN("flow:a"), 0);
+        prepare(r, record_of(event, jobs, n), id);
+        assert_int_equal(ledger_send(world->ledger, r), 0);
+}
+
+static void drop_jobs(LedgerRequest *r, size_t n) {
+        for (size_t i = 0; i < n; i++) {
+                for (size_t k = 0; k < r[i].write.record.n_jobs; k++)
+                        job_free(r[i].write.record.jobs[k]);
+                event_unref(r[i].write.record.event);
+        }
+}
+
+/* One message to everyone is one record with thousands of jobs. */
+static void too_many_jobs_are_refused(void **state) {
+        Job *job = NULL;
+        LedgerRequest first, much;
+
+        (void)state;
+        gate_close();
+        send_jobs(&first, &job, 1, 10);
+        prepare(&much, record_of(make_event(20, NULL, "{}"), NULL, LEDGER_PENDING_JOBS_MAX), 1);
+        assert_int_equal(ledger_send(world->ledger, &much), -EAGAIN);
+        gate_open(0, 0);
+        await(1);
+        drop_jobs(&first, 1);
+        event_unref(much.write.record.event);
+}
+
+static void jobs_fill_a_batch_too(void **state) {
+        enum { N = 10, EACH = 1000 };
+        LedgerRequest r[1 + N + 1];
+        Job *jobs[1 + N + 1][EACH], **many = must_alloc(5 * EACH * sizeof *many);
+
+        (void)state;
+        gate_close();
+        send_jobs(&r[0], jobs[0], 1, 10);
+        gate_await();
+        for (int i = 1; i <= N; i++)
+                send_jobs(&r[i], jobs[i], EACH, 10000 * i);
+        /* One that is too large for any batch has one of its own. */
+        send_jobs(&r[N + 1], many, 5 * EACH, 10000 * (N + 1));
+        gate_open(0, 0);
+        await(1 + N + 1);
+        assert_int_equal(gate.n_writes, 5);
+        assert_int_equal(gate.sizes[1], LEDGER_BATCH_JOBS_MAX / EACH);
+        assert_int_equal(gate.sizes[2], LEDGER_BATCH_JOBS_MAX / EACH);
+        assert_int_equal(gate.sizes[3], N % (LEDGER_BATCH_JOBS_MAX / EACH));
+        assert_int_equal(gate.sizes[4], 1);
+        drop_jobs(r, 1 + N + 1);
+        free(many);
+}
+
 static void a_full_disk_refuses_records_and_keeps_settles(void **state) {
         LedgerRequest first, records[3], settles[2], ask, object;
         Event *event = make_event(10, NULL, "{}");
@@ -822,6 +880,8 @@ int main(void) {
                 LEDGER_TEST(a_question_for_a_key_sees_what_was_recorded_before),
                 LEDGER_TEST(too_many_records_are_refused_others_never),
                 LEDGER_TEST(too_many_bytes_are_refused),
+                LEDGER_TEST(too_many_jobs_are_refused),
+                LEDGER_TEST(jobs_fill_a_batch_too),
                 LEDGER_TEST(a_full_disk_refuses_records_and_keeps_settles),
                 LEDGER_TEST(what_may_wait_shares_the_next_commit),
                 LEDGER_TEST(a_broken_commit_answers_nobody),

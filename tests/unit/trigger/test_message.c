@@ -455,6 +455,41 @@ static void who_waits_for_a_job_that_is_given_back_hears_of_it(void **state) {
         street_free(s);
 }
 
+/* More jobs than an engine has room for are on their way to it before it can say so. Each has a
+ * lane of its own, which the engine has to remember. */
+static void a_crowd_on_its_way_to_one_engine(void **state) {
+        enum { MANY = 2400 };
+        Street *s = street_new(1, &(EngineLimits){.jobs_max = 100});
+        Sender sender = {.street = s};
+        MessageIn m[7];
+        char subjects[COUNT_OF(m)][8];
+
+        (void)state;
+        for (int64_t id = 100; id < 100 + MANY; id++)
+                street_endpoint(s, id, "\"order\":\"subject\"");
+        for (size_t i = 0; i < COUNT_OF(m); i++) {
+                (void)snprintf(subjects[i], sizeof subjects[i], "s%zu", i);
+                m[i] = usual;
+                m[i].subject = span_of(subjects[i]);
+        }
+        street_gate_set(true, 0);
+        send_some(&sender, 0, m, COUNT_OF(m), 0);
+        street_gate_set(false, 0);
+        street_until(s, 1, has_heard, &sender);
+        for (size_t i = 0; i < COUNT_OF(m); i++) {
+                assert_int_equal(sender.out[i].fault, 0);
+                assert_int_equal(sender.out[i].endpoints, MANY);
+        }
+        /* What did not come is on record, and is asked for. */
+        assert_int_equal(engine_gauges(s->at[0].engine).in_memory, LEDGER_PENDING_MAX);
+        assert_int_equal(s->inlets[0].coming, 0);
+        street_settled(s, 0);
+        end_all(s, true);
+        street_turn(s, 0);
+        assert_true(s->at[0].n_asked > 0);
+        street_free(s);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(a_message_goes_to_everyone_who_wants_it),
@@ -470,6 +505,7 @@ int main(void) {
                 cmocka_unit_test(a_job_may_end_before_its_sender_hears_of_the_commit),
                 cmocka_unit_test(nobody_waits_for_what_is_not_in_memory),
                 cmocka_unit_test(who_waits_for_a_job_that_is_given_back_hears_of_it),
+                cmocka_unit_test(a_crowd_on_its_way_to_one_engine),
         };
 
         return cmocka_run_group_tests_name("message", tests, NULL, NULL);
