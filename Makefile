@@ -22,16 +22,18 @@ run: build
 	@tools/deps demo
 	@python3 examples/onboarding/walkthrough.py --grapnel $(BUILD)/grapnel --stay
 
+# INTEROP=1 runs `make interop` too and counts it with the others; it needs the npm registry once.
 test:
 	@tools/deps test
-	@BUILD=$(BUILD) tools/test
+	@$(if $(INTEROP),tools/deps interop)
+	@BUILD=$(BUILD) tools/test $(if $(INTEROP),--interop)
 
 lint:
 	@tools/deps test
 	@tools/lint
 
 format:
-	@git ls-files 'src/*.[ch]' 'tests/*.[ch]' | xargs clang-format -i
+	@git ls-files 'src/*.[ch]' 'tests/*.[ch]' 'examples/*.[ch]' | xargs clang-format -i
 
 # The whole suite once more under the sanitizers.
 asan:
@@ -41,7 +43,8 @@ tsan:
 	@tools/deps test
 	@CC=clang BUILD=build-tsan MESON_ARGS="-Db_sanitize=thread -Db_lundef=false" tools/test
 
-# The libraries that receivers use verify what is signed; needs the npm registry once.
+# The vendors' libraries verify what is signed and sent, Svix's client uses the API; needs the npm
+# registry once.
 interop: build
 	@tools/deps interop
 	@tools/interop
@@ -51,16 +54,26 @@ fuzz:
 	@tools/deps test
 	@tools/fuzz
 
-# Kills the daemon 200 times under load and judges what is left; then shows that the judge notices
-# a commit that was skipped on purpose.
+# Kills the daemon 200 times under load and judges what is left, once with webhooks through a flow
+# and once with messages to endpoints; then shows that the judges notice a commit that was skipped
+# on purpose.
 faults: build
 	@tools/deps test
 	@python3 tests/faults/kill.py --binary $(BUILD)/grapnel --kills 200
+	@python3 tests/faults/kill_deliveries.py --binary $(BUILD)/grapnel --kills 200
 	@test -f build-hooks/build.ninja || meson setup build-hooks -Dtest_hooks=true >build-hooks.log 2>&1
 	@$(NINJA) -C build-hooks grapnel
-	@if GRAPNEL_TEST_SKIP_COMMIT=20 python3 tests/faults/kill.py --binary build-hooks/grapnel --kills 3; \
+	@for judge in kill kill_deliveries; do \
+		if GRAPNEL_TEST_SKIP_COMMIT=20 python3 tests/faults/$$judge.py --binary build-hooks/grapnel --kills 10; \
 		then echo "the judge did not notice the skipped commit"; exit 1; \
-		else echo "the skipped commit was noticed, as it must be"; fi
+		else echo "the skipped commit was noticed, as it must be"; fi; done
+
+# What Grapnel costs, beside the same job done by other means; BENCH_ARGS=--quick for a short look.
+bench:
+	@tools/deps bench
+	@test -f build-bench/build.ninja || meson setup build-bench >build-bench.log 2>&1 || { cat build-bench.log; exit 1; }
+	@$(NINJA) -C build-bench grapnel tests/bench/bench_load tests/bench/bench_target
+	@python3 tests/bench/bench.py --build build-bench $(BENCH_ARGS)
 
 clean:
 	rm -rf build build-* build*.log

@@ -452,15 +452,17 @@ class Server(socketserver.ThreadingMixIn, http.server.HTTPServer):
 def serve(app, port):
     """Runs the App until SIGTERM or Ctrl-C, then returns."""
 
-    def stop(_signal, _frame):
-        raise SystemExit(0)
-
-    signal.signal(signal.SIGTERM, stop)
-    signal.signal(signal.SIGINT, stop)
+    # Waited for, not handled: an exception out of a handler can be lost in a finalizer.
+    ends = {signal.SIGTERM, signal.SIGINT}
+    signal.pthread_sigmask(signal.SIG_BLOCK, ends)
     server = Server(app, port)
     try:
+        work = threading.Thread(target=server.serve_forever, args=(0.1,), daemon=True)
+        work.start()
         print(f"listening on http://127.0.0.1:{server.server_port}", flush=True)
-        server.serve_forever(poll_interval=60)
+        signal.sigwait(ends)
+        server.shutdown()
+        work.join()
     finally:
         server.server_close()
         app.close()

@@ -1,233 +1,112 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "api/admin.h"
 
-#include "api/show.h"
+#include "api/op.h"
 
-#define PAGE_MAX_BYTES (16 * 1024 * 1024)
+#define BODY_MAX_BYTES   (1024 * 1024)
+#define UNREAD_MAX_BYTES 4096 /* of a body that the operation does not look at */
 
-typedef struct Route {
-        HttpMethod method;
-        const char *path; /* a final slash takes the rest as an id */
-        bool is_open;     /* without the token */
-        void (*run)(Admin *a, Exchange *x, Span rest);
-} Route;
+static void refuse(Exchange *x, int status, const char *code, const char *detail, HttpHeader more) {
+        AUTO(put_done)
+        Put p = PUT(4096);
 
-typedef struct Question {
-        LedgerRequest request;
-        Exchange *x;
-} Question;
-
-static void ask(Admin *a, Exchange *x, LedgerRequest request) {
-        Question *q = must_alloc(sizeof *q);
-
-        q->x = x;
-        q->request = request;
-        q->request.home = &a->loop->inbox;
-        q->request.arg = q;
-        if (ledger_send(a->ledger, &q->request) < 0) {
-                free(q);
-                answer_problem(x, 503, "busy", "too much is waiting; try again soon");
-        }
-}
-
-static void answer_json(Exchange *x, int r, const Buf *body) {
-        if (r < 0)
-                answer_problem(x, 500, "too-large", "the answer is too large");
-        else
-                exchange_answer(x, &(HttpAnswer){.status = 200,
-                                                 .content_type = "application/json",
-                                                 .body = buf_span(body)});
-}
-
-static void on_event(LedgerRequest *r) {
-        AUTO(buf_done)
-        Buf b = BUF(PAGE_MAX_BYTES);
-        Question *q = r->arg;
-
-        if (r->result < 0)
-                answer_problem(q->x, 503, "ledger", r->error.text);
-        else if (!r->event.ret)
-                answer_problem(q->x, 404, "not-found", "there is no such event");
-        else
-                answer_json(q->x, show_event(r->event.ret, true, &b), &b);
-        event_view_free(r->event.ret);
-        free(q);
-}
-
-static void get_event(Admin *a, Exchange *x, Span rest) {
-        int64_t id;
-
-        if (!id_parse("evt", rest, &id))
-                answer_problem(x, 404, "not-found", "an event's id looks like evt_0123456789abc");
-        else
-                ask(a, x, (LedgerRequest){.ask = ASK_EVENT, .done = on_event, .event = {.id = id}});
-}
-
-static void on_events(LedgerRequest *r) {
-        AUTO(buf_done)
-        Buf b = BUF(PAGE_MAX_BYTES);
-        Question *q = r->arg;
-
-        if (r->result < 0)
-                answer_problem(q->x, 503, "ledger", r->error.text);
-        else
-                answer_json(q->x, show_events(r->events.ret, &b), &b);
-        event_page_free(r->events.ret);
-        free(q);
-}
-
-/* The plain value of a query parameter: ids and words need no decoding. */
-static Span parameter(Span query, const char *name) {
-        while (query.n) {
-                size_t end = span_find(query, '&');
-                Span pair = {query.p, end};
-                size_t equals = span_find(pair, '=');
-
-                if (span_eq((Span){pair.p, equals}, span_of(name)))
-                        return span_from(pair, equals + 1);
-                query = span_from(query, end + 1);
-        }
-        return (Span){NULL, 0};
-}
-
-static void get_events(Admin *a, Exchange *x, Span rest) {
-        EventQuery query = {.state = -1, .with_jobs = true, .max = 50};
-        Span limit = parameter(x->head->query, "limit"),
-             before = parameter(x->head->query, "before");
-        Span state = parameter(x->head->query, "state");
-        uint64_t max;
-
-        (void)rest;
-        query.source = parameter(x->head->query, "source");
-        if (limit.p && (!span_to_u64(limit, EVENT_PAGE_MAX, &max) || max == 0)) {
-                answer_problem(x, 400, "bad-parameter", "limit is a number from 1 to 250");
-                return;
-        }
-        if (limit.p)
-                query.max = (size_t)max;
-        if (before.p && !id_parse("evt", before, &query.before_id)) {
-                answer_problem(x, 400, "bad-parameter", "before is the id of an event");
-                return;
-        }
-        for (int s = 0; state.p && s < JOB_STATES; s++)
-                if (span_eq(state, span_of(job_state_name((JobState)s))))
-                        query.state = s;
-        if (state.p && query.state < 0) {
-                answer_problem(x, 400, "bad-parameter",
-                               "state is one of queued, waiting, blocked, done, dead");
-                return;
-        }
-        ask(a, x,
-            (LedgerRequest){.ask = ASK_EVENTS, .done = on_events, .events = {.query = query}});
-}
-
-static void get_health(Admin *a, Exchange *x, Span rest) {
-        (void)a;
-        (void)rest;
-        exchange_answer(x, &(HttpAnswer){.status = 200,
+        put_open(&p, NULL, '{');
+        put_text(&p, "code", span_of(code));
+        put_text(&p, "detail", span_of(detail));
+        put_close(&p, '}');
+        exchange_answer(x, &(HttpAnswer){.status = status,
                                          .content_type = "application/json",
-                                         .body = SPAN("{\"status\":\"ok\"}")});
+                                         .body = put_span(&p),
+                                         .headers = &more,
+                                         .n_headers = more.name.n ? 1 : 0});
 }
 
-/* Ready is who takes webhooks with all that was promised for them. Before the ledger has told what
- * was left over, those who wait for a result would hear "accepted" instead. */
-static void get_ready(Admin *a, Exchange *x, Span rest) {
-        const char *word = "ok";
-        char body[64];
+static void refuse_method(Exchange *x, unsigned allowed) {
+        char names[80];
+        size_t n = 0;
 
-        (void)rest;
-        for (unsigned i = 0; i < a->n; i++) {
-                if (!atomic_load(&a->inlets[i].recovered))
-                        word = "starting";
-                if (atomic_load(&a->inlets[i].draining)) {
-                        word = "stopping";
-                        break;
-                }
-        }
-        (void)snprintf(body, sizeof body, "{\"status\":\"%s\"}", word);
-        exchange_answer(x, &(HttpAnswer){.status = strcmp(word, "ok") == 0 ? 200 : 503,
-                                         .content_type = "application/json",
-                                         .body = span_of(body)});
+        for (unsigned m = HTTP_GET; m <= HTTP_OPTIONS; m++)
+                if (allowed & 1u << m)
+                        n += (size_t)snprintf(names + n, sizeof names - n, "%s%s", n ? ", " : "",
+                                              http_method_name((HttpMethod)m));
+        refuse(x, 405, "method_not_allowed", "this path has no such method",
+               (HttpHeader){SPAN("Allow"), {names, n}});
 }
 
-static void on_stats(LedgerRequest *r) {
-        AUTO(buf_done)
-        Buf b = BUF(64 * 1024);
-        Question *q = r->arg;
-        Admin *a = q->x->arg;
+/* The row that was found with the head (x->arg) is the one for the whole request. */
+static void find(Exchange *x, RouteMatch *m) {
+        const Route *known = x->arg;
 
-        if (r->result < 0)
-                answer_problem(q->x, 503, "ledger", r->error.text);
-        else if (show_metrics(a->inlets, a->n, a->ledger, &r->stats, &b) < 0)
-                answer_problem(q->x, 500, "too-large", "the metrics are too large");
-        else
-                exchange_answer(q->x, &(HttpAnswer){.status = 200,
-                                                    .content_type = "text/plain; version=0.0.4",
-                                                    .body = buf_span(&b)});
-        free(q);
+        if (!known)
+                route_find(x->head->method, x->head->path, m);
+        else if (route_fits(known->path, x->head->path, m))
+                m->route = known;
+        x->arg = (void *)m->route;
 }
 
-static void get_metrics(Admin *a, Exchange *x, Span rest) {
-        (void)rest;
-        x->arg = a;
-        ask(a, x, (LedgerRequest){.ask = ASK_STATS, .done = on_stats});
-}
+/* Is there such a route, and may the caller use it? False when it has answered. */
+static bool admit(const Admin *a, Exchange *x, RouteMatch *m, Caller *who) {
+        const HttpHeader none = {{NULL, 0}, {NULL, 0}};
+        const char *forged = caller_forged(a, x->head);
 
-static const Route routes[] = {
-        {HTTP_GET, "/healthz", true, get_health},
-        {HTTP_GET, "/readyz", true, get_ready},
-        {HTTP_GET, "/metrics", false, get_metrics},
-        {HTTP_GET, "/api/v1/events", false, get_events},
-        {HTTP_GET, "/api/v1/events/", false, get_event},
-};
-
-static bool authorized(const Admin *a, const HttpHead *h) {
-        Span given = http_head_get(h, "authorization");
-
-        if (a->token->n == 0)
+        find(x, m);
+        caller_find(a, x->head, who);
+        if (!m->route && m->allowed)
+                refuse_method(x, m->allowed);
+        else if (!m->route)
+                refuse(x, 404, "not_found", "there is nothing here", none);
+        else if (m->route->role == ROLE_OPEN)
                 return true;
-        return http_head_count(h, "authorization") == 1 && span_starts(given, SPAN("Bearer ")) &&
-               span_eq_secret(span_from(given, 7), secret_reveal(a->token));
+        else if (forged)
+                refuse(x, 403, "foreign_page", forged, none);
+        else if (who->role == ROLE_OPEN)
+                refuse(x, 401, "authentication_failed", "Incorrect authentication credentials.",
+                       (HttpHeader){SPAN("WWW-Authenticate"), SPAN("Bearer")});
+        else if (!role_allows(m->route->role, who) ||
+                 (who->is_read_only && x->head->method != HTTP_GET && x->head->method != HTTP_HEAD))
+                refuse(x, 403, "insufficient_access",
+                       "Insufficient access for the given operation.", none);
+        else
+                return true;
+        return false;
 }
 
 static bool on_head(void *self, Exchange *x) {
-        (void)self;
-        x->body_max = 0;
+        RouteMatch m = {0};
+        Caller who;
+
+        if (!admit(self, x, &m, &who))
+                return false;
+        x->body_max = m.route->body_max ? m.route->body_max
+                      : m.route->takes  ? BODY_MAX_BYTES
+                                        : UNREAD_MAX_BYTES;
         return true;
 }
 
+/* Looked up once more: the key may have been revoked while the body came in. */
 static void on_request(void *self, Exchange *x) {
-        Admin *a = self;
-        Span path = x->head->path;
+        RouteMatch m = {0};
+        Caller who;
 
-        for (size_t i = 0; i < COUNT_OF(routes); i++) {
-                const Route *r = &routes[i];
-                Span want = span_of(r->path);
-                bool takes_rest = want.p[want.n - 1] == '/';
-
-                if (x->head->method != r->method ||
-                    !(takes_rest ? span_starts(path, want) && path.n > want.n
-                                 : span_eq(path, want)))
-                        continue;
-                if (!r->is_open && !authorized(a, x->head))
-                        answer_problem(x, 401, "not-authorized",
-                                       "send the admin token: Authorization: Bearer ...");
-                else
-                        r->run(a, x, span_from(path, want.n));
-                return;
-        }
-        answer_problem(x, 404, "not-found", "there is nothing here");
+        if (admit(self, x, &m, &who))
+                op_begin(self, x, &m, &who);
 }
 
-void admin_init(Admin *a, Ledger *ledger, Loop *loop, const Inlet *inlets, unsigned n,
-                const Secret *token) {
-        *a = (Admin){ledger, loop, inlets, n, token};
-}
-
-void admin_use(Admin *a, const Secret *token) {
-        a->token = token;
+void admin_init(Admin *a, const AdminParts *parts) {
+        a->parts = *parts;
+        a->inlet = &parts->inlets[parts->index];
+        a->loop = a->inlet->loop;
 }
 
 ServerHandler admin_handler(Admin *a) {
         return (ServerHandler){.self = a, .head = on_head, .request = on_request};
+}
+
+void admin_reload(Admin *a, const Secret *token, const char *public_url) {
+        a->parts.token = token;
+        a->parts.public_url = public_url;
+}
+
+void api_wake_job(Admin *a, unsigned shard, Span target, int64_t job_id) {
+        inlet_wake(a->inlet, shard, target, job_id);
 }

@@ -128,6 +128,7 @@ static void port_settle(void *self, Job *job, const Attempt *attempt) {
                                 .home = &p->loop.inbox,
                                 .done = on_settled,
                                 .arg = s,
+                                .can_wait = !job->hurries,
                                 .write = {.kind = WRITE_SETTLE,
                                           .settle = {.job = job, .forget_key = job->told_again}}};
         if (attempt) {
@@ -182,10 +183,7 @@ static void port_claim(void *self, size_t max, Span target, int64_t after_id) {
 
 static void port_gone(void *self, Job *job) {
         (void)self;
-        /* It goes on later, from the ledger: whoever waits hears that it was accepted. */
-        if (job->waiter && waiter_give_up(job->waiter))
-                waiter_tell(job->waiter);
-        waiter_unref(job->waiter);
+        waiter_leave(job->waiter);
         job_free(job);
 }
 
@@ -216,6 +214,14 @@ static void on_turn(uv_prepare_t *h) {
         }
 }
 
+static void on_replay_failed(void *arg, int64_t replay, const char *why) {
+        char id[ID_TEXT];
+
+        (void)arg;
+        id_print("rpl", replay, id);
+        log_fact(LOG_WARN, "a replay waits", "replay", span_of(id), "why", span_of(why), NULL);
+}
+
 static RunnerHost host_of(Part *p) {
         return (RunnerHost){.self = p, .ended = on_run_ended};
 }
@@ -243,8 +249,10 @@ int part_init(Part *p, unsigned index, const PartShares *all, Snapshot *s, Err *
         p->n = all->n;
         p->ledger = all->ledger;
         p->undrained = all->undrained;
+        p->idempotency = all->idempotency;
         p->hub = &all->hubs[index];
         p->inlet = &all->inlets[index];
+        p->replayer = &all->replayers[index];
         p->snapshot = snapshot_ref(s);
         r = client_new(&p->loop.uv, &client_limits, &p->client, e);
         if (r < 0)
@@ -254,9 +262,12 @@ int part_init(Part *p, unsigned index, const PartShares *all, Snapshot *s, Err *
         if (r < 0)
                 return r;
         p->engine = engine_new(&(EngineLimits){0}, &ports, seed);
-        outlet_init(&p->outlet, &p->loop, p->client, all->ledger, all->registry, s, &outlet_host);
+        outlet_init(&p->outlet, &p->loop, p->client, all->ledger, all->registry, all->shelf, s,
+                    &outlet_host);
         inlet_init(p->inlet, &p->loop, all->ledger, p->engine, all->registry, all->inlets, all->n);
         p->inlet->runner = p->runner;
+        replayer_init(p->replayer, p->inlet);
+        p->replayer->failed = on_replay_failed;
         must(uv_timer_init(&p->loop.uv, &p->engine_timer) == 0 &&
              uv_timer_init(&p->loop.uv, &p->stop_timer) == 0 &&
              uv_prepare_init(&p->loop.uv, &p->turn) == 0);
@@ -283,7 +294,16 @@ int part_listen(Part *p, uint16_t port, uint16_t admin_port, Err *e) {
 
         if (r < 0)
                 return r;
-        admin_init(&p->admin, p->ledger, &p->loop, p->inlet->all, p->n, &c->admin_token);
+        admin_init(&p->admin, &(AdminParts){.ledger = p->ledger,
+                                            .registry = p->inlet->registry,
+                                            .idempotency = p->idempotency,
+                                            .shelf = p->outlet.mapper.shelf,
+                                            .inlets = p->inlet->all,
+                                            .replayers = p->replayer - p->index,
+                                            .n = p->n,
+                                            .index = p->index,
+                                            .token = &c->admin_token,
+                                            .public_url = NULL});
         handler = admin_handler(&p->admin);
         return server_open(&p->loop, c->admin.host, admin_port, &limits, &handler, &p->admin_server,
                            e);
@@ -320,10 +340,10 @@ static void on_reload(Note *n) {
 
                 p->runner = p->inlet->runner = fresh;
                 runner_retire(old, NULL, NULL);
-                admin_use(&p->admin, &l->snapshot->config->admin_token);
                 snapshot_unref(p->snapshot);
                 p->snapshot = snapshot_ref(l->snapshot);
                 outlet_reload(&p->outlet, p->snapshot);
+                admin_reload(&p->admin, &p->snapshot->config->admin_token, NULL);
         } else if (e.code)
                 log_fact(LOG_ERROR, "reload failed", "why", span_of(e.text), NULL);
         snapshot_unref(l->snapshot);
@@ -347,9 +367,11 @@ static void close_rest(Part *p) {
         uv_close((uv_handle_t *)&p->engine_timer, NULL);
         uv_close((uv_handle_t *)&p->turn, NULL);
         hub_done(p->hub);
+        outlet_close(&p->outlet);
         client_close(p->client, NULL, NULL);
         runner_retire(p->runner, NULL, NULL);
         inlet_close(p->inlet);
+        replayer_close(p->replayer);
         server_close(p->server, NULL, NULL);
         if (p->admin_server)
                 server_close(p->admin_server, NULL, NULL);
@@ -372,7 +394,7 @@ static void on_stop_tick(uv_timer_t *t) {
         int64_t over_ms = clock_mono_ms() - p->stop_by_ms;
 
         if (!p->drained && g.running == 0 && g.unsettled == 0 && p->outlet.writes.n == 0 &&
-            server_idle(p->server)) {
+            replayer_idle(p->replayer) && p->inlet->keeping == 0 && server_idle(p->server)) {
                 p->drained = true;
                 atomic_fetch_sub(p->undrained, 1);
         }
@@ -394,6 +416,7 @@ static void on_stop(Note *n) {
         p->stop_by_ms = clock_mono_ms() + STOP_MS;
         server_drain(p->server);
         engine_drain(p->engine);
+        replayer_stop(p->replayer);
         must(uv_timer_start(&p->stop_timer, on_stop_tick, 0, STOP_TICK_MS) == 0);
 }
 

@@ -6,7 +6,7 @@
 
 #include "api/admin.h"
 #include "flow/outlet.h"
-#include "trigger/inlet.h"
+#include "trigger/replayer.h"
 
 #include <pthread.h>
 
@@ -14,10 +14,12 @@ typedef struct Part {
         Loop loop;
         pthread_t thread;
         Ledger *ledger;
+        Idempotency *idempotency;
         Client *client;
         Hub *hub;
         Engine *engine;
         Inlet *inlet;
+        Replayer *replayer;
         Runner *runner;
         Outlet outlet;
         Server *server, *admin_server;
@@ -37,8 +39,11 @@ typedef struct Part {
 typedef struct PartShares {
         Ledger *ledger;
         Registry *registry;
+        Shelf *shelf;
+        Idempotency *idempotency;
         Hub *hubs;
         Inlet *inlets;
+        Replayer *replayers;
         unsigned n;
         _Atomic unsigned *undrained; /* parts that have work left */
 } PartShares;

@@ -37,22 +37,26 @@ int buf_add_char(Buf *b, char c) {
         return buf_add(b, (Span){&c, 1});
 }
 
+/* Most texts fit into the room that is there: then they are formatted once. */
 int buf_addf(Buf *b, const char *format, ...) {
+        size_t left = b->cap - b->n;
         va_list ap;
         char *at = NULL;
         int r, n;
 
         va_start(ap, format);
-        n = vsnprintf(NULL, 0, format, ap);
+        n = vsnprintf(left ? b->p + b->n : NULL, left, format, ap);
         va_end(ap);
         if (n < 0)
                 return -EINVAL;
         r = buf_room(b, (size_t)n + 1, &at);
         if (r < 0)
                 return r;
-        va_start(ap, format);
-        (void)vsnprintf(at, (size_t)n + 1, format, ap);
-        va_end(ap);
+        if ((size_t)n >= left) {
+                va_start(ap, format);
+                (void)vsnprintf(at, (size_t)n + 1, format, ap);
+                va_end(ap);
+        }
         b->n += (size_t)n;
         return 0;
 }

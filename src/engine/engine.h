@@ -57,7 +57,8 @@ typedef struct EnginePorts {
          * one engine_settled with the same job. The port copies what it needs of `attempt`. A job
          * in state queued is given back: nobody holds it (its `spilled` says so). After
          * an engine_settled with a fault the engine calls again with NULL: the port still has its
-         * copy and writes that. Settles are written in the order of these calls. */
+         * copy and writes that. Settles are written in the order of these calls; those of jobs that
+         * hurry at once, others may wait for a batch to share. */
         void (*settle)(void *self, Job *job, const Attempt *attempt);
         /* Ask the ledger for at most `max` jobs: those of a target that are queued and that nobody
          * holds, with ids above `after_id`; or, with an empty target, waiting ones that are due.
@@ -73,7 +74,9 @@ typedef struct EnginePorts {
 } EnginePorts;
 
 typedef struct EngineLimits {
-        size_t jobs_max;    /* in memory, all states, beside records on their way; 0: 10,000 */
+        /* In memory, all states; 0: 10,000. Beside them up to LEDGER_PENDING_MAX that were on their
+         * way: the caller sees to that. */
+        size_t jobs_max;
         size_t bytes_max;   /* of their events, each counted with each of its jobs; 0: 32 MiB */
         size_t running_max; /* at once; 0: 1,000 */
 } EngineLimits;

@@ -171,6 +171,12 @@ LanePlace lane_add(Lanes *l, Job *job) {
         return LANE_HEAD;
 }
 
+bool lane_is_awaited(const Lanes *l, const Job *head) {
+        const Lane *lane = lane_of(l, head);
+
+        return lane && lane->standing.n > 0;
+}
+
 /* The next head, if it may have its turn; the lane goes when nobody is left. */
 static Job *lane_turn(Lanes *l, Lane *lane, uint64_t key) {
         Link *first;

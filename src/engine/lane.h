@@ -29,6 +29,8 @@ LanePlace lane_add(Lanes *l, Job *job);
 void lane_give(Lanes *l, Job *job);
 /* That nobody holds the job is in the ledger. */
 void lane_given(Lanes *l, Job *job);
+/* Does any job in memory wait for this one, the head? */
+bool lane_is_awaited(const Lanes *l, const Job *head);
 /* The head's end (done, dead) is in the ledger. Returns whose turn it is now, or NULL. */
 Job *lane_ended(Lanes *l, Job *head);
 /* That the head waits is in the ledger: calls park for each job that stands behind it, to be

@@ -5,6 +5,8 @@
 #include "base/id.h"
 #include "flow/cloudevent.h"
 #include "http/retry_after.h"
+#include "json/check.h"
+#include "json/value.h"
 
 enum {
         ARENA_MAX_BYTES = 24 * 1024 * 1024, /* a structured body is the payload once more */
@@ -13,8 +15,12 @@ enum {
         RETRY_AFTER_MAX_MS = 24 * 3600 * 1000,
 };
 
+/* What it waits for. */
+typedef enum DeliveryStage { STAGE_MAPPING, STAGE_TOKEN, STAGE_DIALLING } DeliveryStage;
+
 typedef struct Delivery {
         Link link; /* of the outlet */
+        DeliveryStage stage;
         Outlet *outlet;
         Endpoint *endpoint;
         Snapshot *snapshot;
@@ -27,7 +33,16 @@ typedef struct Delivery {
         HttpHeader headers[HEADERS_MAX];
         size_t n_headers;
         ClientCall call;
+        MapRoot roots[2];
+        MapperRun mapping;
+        Bearer *bearer;
+        TokenWait token_wait;
+        Span token; /* that was used */
+        bool second_try;
 } Delivery;
+
+static void get_token(Delivery *d);
+static void dial(Delivery *d);
 
 /* ---- the end ---- */
 
@@ -51,7 +66,7 @@ static int add_headers(Buf *b, const HttpHeader *headers, size_t n) {
                         r = buf_add_char(b, ':');
                 /* What opens doors is not for the log. */
                 if (r == 0)
-                        r = span_eq_nocase(headers[i].name, SPAN("authorization"))
+                        r = endpoint_hides_header(headers[i].name)
                                     ? buf_add(b, SPAN("\"***\""))
                                     : buf_add_json(b, headers[i].value);
         }
@@ -126,10 +141,19 @@ static void delivery_end(Delivery *d, const Verdict *v, const ClientAnswer *a) {
                 result.attempt.detail = buf_span(&detail);
         list_remove(&o->deliveries, &d->link);
         o->host.ended(o->host.self, d->job, &result, &outcome);
+        bearer_unref(d->bearer);
         endpoint_unref(d->endpoint);
         snapshot_unref(d->snapshot);
         arena_free(d->arena);
         free(d);
+}
+
+static void end_at_once(Delivery *d, JobVerdict job, const char *code, int64_t wait_ms,
+                        const char *message) {
+        Verdict v = {.job = job, .code = code, .wait_ms = wait_ms};
+
+        (void)snprintf(v.message, sizeof v.message, "%s", message);
+        delivery_end(d, &v, NULL);
 }
 
 /* ---- what an answer means ---- */
@@ -202,6 +226,15 @@ static void on_answer(ClientCall *call, const ClientAnswer *a) {
         Station *s = outlet_station(o, d->job->target);
         Verdict v = judge(a);
 
+        if (a->end == CLIENT_ANSWERED && a->status == 401 && d->bearer && !d->second_try) {
+                d->second_try = true;
+                if (s)
+                        breaker_tell(&s->breaker, d->leave, true, clock_mono_ms());
+                token_reject(d->bearer->source, d->token);
+                get_token(d);
+                return;
+        }
+
         /* Whoever answers is there; the breaker is for those who do not. */
         if (s)
                 breaker_tell(&s->breaker, d->leave,
@@ -224,26 +257,43 @@ static int add_header(Delivery *d, Span name, Span value) {
         return 0;
 }
 
-/* Which bytes are sent, and as what. */
+/* Wraps what is sent, where the endpoint wants it so. */
 static int prepare_body(Delivery *d, Err *e) {
-        const Event *event = d->job->event;
+        const Event *of = d->job->event;
         AUTO(buf_done)
         Buf b = BUF(ARENA_MAX_BYTES / 2);
-        int n;
+        /* Its parts, with the body as it is sent; not its count, which others write. */
+        Event event = {.id = of->id,
+                       .received_ms = of->received_ms,
+                       .time_ms = of->time_ms,
+                       .source = of->source,
+                       .type = of->type,
+                       .subject = of->subject,
+                       .content_type = d->content_type,
+                       .trace = of->trace,
+                       .meta = of->meta,
+                       .body = d->body};
 
-        d->body = event->body;
-        d->content_type = event->content_type.n ? event->content_type : SPAN("application/json");
-        if (d->endpoint->format == FORMAT_CLOUDEVENTS) {
-                n = cloudevent_headers(event, span_of(d->id), d->arena, d->headers + d->n_headers);
-                if (n < 0)
-                        return FAIL(e, n, "the event's attributes are too long for headers");
-                d->n_headers += (size_t)n;
-        } else if (d->endpoint->format == FORMAT_CLOUDEVENTS_STRUCTURED) {
-                if (cloudevent_print(event, span_of(d->id), &b) < 0 ||
+        if (d->second_try)
+                return 0; /* wrapped already */
+        if (d->endpoint->format == FORMAT_CLOUDEVENTS_STRUCTURED) {
+                if (cloudevent_print(&event, span_of(d->id), &b) < 0 ||
                     !(d->body = arena_span(d->arena, buf_span(&b))).p)
                         return FAIL(e, -EMSGSIZE, "the event is too large to wrap");
                 d->content_type = SPAN(CLOUDEVENT_JSON);
         }
+        return 0;
+}
+
+static int add_attributes(Delivery *d, Err *e) {
+        int n = 0;
+
+        if (d->endpoint->format == FORMAT_CLOUDEVENTS)
+                n = cloudevent_headers(d->job->event, span_of(d->id), d->arena,
+                                       d->headers + d->n_headers);
+        if (n < 0)
+                return FAIL(e, n, "the event's attributes are too long for headers");
+        d->n_headers += (size_t)n;
         return 0;
 }
 
@@ -273,53 +323,253 @@ static int sign(Delivery *d, Err *e) {
         return r;
 }
 
+/* How many messages led to this one: who sends messages because of it passes the header on, so that
+ * a loop of applications comes to an end (trigger/message.h). */
+static int add_depth(Delivery *d) {
+        Span meta = d->job->event->meta;
+        Span depth = meta.n ? json_trim(json_member(meta, SPAN("depth"))) : (Span){NULL, 0};
+
+        return add_header(d, SPAN("Grapnel-Depth"), depth.n ? depth : SPAN("0"));
+}
+
 static int prepare(Delivery *d, Err *e) {
         const Endpoint *p = d->endpoint;
-        int r = prepare_body(d, e);
+        int r;
 
+        d->n_headers = 0;
+        r = prepare_body(d, e);
+        if (r == 0)
+                r = add_attributes(d, e);
         if (r == 0)
                 r = add_header(d, SPAN("Content-Type"), d->content_type);
+        if (r == 0)
+                r = add_depth(d);
+        if (r == 0 && p->wants_handshake)
+                r = add_header(d, SPAN("WebHook-Request-Origin"), span_of(d->outlet->origin));
         for (size_t i = 0; i < p->n_headers && r == 0; i++)
                 r = add_header(d, p->headers[i].name, p->headers[i].value);
         if (r == 0 && d->job->event->trace.n)
                 r = add_header(d, SPAN("traceparent"), d->job->event->trace);
+        if (r == 0 && d->token.n) {
+                char *value = arena_printf(d->arena, "Bearer " SPAN_FMT, SPAN_ARG(d->token));
+
+                r = value ? add_header(d, SPAN("Authorization"), span_of(value))
+                          : FAIL(e, -EMSGSIZE, "the token is too long");
+        }
         return r < 0 ? r : sign(d, e);
+}
+
+static bool start_call(Delivery *d, Station *s, const ClientCall *call) {
+        Err e = {0};
+
+        d->stage = STAGE_DIALLING;
+        d->call = *call;
+        d->call.url = d->endpoint->url;
+        d->call.headers = d->headers;
+        d->call.n_headers = d->n_headers;
+        d->call.timeout_ms = d->endpoint->timeout_ms;
+        d->call.answer_max = DELIVERY_READ_BYTES;
+        d->call.allow = &d->snapshot->allow;
+        d->call.tls = d->endpoint->has_tls ? &d->endpoint->tls : NULL;
+        d->call.arg = d;
+        if (client_start(d->outlet->client, &d->call, &e) == 0)
+                return true;
+        breaker_tell(&s->breaker, d->leave, true, clock_mono_ms());
+        end_at_once(d, JOB_RETRY, "not-sent", -1, e.text);
+        return false;
+}
+
+/* ---- consent ---- */
+
+/* Consent is a header of the answer; its status means nothing. */
+static bool consents(const Delivery *d, const ClientAnswer *a) {
+        Span allowed = client_answer_get(a, "webhook-allowed-origin");
+
+        return a->end == CLIENT_ANSWERED &&
+               (span_eq(allowed, SPAN("*")) || span_eq_nocase(allowed, span_of(d->outlet->origin)));
+}
+
+static void on_consent(ClientCall *call, const ClientAnswer *a) {
+        Delivery *d = call->arg;
+        Station *s = outlet_station(d->outlet, d->job->target);
+        Verdict v = {.job = JOB_RETRY, .status = a->status, .code = "no-consent", .wait_ms = -1};
+
+        if (s)
+                breaker_tell(&s->breaker, d->leave, a->status != 0 || a->end == CLIENT_CANCELLED,
+                             clock_mono_ms());
+        if (s && consents(d, a)) {
+                s->has_consent = true;
+                dial(d);
+                return;
+        }
+        (void)snprintf(v.message, sizeof v.message,
+                       "The endpoint has not given its consent: it answered OPTIONS without "
+                       "WebHook-Allowed-Origin for %.100s.%s%.200s",
+                       d->outlet->origin, a->why[0] ? " " : "", a->why);
+        if (s && a->end != CLIENT_CANCELLED)
+                health_bad(d->outlet, s, clock_wall_ms());
+        delivery_end(d, &v, a);
+}
+
+/* The receiver is asked before the first delivery (CloudEvents HTTP webhook, section 4). */
+static void ask_consent(Delivery *d, Station *s) {
+        d->n_headers = 0;
+        (void)add_header(d, SPAN("WebHook-Request-Origin"), span_of(d->outlet->origin));
+        (void)start_call(d, s, &(ClientCall){.method = "OPTIONS", .done = on_consent});
+}
+
+/* The last steps: what could have changed while it waited is asked now. */
+static void dial(Delivery *d) {
+        Station *s = outlet_station(d->outlet, d->job->target);
+        int64_t wait_ms = 0;
+        Err e = {0};
+
+        if (!s) {
+                end_at_once(d, JOB_FAILED, "no-target", -1, "The endpoint was removed.");
+                return;
+        }
+        if (prepare(d, &e) < 0) {
+                end_at_once(d, JOB_FAILED, "not-signable", -1, e.text);
+                return;
+        }
+        d->leave = breaker_ask(&s->breaker, clock_mono_ms(), &wait_ms);
+        if (d->leave == BREAKER_REFUSE) {
+                end_at_once(d, JOB_NOT_TRIED, "unreachable", wait_ms,
+                            "Not sent: the endpoint could not be reached lately.");
+                return;
+        }
+        if (d->endpoint->wants_handshake && !s->has_consent)
+                ask_consent(d, s);
+        else
+                (void)start_call(d, s,
+                                 &(ClientCall){.method = "POST",
+                                               .body = d->body.p ? d->body : SPAN(""),
+                                               /* the receiver knows it by its id */
+                                               .repeatable = true,
+                                               .done = on_answer});
+}
+
+/* ---- credentials ---- */
+
+static void on_token(TokenWait *w, const Secret *token, const char *why) {
+        Delivery *d = w->arg;
+
+        if (!token) {
+                end_at_once(d, JOB_RETRY, "no-token", -1, why);
+                return;
+        }
+        d->token = arena_span(d->arena, secret_reveal(token));
+        dial(d);
+}
+
+static void get_token(Delivery *d) {
+        int64_t now_ms = clock_mono_ms();
+        const Secret *cached = token_cached(d->bearer->source, now_ms);
+
+        d->stage = STAGE_TOKEN;
+        d->token_wait = (TokenWait){.done = on_token, .arg = d};
+        if (cached)
+                on_token(&d->token_wait, cached, NULL);
+        else if (token_wait(d->bearer->source, &d->token_wait, now_ms) < 0)
+                end_at_once(d, JOB_RETRY, "no-token", -1, "too many deliveries wait for a token");
+}
+
+static void authorize(Delivery *d) {
+        Station *s = outlet_station(d->outlet, d->job->target);
+
+        if (!s || !d->endpoint->oauth2.token_url) {
+                dial(d);
+                return;
+        }
+        if (!s->bearer)
+                s->bearer = bearer_new(d->outlet->client, d->endpoint, d->snapshot);
+        d->bearer = bearer_ref(s->bearer);
+        get_token(d);
+}
+
+/* ---- filter and transformation ---- */
+
+/* What its programs see: {"event": the payload, "meta": {...}}. */
+static bool make_roots(Delivery *d) {
+        const Event *event = d->job->event;
+        AUTO(buf_done)
+        Buf b = BUF(8192);
+        char time[CLOCK_TEXT];
+        JsonFault fault;
+        int r;
+
+        clock_print(event->time_ms ? event->time_ms : event->received_ms, time);
+        r = buf_addf(&b, "{\"id\":\"%s\",\"time\":\"%s\",\"attempt\":%u,\"type\":", d->id, time,
+                     d->job->attempts);
+        if (r == 0)
+                r = buf_add_json(&b, event->type);
+        if (r == 0)
+                r = buf_add(&b, SPAN(",\"subject\":"));
+        if (r == 0)
+                r = buf_add_json(&b, event->subject);
+        if (r == 0)
+                r = buf_add_char(&b, '}');
+        d->roots[0] = (MapRoot){SPAN("event"), event->body};
+        d->roots[1] = (MapRoot){SPAN("meta"), arena_span(d->arena, buf_span(&b))};
+        return r == 0 && d->roots[1].value.p && json_check(event->body, JSON_KEYS_MAX, &fault) == 0;
+}
+
+static void map(Delivery *d, Span text, void (*done)(MapperRun *run)) {
+        d->stage = STAGE_MAPPING;
+        d->mapping =
+                (MapperRun){.text = text, .roots = d->roots, .n_roots = 2, .done = done, .arg = d};
+        mapper_run(&d->outlet->mapper, &d->mapping);
+}
+
+static void fail_mapping(Delivery *d, const char *what, const MapperRun *run) {
+        char text[512];
+
+        (void)snprintf(text, sizeof text, "%s: %.400s", what,
+                       run->end == MAP_EMPTY ? "it gave nothing" : run->why);
+        /* The same bytes would fail again; what was too busy may not be so. */
+        end_at_once(d, run->end == MAP_LIMIT ? JOB_RETRY : JOB_FAILED, "mapping-failed", -1, text);
+}
+
+static void on_transformed(MapperRun *run) {
+        Delivery *d = run->arg;
+
+        if (run->end != MAP_OK) {
+                fail_mapping(d, "the transformation failed", run);
+                return;
+        }
+        d->body = arena_span(d->arena, run->output);
+        d->content_type = SPAN("application/json");
+        if (d->body.p)
+                authorize(d);
+        else
+                end_at_once(d, JOB_FAILED, "mapping-failed", -1,
+                            "the transformation's result is too large");
+}
+
+static void transform(Delivery *d) {
+        if (d->endpoint->transform.p)
+                map(d, d->endpoint->transform, on_transformed);
+        else
+                authorize(d);
+}
+
+static void on_filtered(MapperRun *run) {
+        Delivery *d = run->arg;
+
+        if (run->end != MAP_OK && run->end != MAP_EMPTY)
+                fail_mapping(d, "the filter failed", run);
+        else if (run->end == MAP_EMPTY || span_eq(run->output, SPAN("false")) ||
+                 span_eq(run->output, SPAN("null")))
+                end_at_once(d, JOB_SUCCEEDED, "filtered", -1, "The endpoint's filter left it out.");
+        else
+                transform(d);
 }
 
 /* ---- the beginning ---- */
 
-static void end_at_once(Delivery *d, JobVerdict job, const char *code, int64_t wait_ms,
-                        const char *message) {
-        Verdict v = {.job = job, .code = code, .wait_ms = wait_ms};
-
-        (void)snprintf(v.message, sizeof v.message, "%s", message);
-        delivery_end(d, &v, NULL);
-}
-
-static void dial(Delivery *d, Station *s) {
-        Err e = {0};
-
-        d->call = (ClientCall){.method = "POST",
-                               .url = d->endpoint->url,
-                               .headers = d->headers,
-                               .n_headers = d->n_headers,
-                               .body = d->body.p ? d->body : SPAN(""),
-                               .timeout_ms = d->endpoint->timeout_ms,
-                               .answer_max = DELIVERY_READ_BYTES,
-                               .allow = &d->snapshot->allow,
-                               .repeatable = true, /* the receiver knows it by its id */
-                               .done = on_answer,
-                               .arg = d};
-        if (client_start(d->outlet->client, &d->call, &e) == 0)
-                return;
-        breaker_tell(&s->breaker, d->leave, true, clock_mono_ms());
-        end_at_once(d, JOB_RETRY, "not-sent", -1, e.text);
-}
-
 void delivery_start(Outlet *o, Station *s, Job *job) {
         Delivery *d = must_alloc(sizeof *d);
-        int64_t wait_ms = 0;
-        Err e = {0};
+        const Event *event = job->event;
 
         d->outlet = o;
         d->job = job;
@@ -328,26 +578,28 @@ void delivery_start(Outlet *o, Station *s, Job *job) {
         d->arena = arena_new(ARENA_MAX_BYTES);
         d->started_ms = clock_wall_ms();
         d->started_us = clock_mono_us();
-        id_print("msg", job->event->id, d->id);
+        d->body = event->body;
+        d->content_type = event->content_type.n ? event->content_type : SPAN("application/json");
+        id_print("msg", event->id, d->id);
         list_push(&o->deliveries, &d->link);
-        if (d->endpoint->is_disabled) {
+        if (d->endpoint->is_disabled)
                 end_at_once(d, JOB_FAILED, "endpoint-disabled", -1, "The endpoint is disabled.");
-                return;
-        }
-        if (prepare(d, &e) < 0) {
-                end_at_once(d, JOB_FAILED, "not-signable", -1, e.text);
-                return;
-        }
-        d->leave = breaker_ask(&s->breaker, clock_mono_ms(), &wait_ms);
-        if (d->leave == BREAKER_REFUSE)
-                end_at_once(d, JOB_NOT_TRIED, "unreachable", wait_ms,
-                            "Not sent: the endpoint could not be reached lately.");
+        else if ((d->endpoint->filter.p || d->endpoint->transform.p) && !make_roots(d))
+                end_at_once(d, JOB_FAILED, "mapping-failed", -1,
+                            "the payload is no JSON, and the endpoint maps it");
+        else if (d->endpoint->filter.p)
+                map(d, d->endpoint->filter, on_filtered);
         else
-                dial(d, s);
+                transform(d);
 }
 
 void delivery_cut(Link *link) {
         Delivery *d = CONTAINER_OF(link, Delivery, link);
 
-        client_cancel(d->outlet->client, &d->call);
+        if (d->stage == STAGE_DIALLING) {
+                client_cancel(d->outlet->client, &d->call);
+        } else if (d->stage == STAGE_TOKEN) {
+                token_forget(d->bearer->source, &d->token_wait);
+                end_at_once(d, JOB_RETRY, "cancelled", -1, "Broken off: Grapnel is stopping.");
+        } /* a mapping ends soon by itself */
 }

@@ -16,7 +16,7 @@
  *    "auth": {"basic": {"user": "", "password": ""}} | {"bearer": ""} |
  *            {"oauth2": {"tokenUrl", "clientId", "clientSecret", "scope", "audience", "inBody"}},
  *    "tls": {"certificate": PEM, "key": PEM, "ca": PEM},
- *    "batch": {"max": 100, "ms": 500}, "handshake": true}
+ *    "handshake": true}
  *
  * Of "secrets" the newest is first; the others sign along until their moment. */
 #pragma once
@@ -25,6 +25,8 @@
 #include "engine/retry.h"
 #include "http/head.h"
 #include "ledger/object.h"
+#include "net/client.h"
+#include "net/token.h"
 #include "sign/profile.h"
 
 #include <stdatomic.h>
@@ -33,9 +35,9 @@ enum {
         ENDPOINT_TYPES_MAX = 500,
         ENDPOINT_CHANNELS_MAX = 10,
         ENDPOINT_HEADERS_MAX = 50,
-        ENDPOINT_URL_MAX_BYTES = 4096,
-        ENDPOINT_TARGET_TEXT = 40, /* "endpoint:ep_0123456789abc" */
-        ENDPOINT_CONCURRENCY = 64, /* unless it says another */
+        ENDPOINT_HEADERS_MAX_BYTES = 32 * 1024, /* names and values, credentials included */
+        ENDPOINT_TARGET_TEXT = 40,              /* "endpoint:ep_0123456789abc" */
+        ENDPOINT_CONCURRENCY = 64,              /* unless it says another */
         ENDPOINT_TIMEOUT_MS = 15000,
 };
 
@@ -72,6 +74,11 @@ typedef struct Endpoint {
         EndpointFormat format;
         EndpointOrder order;
         RetryRule retry;
+        Span filter, transform; /* jq; .p NULL for none */
+        TokenConfig oauth2;     /* token_url NULL: none; its secret is: */
+        Secret oauth2_secret;
+        ClientTls tls;
+        bool has_tls, wants_handshake;
         int64_t timeout_ms, failing_since_ms;
         unsigned concurrency;
         uint32_t rate; /* per second; 0: no limit */
@@ -81,5 +88,9 @@ typedef struct Endpoint {
 MUST_CHECK int endpoint_make(const Object *o, Endpoint **ret, Err *e);
 Endpoint *endpoint_ref(Endpoint *p);
 Endpoint *endpoint_unref(Endpoint *p); /* any thread; accepts NULL, returns NULL */
+/* A header whose value opens doors: it is not shown again, and not written into the log of
+ * attempts.
+ */
+bool endpoint_hides_header(Span name);
 /* Does it want events of this type, on one of these channels? A disabled one wants none. */
 bool endpoint_wants(const Endpoint *p, Span type, const Span *channels, size_t n_channels);

@@ -37,6 +37,8 @@ static void tell_disabled(Outlet *o, const Endpoint *p, const char *reason, int6
                 o->host.tell(o->host.self, p, "endpoint.disabled", buf_span(&data));
 }
 
+static void write_next(Outlet *o, Station *s, const char *owed);
+
 static void write_end(HealthWrite *w) {
         list_remove(&w->outlet->writes, &w->link);
         entry_unref(w->entry);
@@ -48,19 +50,21 @@ static void on_written(LedgerRequest *q) {
         HealthWrite *w = CONTAINER_OF(q, HealthWrite, request);
         Outlet *o = w->outlet;
         Station *s = table_get(o->stations, span_of(w->target));
-        Object *written = &q->write.object.object;
+        const char *owed = s ? s->owed : NULL;
         Err e = {0};
 
-        if (s)
+        if (s) {
                 s->is_writing = false;
-        /* Changed by another meanwhile: the next attempt will say it again. */
+                s->owed = NULL;
+        }
+        /* Else another has changed it meanwhile: the next attempt begins with what that says. */
         if (q->result == 0 && q->write.object.result == OBJECT_WRITTEN &&
-            registry_put(o->registry, written, &e) == 0 && w->reason) {
-                Endpoint *p = registry_endpoint(o->registry, span_of(w->target));
-
-                if (p)
-                        tell_disabled(o, p, w->reason, p->failing_since_ms);
-                endpoint_unref(p);
+            registry_put(o->registry, &q->write.object.object, &e) == 0) {
+                s = outlet_station(o, span_of(w->target));
+                if (s && w->reason)
+                        tell_disabled(o, s->endpoint, w->reason, s->endpoint->failing_since_ms);
+                if (s)
+                        write_next(o, s, owed);
         }
         write_end(w);
 }
@@ -91,6 +95,7 @@ static void write_health(Outlet *o, Station *s, const char *reason) {
         HealthWrite *w;
 
         if (!entry || s->is_writing) {
+                s->owed = reason ? reason : s->owed;
                 entry_unref(entry);
                 return;
         }
@@ -119,6 +124,13 @@ static void write_health(Outlet *o, Station *s, const char *reason) {
         must(ledger_send(o->ledger, &w->request) == 0); /* only records are refused */
 }
 
+/* What was found out while a write was on its way. */
+static void write_next(Outlet *o, Station *s, const char *owed) {
+        if (!s->endpoint->is_disabled &&
+            (owed || (s->endpoint->failing_since_ms && !s->failing_since_ms)))
+                write_health(o, s, owed);
+}
+
 static bool may_write(const Station *s) {
         return !s->is_writing &&
                (s->written_ms == 0 || clock_mono_ms() - s->written_ms >= WRITE_EVERY_MS);
@@ -126,12 +138,15 @@ static bool may_write(const Station *s) {
 
 void health_good(Outlet *o, Station *s) {
         s->failing_since_ms = 0;
-        if (s->endpoint->failing_since_ms && may_write(s))
+        s->owed = NULL;
+        /* At once: a restart may not count on from a failure that is over. */
+        if (s->endpoint->failing_since_ms)
                 write_health(o, s, NULL);
 }
 
 void health_bad(Outlet *o, Station *s, int64_t now_ms) {
-        if (!s->failing_since_ms)
+        /* A moment that is still to come is that of a clock that was wrong. */
+        if (!s->failing_since_ms || s->failing_since_ms > now_ms)
                 s->failing_since_ms = now_ms;
         if (s->endpoint->is_disabled)
                 return;

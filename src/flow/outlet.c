@@ -3,11 +3,27 @@
 
 #include "base/table.h"
 #include "flow/delivery.h"
+#include "http/url.h"
+
+#include <unistd.h>
 
 enum { STATIONS_MAX = 400000 };
 
+/* A DNS name of the sending system (CloudEvents HTTP webhook, section 4.1.1): where sources reach
+ * us, else the machine's name. */
+static void name_origin(Outlet *o) {
+        const Config *config = o->snapshot->config;
+        const char *public_url = config ? config->public_url : NULL;
+        Url url;
+
+        if (public_url && url_parse(span_of(public_url), &url, NULL) == 0)
+                (void)snprintf(o->origin, sizeof o->origin, SPAN_FMT, SPAN_ARG(url.host));
+        else if (gethostname(o->origin, sizeof o->origin - 1) < 0 || !o->origin[0])
+                (void)snprintf(o->origin, sizeof o->origin, "localhost");
+}
+
 void outlet_init(Outlet *o, Loop *loop, Client *client, Ledger *ledger, Registry *registry,
-                 Snapshot *s, const OutletHost *host) {
+                 Shelf *shelf, Snapshot *s, const OutletHost *host) {
         *o = (Outlet){.loop = loop,
                       .client = client,
                       .ledger = ledger,
@@ -17,6 +33,8 @@ void outlet_init(Outlet *o, Loop *loop, Client *client, Ledger *ledger, Registry
                       .stations = table_new(STATIONS_MAX)};
         list_init(&o->deliveries);
         list_init(&o->writes);
+        mapper_init(&o->mapper, loop, shelf);
+        name_origin(o);
 }
 
 static void free_station(void *arg, Span key, void *value) {
@@ -24,12 +42,26 @@ static void free_station(void *arg, Span key, void *value) {
 
         (void)arg;
         (void)key;
+        bearer_unref(s->bearer);
         endpoint_unref(s->endpoint);
         free(s);
 }
 
+static void drop_bearer(void *arg, Span key, void *value) {
+        Station *s = value;
+
+        (void)arg;
+        (void)key;
+        s->bearer = bearer_unref(s->bearer);
+}
+
+void outlet_close(Outlet *o) {
+        outlet_cut(o);
+        table_each(o->stations, drop_bearer, NULL);
+        mapper_close(&o->mapper);
+}
+
 void outlet_done(Outlet *o) {
-        must(o->deliveries.n == 0);
         table_each(o->stations, free_station, NULL);
         o->stations = table_free(o->stations);
         o->snapshot = snapshot_unref(o->snapshot);
@@ -45,12 +77,28 @@ void outlet_reload(Outlet *o, Snapshot *s) {
         o->snapshot = snapshot_ref(s);
 }
 
+static void close_breaker(Station *s) {
+        breaker_init(&s->breaker, BREAKER_FAILURES, BREAKER_PAUSE_MS, BREAKER_PAUSE_MAX_MS);
+}
+
 static Station *station_new(Outlet *o, Span target) {
         Station *s = must_alloc(sizeof *s);
 
-        breaker_init(&s->breaker, BREAKER_FAILURES, BREAKER_PAUSE_MS, BREAKER_PAUSE_MAX_MS);
+        close_breaker(s);
         must(table_put(o->stations, target, s) == 0);
         return s;
+}
+
+/* Who changed it may have put right what was wrong. */
+static void station_change(Station *s, const Endpoint *p) {
+        const Endpoint *was = s->endpoint;
+
+        s->bearer = bearer_unref(s->bearer);
+        s->has_consent = s->has_consent && strcmp(was->url, p->url) == 0;
+        if (was->failing_since_ms && !p->failing_since_ms)
+                s->failing_since_ms = 0;
+        if ((was->is_disabled && !p->is_disabled) || strcmp(was->url, p->url) != 0)
+                close_breaker(s);
 }
 
 Station *outlet_station(Outlet *o, Span target) {
@@ -70,6 +118,8 @@ Station *outlet_station(Outlet *o, Span target) {
                 s = station_new(o, target);
                 s->failing_since_ms = p->failing_since_ms;
         }
+        if (s->endpoint && s->endpoint->version != p->version)
+                station_change(s, p);
         endpoint_unref(s->endpoint);
         s->endpoint = p;
         s->changes = changes;

@@ -7,6 +7,8 @@
 
 #include "base/list.h"
 #include "engine/breaker.h"
+#include "flow/bearer.h"
+#include "flow/mapper.h"
 #include "flow/registry.h"
 #include "flow/runner.h"
 #include "ledger/ledger.h"
@@ -15,6 +17,8 @@ enum {
         OUTLET_FAILING_MAX_MS =
                 5 * 24 * 3600 * 1000, /* of nothing but failure: then it is disabled */
 };
+
+enum { OUTLET_ORIGIN_BYTES = 256 };
 
 typedef struct Outlet Outlet;
 
@@ -31,9 +35,12 @@ typedef struct Station {
         Endpoint *endpoint; /* as the registry had it at `changes` */
         uint64_t changes;
         Breaker breaker;
+        bool has_consent;         /* of a handshake */
+        Bearer *bearer;           /* of its OAuth2; NULL: not asked for yet */
         int64_t failing_since_ms; /* 0: its last answer was a success, or it never had one */
         int64_t written_ms;       /* when its health was last sent to the ledger */
         bool is_writing;
+        const char *owed; /* why it is to be disabled, found out while a write is on its way */
 } Station;
 
 struct Outlet {
@@ -43,14 +50,17 @@ struct Outlet {
         Registry *registry;
         Snapshot *snapshot; /* for the networks that may be dialled */
         OutletHost host;
-        Table *stations; /* target -> Station */
-        List deliveries; /* on their way */
-        List writes;     /* of health, on their way to the ledger */
+        Mapper mapper;
+        char origin[OUTLET_ORIGIN_BYTES]; /* who we are to receivers that give their consent */
+        Table *stations;                  /* target -> Station */
+        List deliveries;                  /* on their way */
+        List writes;                      /* of health, on their way to the ledger */
 };
 
 void outlet_init(Outlet *o, Loop *loop, Client *client, Ledger *ledger, Registry *registry,
-                 Snapshot *s, const OutletHost *host);
-/* Deliveries must have ended. */
+                 Shelf *shelf, Snapshot *s, const OutletHost *host);
+/* Before the loop ends: closes what needs turns of it. */
+void outlet_close(Outlet *o);
 void outlet_done(Outlet *o);
 void outlet_reload(Outlet *o, Snapshot *s);
 

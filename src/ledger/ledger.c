@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The ledger thread: takes what the loops sent, writes as much of it as one transaction may hold,
- * answers, and looks again. There is no waiting for company: what arrives during a commit is the
+ * answers, and looks again. A record waits for no company: what arrives during a commit is the
  * next batch, so batches grow with the load and a lone event waits for nobody. (Measured: a yield
  * before each batch fills those of 16 senders from 13 to 16 and saves a fifth of their CPU, but
  * while the loops are busy it gives a whole time slice away.)
+ *
+ * Settles and answers that nobody waits for do wait for company, a moment: a commit of their own
+ * would cost as much as that of a record, and at a quiet pace each job had three.
  *
  * Between batches: upkeep, and trimming when it is quiet or when it lags behind. */
 #include "base/clock.h"
@@ -19,6 +22,7 @@ enum {
         TRIM_SLICE_MAX = 1024,
         /* Inboxes answered together; more are answered in turns. */
         HOMES_MAX = 2 * (LEDGER_ECHOES_MAX + 1),
+        LATER_US = 2000,
 };
 
 struct Ledger {
@@ -26,6 +30,7 @@ struct Ledger {
         Store *store;
         Reader *reader;
         TrimRule keep;
+        int64_t later_us;
         void (*on_broken)(void *arg, const Err *why);
         void *arg;
         Inbox inbox;
@@ -41,14 +46,14 @@ struct Ledger {
         size_t recorded; /* since the last slice of trimming */
 
         /* Anyone's. */
-        _Atomic uint64_t waiting, waiting_bytes;
+        _Atomic uint64_t waiting, waiting_bytes, waiting_jobs;
         _Atomic uint64_t batches, writes, commit_us_total, commit_us_max;
 };
 
 typedef struct Batch {
         Write *writes[LEDGER_BATCH_MAX];
         LedgerRequest *requests[LEDGER_BATCH_MAX];
-        size_t n, bytes;
+        size_t n, bytes, jobs;
 } Batch;
 
 static size_t bytes_of(const LedgerRequest *r) {
@@ -75,6 +80,10 @@ static size_t bytes_of(const LedgerRequest *r) {
 
 static bool is_record(const LedgerRequest *r) {
         return r->ask == ASK_WRITE && r->write.kind == WRITE_RECORD;
+}
+
+static size_t jobs_of(const LedgerRequest *r) {
+        return is_record(r) ? r->write.record.n_jobs : 0;
 }
 
 /* Outcomes of work that was done must be written; what somebody wishes may be refused. */
@@ -121,7 +130,7 @@ static void homes_add(Homes *h, Inbox *home, Note *note) {
 /* Answers in order, with one lock and one wake per home. Neither the requests nor what they lend
  * may be touched after it. */
 static void answer(Ledger *l, LedgerRequest *const *requests, size_t n) {
-        uint64_t records = 0, bytes = 0;
+        uint64_t records = 0, bytes = 0, jobs = 0;
         Homes homes = {.n = 0};
         size_t i;
 
@@ -131,6 +140,7 @@ static void answer(Ledger *l, LedgerRequest *const *requests, size_t n) {
                 if (is_record(r)) {
                         records++;
                         bytes += bytes_of(r);
+                        jobs += jobs_of(r);
                 }
                 homes_add(&homes, r->home, &r->note);
                 for (size_t k = 0; k < r->n_echoes; k++)
@@ -138,6 +148,7 @@ static void answer(Ledger *l, LedgerRequest *const *requests, size_t n) {
         }
         atomic_fetch_sub_explicit(&l->waiting, records, memory_order_relaxed);
         atomic_fetch_sub_explicit(&l->waiting_bytes, bytes, memory_order_relaxed);
+        atomic_fetch_sub_explicit(&l->waiting_jobs, jobs, memory_order_relaxed);
         for (size_t k = 0; k < homes.n; k++)
                 inbox_send_all(homes.at[k].home, homes.at[k].first, homes.at[k].last);
         if (i < n)
@@ -178,18 +189,21 @@ static void push(Ledger *l, Note *n) {
         l->last = &n->next;
 }
 
-/* Takes writes from the front, up to a claim: a claim sees what was sent before it. */
+/* Takes writes from the front, up to a claim or a question for a key: they see what was sent before
+ * them. */
 static void collect(Ledger *l, Batch *b) {
-        b->n = b->bytes = 0;
+        b->n = b->bytes = b->jobs = 0;
         while (l->first && b->n < LEDGER_BATCH_MAX) {
                 LedgerRequest *r = CONTAINER_OF(l->first, LedgerRequest, note);
                 if (r->ask != ASK_WRITE)
                         break;
-                size_t bytes = bytes_of(r);
-                if (b->n > 0 && b->bytes + bytes > LEDGER_BATCH_MAX_BYTES)
+                size_t bytes = bytes_of(r), jobs = jobs_of(r);
+                if (b->n > 0 && (b->bytes + bytes > LEDGER_BATCH_MAX_BYTES ||
+                                 b->jobs + jobs > LEDGER_BATCH_JOBS_MAX))
                         break;
                 (void)pop(l);
                 b->bytes += bytes;
+                b->jobs += jobs;
                 b->requests[b->n] = r;
                 b->writes[b->n++] = &r->write;
         }
@@ -261,6 +275,17 @@ static void claim(Ledger *l) {
                 answer(l, &r, 1);
 }
 
+static void find_key(Ledger *l) {
+        LedgerRequest *r = CONTAINER_OF(pop(l), LedgerRequest, note);
+
+        r->result = l->ops->find_key(l->store, r->key.source, r->key.key, clock_wall_ms(),
+                                     &r->key.event, &r->error);
+        if (r->result < 0 && !nothing_written(r->result))
+                break_ledger(l, &r->error);
+        else
+                answer(l, &r, 1);
+}
+
 /* Faults of housekeeping count like those of a batch: they come from the same file. */
 static void upkeep(Ledger *l, int64_t now_ms) {
         int64_t next_ms = STUCK_RETRY_MS;
@@ -318,8 +343,10 @@ static int64_t patience_ms(const Ledger *l) {
 static void take(Ledger *l) {
         int64_t wait_ms = l->stopping ? 0 : patience_ms(l);
 
-        for (Note *n = wait_ms ? inbox_wait(&l->inbox, wait_ms) : inbox_take(&l->inbox), *next; n;
-             n = next) {
+        for (Note *n = wait_ms ? inbox_gather(&l->inbox, wait_ms, l->later_us)
+                               : inbox_take(&l->inbox),
+                  *next;
+             n; n = next) {
                 next = n->next;
                 if (n == &l->stop)
                         l->stopping = true;
@@ -337,6 +364,19 @@ static void refuse_rest(Ledger *l) {
                 answer_fault(l, CONTAINER_OF(pop(l), LedgerRequest, note), fault, &why);
 }
 
+static void do_first(Ledger *l, Batch *b) {
+        switch (CONTAINER_OF(l->first, LedgerRequest, note)->ask) {
+        case ASK_CLAIM:
+                claim(l);
+                break;
+        case ASK_KEY:
+                find_key(l);
+                break;
+        default:
+                write_batch(l, b);
+        }
+}
+
 static void *run(void *arg) {
         Ledger *l = arg;
         AUTO(freep)
@@ -346,10 +386,8 @@ static void *run(void *arg) {
                 take(l);
                 if (l->stopping && (!l->first || l->stuck > 1))
                         break;
-                if (l->first && CONTAINER_OF(l->first, LedgerRequest, note)->ask == ASK_CLAIM)
-                        claim(l);
-                else if (l->first)
-                        write_batch(l, b);
+                if (l->first)
+                        do_first(l, b);
                 if (!l->is_broken)
                         keep_house(l);
         }
@@ -385,6 +423,7 @@ int ledger_open(const LedgerOptions *o, Ledger **ret, Err *e) {
         Ledger *l = must_alloc(sizeof *l);
         l->ops = ops;
         l->keep = o->keep;
+        l->later_us = o->later_us ? o->later_us : LATER_US;
         l->on_broken = o->broken;
         l->arg = o->arg;
         l->last = &l->first;
@@ -413,6 +452,21 @@ void ledger_close(Ledger *l) {
         ledger_free(l);
 }
 
+/* One more record, if there is room for it; however large, when nothing else waits. */
+static bool admit(Ledger *l, size_t bytes, size_t jobs) {
+        uint64_t n = atomic_fetch_add_explicit(&l->waiting, 1, memory_order_relaxed);
+        uint64_t m = atomic_fetch_add_explicit(&l->waiting_bytes, bytes, memory_order_relaxed);
+        uint64_t k = atomic_fetch_add_explicit(&l->waiting_jobs, jobs, memory_order_relaxed);
+
+        if (n < LEDGER_PENDING_MAX && (m == 0 || m + bytes <= LEDGER_PENDING_MAX_BYTES) &&
+            (k == 0 || k + jobs <= LEDGER_PENDING_JOBS_MAX))
+                return true;
+        atomic_fetch_sub_explicit(&l->waiting, 1, memory_order_relaxed);
+        atomic_fetch_sub_explicit(&l->waiting_bytes, bytes, memory_order_relaxed);
+        atomic_fetch_sub_explicit(&l->waiting_jobs, jobs, memory_order_relaxed);
+        return false;
+}
+
 int ledger_send(Ledger *l, LedgerRequest *r) {
         must(r->n_echoes <= LEDGER_ECHOES_MAX);
         for (size_t i = 0; i < r->n_echoes; i++) {
@@ -422,23 +476,16 @@ int ledger_send(Ledger *l, LedgerRequest *r) {
         r->note.read = on_answer;
         r->result = 0;
         r->error.code = 0;
-        if (r->ask != ASK_WRITE && r->ask != ASK_CLAIM) {
+        if (r->ask != ASK_WRITE && r->ask != ASK_CLAIM && r->ask != ASK_KEY) {
                 reader_send(l->reader, r);
                 return 0;
         }
-        if (is_record(r)) {
-                size_t bytes = bytes_of(r);
-                uint64_t n = atomic_fetch_add_explicit(&l->waiting, 1, memory_order_relaxed);
-                uint64_t m =
-                        atomic_fetch_add_explicit(&l->waiting_bytes, bytes, memory_order_relaxed);
-
-                if (n >= LEDGER_PENDING_MAX || (m > 0 && m + bytes > LEDGER_PENDING_MAX_BYTES)) {
-                        atomic_fetch_sub_explicit(&l->waiting, 1, memory_order_relaxed);
-                        atomic_fetch_sub_explicit(&l->waiting_bytes, bytes, memory_order_relaxed);
-                        return -EAGAIN;
-                }
-        }
-        inbox_send(&l->inbox, &r->note);
+        if (is_record(r) && !admit(l, bytes_of(r), jobs_of(r)))
+                return -EAGAIN;
+        if (r->can_wait)
+                inbox_send_later(&l->inbox, &r->note);
+        else
+                inbox_send(&l->inbox, &r->note);
         return 0;
 }
 

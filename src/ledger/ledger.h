@@ -4,6 +4,10 @@
  * batches committed, through their own inbox; whatever arrives while one commit is on its way to
  * the disk shares the next. A second thread answers reading questions from a read-only handle.
  *
+ * What nobody waits for (can_wait: the settle of a job with none behind it, the copy of an answer)
+ * shares the commit of the next request that presses, if one comes soon, and does not have one of
+ * its own.
+ *
  * Requests are embedded in their senders' objects and belong to the ledger until `done` is called
  * on the sender's thread (by inbox_read of `home`). What is sent before ledger_close is answered.
  *
@@ -13,7 +17,7 @@
  * file) but for its settles and answers, which are kept and tried again until they fit.
  *
  * Requests of one sender take effect in the order in which they were sent: a claim sees what was
- * settled before it. */
+ * settled before it, a question for a key what was recorded before it. */
 #pragma once
 
 #include "base/inbox.h"
@@ -23,8 +27,10 @@
 enum {
         LEDGER_BATCH_MAX = 512, /* writes in one transaction */
         LEDGER_BATCH_MAX_BYTES = 16 * 1024 * 1024,
-        LEDGER_PENDING_MAX = 16384, /* records waiting; more are refused: 503 */
+        LEDGER_BATCH_JOBS_MAX = 4096, /* of records, unless one alone has more */
+        LEDGER_PENDING_MAX = 16384,   /* records waiting; more are refused: 503 */
         LEDGER_PENDING_MAX_BYTES = 32 * 1024 * 1024,
+        LEDGER_PENDING_JOBS_MAX = 256 * 1024, /* of these records: each may have thousands */
 };
 
 typedef struct Ledger Ledger;
@@ -33,6 +39,7 @@ typedef struct LedgerRequest LedgerRequest;
 typedef enum LedgerAsk {
         ASK_WRITE,
         ASK_CLAIM,
+        ASK_KEY,
         ASK_EVENT,
         ASK_EVENTS,
         ASK_ATTEMPTS,
@@ -57,6 +64,7 @@ struct LedgerRequest {
         Inbox *home;
         void (*done)(LedgerRequest *r);
         void *arg;
+        bool can_wait;      /* nobody waits for it: it may wait a moment for a commit to share */
         LedgerEcho *echoes; /* of a write */
         size_t n_echoes;
         int result; /* out: 0 or a fault */
@@ -67,6 +75,10 @@ struct LedgerRequest {
                         ClaimAsk ask;
                         Claim ret; /* out; the caller frees */
                 } claim;
+                struct {
+                        Span source, key; /* must stay */
+                        int64_t event;    /* out: 0 when the key is not known */
+                } key;
                 struct {
                         int64_t id;
                         EventView *ret; /* out: NULL when unknown; the caller frees */
@@ -89,7 +101,8 @@ struct LedgerRequest {
 };
 
 typedef struct LedgerOptions {
-        Span url; /* "sqlite:grapnel.db", "memory:" */
+        Span url;         /* "sqlite:grapnel.db", "memory:" */
+        int64_t later_us; /* how long what can wait waits at most; 0: 2 ms */
         StoreOptions store;
         TrimRule keep;       /* before_ms is an age here: events older than now - before_ms go */
         const StoreOps *ops; /* instead of the url's scheme; NULL: by the scheme */

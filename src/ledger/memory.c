@@ -147,6 +147,7 @@ const StoreOps store_memory = {
         .open = memory_open,
         .write = memory_write,
         .claim = memory_claim,
+        .find_key = memory_find_key,
         .trim = memory_trim,
         .each_object = memory_each_object,
         .each_backlog = memory_each_backlog,

@@ -75,12 +75,28 @@ static void forget_key(Memory *m, const Event *event) {
         free(k);
 }
 
+static bool is_young(const Memory *m, const MemoryKey *k, int64_t now_ms) {
+        return m->once_ms <= 0 || k->received_ms >= now_ms - m->once_ms;
+}
+
+int memory_find_key(Store *store, Span source, Span key, int64_t now_ms, int64_t *ret_event,
+                    Err *e) {
+        Memory *m = memory_of(store);
+        MemoryKey *k = key_new(&(Event){.source = source, .key = key});
+        const MemoryKey *known = table_get(m->by_key, span_make(k->key, k->n));
+
+        (void)e;
+        *ret_event = known && is_young(m, known, now_ms) ? known->event : 0;
+        free(k);
+        return 0;
+}
+
 /* True when the key is new, and known from now on. */
 static bool key_is_new(Memory *m, Write *w) {
         Event *event = w->record.event;
         MemoryKey *k = key_new(event), *known = table_get(m->by_key, span_make(k->key, k->n));
 
-        if (known && (m->once_ms <= 0 || known->received_ms >= event->received_ms - m->once_ms)) {
+        if (known && is_young(m, known, event->received_ms)) {
                 w->record.result = known->body == k->body ? RECORD_REPEAT : RECORD_CONFLICT;
                 w->record.known_event = known->event;
                 free(k);
@@ -208,6 +224,7 @@ static void add_attempt(Memory *m, MemoryJob *j, const Attempt *from) {
         Attempt *to = attempt_place(m, j, from->number);
 
         *to = *from;
+        to->is_manual = j->is_replay;
         Span *spans[] = {&to->code, &to->message, &to->detail};
         for (size_t i = 0; i < COUNT_OF(spans); i++) {
                 if (spans[i]->n)

@@ -36,6 +36,7 @@ static void answer(Reader *r, LedgerRequest *q) {
                 break;
         case ASK_WRITE:
         case ASK_CLAIM:
+        case ASK_KEY:
                 must(!"a question for the writer");
         }
         inbox_send(q->home, &q->note);

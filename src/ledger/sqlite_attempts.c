@@ -96,7 +96,8 @@ static int add_attempts(Sqlite *s, Ask *a, AttemptView *v, AttemptPage *p, Err *
                                        .status = sqlite3_column_int(st, 3),
                                        .code = column_span(st, 4),
                                        .message = column_span(st, 5),
-                                       .detail = column_span(st, 6)};
+                                       .detail = column_span(st, 6),
+                                       .is_manual = sqlite3_column_int(st, 7)};
                 r = add_attempt(s, a, v, p, e);
                 if (r <= 0)
                         break;

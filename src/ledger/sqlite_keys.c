@@ -93,6 +93,17 @@ int sqlite_keys_find(Sqlite *s, const Event *event, KeyKnown *ret, Err *e) {
         return 0;
 }
 
+int sqlite_find_key(Store *store, Span source, Span key, int64_t now_ms, int64_t *ret_event,
+                    Err *e) {
+        KeyKnown known = {0};
+        int r = sqlite_keys_find(sqlite_of(store),
+                                 &(Event){.source = source, .key = key, .received_ms = now_ms},
+                                 &known, e);
+
+        *ret_event = known.event;
+        return r < 0 ? r : 0;
+}
+
 /* The filter still knows the place, which costs a look now and then. */
 int sqlite_keys_forget(Sqlite *s, const Event *event, Err *e) {
         sqlite3_stmt *st = NULL;

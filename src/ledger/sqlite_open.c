@@ -260,6 +260,7 @@ const StoreOps store_sqlite = {
         .open = sqlite_open_writer,
         .write = sqlite_write,
         .claim = sqlite_claim,
+        .find_key = sqlite_find_key,
         .trim = sqlite_trim,
         .each_object = sqlite_each_object,
         .each_backlog = sqlite_each_backlog,

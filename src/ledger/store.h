@@ -172,6 +172,10 @@ typedef struct StoreOps {
         int (*write)(Store *s, Write *const *writes, size_t n, Err *e);
         int (*claim)(Store *s, const ClaimAsk *ask, Claim *ret, Err *e);
         int (*trim)(Store *s, const TrimRule *rule, size_t *ret_trimmed, Err *e);
+        /* The event that a delivery key of this source stands for, while it is remembered; 0 when
+         * it is not. Of the writer. */
+        int (*find_key)(Store *s, Span source, Span key, int64_t now_ms, int64_t *ret_event,
+                        Err *e);
         /* All objects, by kind and id; what is told is lent for the call, which may not ask the
          * store for anything. */
         int (*each_object)(Store *reader, void (*each)(void *arg, const Object *o), void *arg,

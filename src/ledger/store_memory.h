@@ -93,7 +93,9 @@ MUST_CHECK int memory_each_object(Store *s, void (*each)(void *arg, const Object
                                   Err *e);
 void memory_objects_done(Memory *m);
 
-/* memory_claim.c, memory_read.c, memory_list.c */
+/* memory_write.c, memory_claim.c, memory_read.c, memory_list.c */
+MUST_CHECK int memory_find_key(Store *s, Span source, Span key, int64_t now_ms, int64_t *ret_event,
+                               Err *e);
 MUST_CHECK int memory_claim(Store *s, const ClaimAsk *ask, Claim *ret, Err *e);
 /* Without attempts and answer. */
 EventView *memory_view(Arena *a, const MemoryEvent *m, bool with_body, bool with_jobs);

@@ -259,7 +259,7 @@ MUST_CHECK int sqlite_lane_busy(Sqlite *s, const Job *j, Err *e);
 MUST_CHECK int sqlite_lane_wake(Sqlite *s, uint64_t lane, int64_t due_ms, Err *e);
 
 /* sqlite_names.c: sources and targets as small numbers. Writers add what is new. */
-/* 1 when it is known. */
+/* 1 when the name has a number. */
 MUST_CHECK int sqlite_name_find(Sqlite *s, Span name, int64_t *ret, Err *e);
 MUST_CHECK int sqlite_name_number(Sqlite *s, Span name, int64_t *ret, Err *e);
 
@@ -271,6 +271,8 @@ typedef struct KeyKnown {
 MUST_CHECK int sqlite_keys_open(Sqlite *s, const StoreOptions *o, Err *e);
 /* 1 when the event's key is known, 0 when it is new. */
 MUST_CHECK int sqlite_keys_find(Sqlite *s, const Event *event, KeyKnown *ret, Err *e);
+MUST_CHECK int sqlite_find_key(Store *s, Span source, Span key, int64_t now_ms, int64_t *ret_event,
+                               Err *e);
 MUST_CHECK int sqlite_keys_add(Sqlite *s, const Event *event, Err *e);
 /* If the key's latest event is this one, the key is new from now on. */
 MUST_CHECK int sqlite_keys_forget(Sqlite *s, const Event *event, Err *e);
@@ -316,7 +318,7 @@ MUST_CHECK int sqlite_each_object(Store *s, void (*each)(void *arg, const Object
 
 /* sqlite_write.c, sqlite_claim.c, sqlite_trim.c, sqlite_read.c, sqlite_list.c */
 MUST_CHECK int sqlite_write(Store *s, Write *const *writes, size_t n, Err *e);
-MUST_CHECK int sqlite_attempt_add(Sqlite *s, int64_t job, const Attempt *a, Err *e);
+MUST_CHECK int sqlite_attempt_add(Sqlite *s, const Job *j, const Attempt *a, Err *e);
 MUST_CHECK int sqlite_claim(Store *s, const ClaimAsk *ask, Claim *ret, Err *e);
 void sqlite_claim_waiting(Sqlite *s, unsigned shard, int64_t due_ms);
 MUST_CHECK int sqlite_trim(Store *s, const TrimRule *rule, size_t *ret_trimmed, Err *e);

@@ -48,6 +48,8 @@ MUST_CHECK int program_add(ProgramSet *s, Span text, Program **ret, Err *e);
 MUST_CHECK int program_set_seal(ProgramSet *s,
                                 void (*bad)(void *arg, Program *p, const char *message), void *arg,
                                 Err *e);
+/* A program that was added; NULL when there is none of that text. */
+const Program *program_set_find(const ProgramSet *s, Span text);
 Span program_text(const Program *p);
 /* Is it a plain path, `.a.b[0]."c d"`? Then program_path_get reads it in place, at once. `.` is
  * not one, since the roots lie in different places; but map_run gives it byte for byte. */

@@ -107,6 +107,10 @@ int program_add(ProgramSet *s, Span text, Program **ret, Err *e) {
         return 0;
 }
 
+const Program *program_set_find(const ProgramSet *s, Span text) {
+        return table_get(s->by_text, span_trim(text, " \t\r\n"));
+}
+
 typedef struct Complaints {
         ProgramSet *set;
         void (*bad)(void *arg, Program *p, const char *message);

@@ -43,6 +43,12 @@ typedef struct ClientAnswer {
         char why[256]; /* a sentence when end is not CLIENT_ANSWERED */
 } ClientAnswer;
 
+/* Who we say we are, and whom we believe; PEM, .p NULL for the usual. */
+typedef struct ClientTls {
+        Span certificate, key; /* both or none */
+        Span ca;               /* instead of the system's */
+} ClientTls;
+
 typedef struct ClientCall ClientCall;
 struct ClientCall {
         /* In; all must stay until done. */
@@ -55,6 +61,7 @@ struct ClientCall {
         int64_t timeout_ms; /* the whole call; 0: 15 s */
         size_t answer_max;  /* bytes of body; 0: 8 MiB */
         const NetworkList *allow;
+        const ClientTls *tls; /* NULL: the usual */
         /* A pooled connection may turn out dead only after the request was written to it. GET,
          * HEAD, OPTIONS, PUT and DELETE are then sent once more; POST, PATCH and the rest only
          * when this says that the receiver knows a repeat (RFC 9110 section 9.2.2), else such a

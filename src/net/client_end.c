@@ -63,6 +63,16 @@ static ClientEnd late_for(const Transfer *t) {
         return t->has_connected ? CLIENT_TLS : CLIENT_CONNECT;
 }
 
+/* With TLS 1.3 a server judges our certificate after the handshake has ended for us, so its refusal
+ * comes where the answer was expected. It has read no request then. OpenSSL's names of the alerts
+ * are all there is to know it by; should they change, "broken" is still true. */
+static bool is_certificate_refused(const Transfer *t) {
+        const char *alert = strstr(t->error, "SSL routines::");
+
+        alert = alert ? strstr(alert, " alert ") : NULL;
+        return alert && (strstr(alert, "certificate") || strstr(alert, "unknown ca"));
+}
+
 ClientEnd end_of(Transfer *t, CURLcode code) {
         bool was_sent = t->sends > 0;
 
@@ -80,6 +90,8 @@ ClientEnd end_of(Transfer *t, CURLcode code) {
          */
         if (code == CURLE_RECV_ERROR && was_sent && t->is_chunked && strstr(t->error, "chunk"))
                 return CLIENT_BAD_ANSWER;
+        if (code == CURLE_RECV_ERROR && t->status == 0 && is_certificate_refused(t))
+                return CLIENT_TLS;
         for (size_t i = 0; i < COUNT_OF(ends); i++)
                 if (ends[i].code == code)
                         return was_sent ? ends[i].after : ends[i].before;
@@ -92,6 +104,8 @@ void end_explain(Transfer *t, ClientEnd end, CURLcode code, char *ret, size_t n)
                 gate_why(&t->gate, ret, n);
         else if (t->why[0])
                 (void)snprintf(ret, n, "%s", t->why);
+        else if (code == CURLE_OUT_OF_MEMORY && end == CLIENT_BAD_ANSWER)
+                (void)snprintf(ret, n, "a header line of the answer has no end");
         else if (t->error[0])
                 (void)snprintf(ret, n, "%s", t->error);
         else if (code == CURLE_OK)

@@ -47,7 +47,8 @@ typedef struct Transfer {
         Client *client;
         ClientCall *call;
         Host *host;
-        CURL *easy; /* made when it first runs, kept for the next call */
+        CURL *easy;   /* made when it first runs, kept for the next call */
+        bool has_tls; /* it bears a call's own certificates: of no use to another */
         bool is_running;
         int64_t started_us, run_us; /* client_start; handed to libcurl */
 

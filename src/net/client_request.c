@@ -214,12 +214,39 @@ static CURLcode set_method(Transfer *t) {
         return bad;
 }
 
+static CURLcode set_blob(Transfer *t, CURLoption option, Span pem) {
+        struct curl_blob blob = {(void *)pem.p, pem.n, CURL_BLOB_COPY};
+
+        return pem.p ? curl_easy_setopt(t->easy, option, &blob) : CURLE_OK;
+}
+
+/* libcurl shares a connection only among calls with the same certificates. */
+static CURLcode set_tls(Transfer *t) {
+        const ClientTls *tls = t->call->tls;
+        CURLcode bad = CURLE_OK;
+
+        t->has_tls = tls != NULL;
+        if (!tls)
+                return CURLE_OK;
+        if (tls->ca.p)
+                bad = curl_easy_setopt(t->easy, CURLOPT_CAINFO, NULL);
+        if (!bad)
+                bad = set_blob(t, CURLOPT_CAINFO_BLOB, tls->ca);
+        if (!bad)
+                bad = set_blob(t, CURLOPT_SSLCERT_BLOB, tls->certificate);
+        return bad ? bad : set_blob(t, CURLOPT_SSLKEY_BLOB, tls->key);
+}
+
 int request_prepare(Transfer *t, Err *e) {
         const ClientCall *call = t->call;
         int64_t waited_ms = ((t->run_us = clock_mono_us()) - t->started_us) / 1000;
         int64_t left_ms = (call->timeout_ms ? call->timeout_ms : WHOLE_CALL_MS) - waited_ms;
         CURLcode bad = CURLE_OK;
 
+        if (t->easy && t->has_tls) {
+                curl_easy_cleanup(t->easy);
+                t->easy = NULL;
+        }
         if (!t->easy) {
                 t->easy = curl_easy_init();
                 if (!t->easy)
@@ -230,6 +257,8 @@ int request_prepare(Transfer *t, Err *e) {
         if (r < 0)
                 return r;
         answer_reset(t);
+        if (!bad)
+                bad = set_tls(t);
         if (!bad)
                 bad = set_method(t);
         if (!bad)

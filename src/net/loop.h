@@ -10,7 +10,8 @@
 
 typedef struct Loop {
         uv_loop_t uv;
-        uv_async_t bell;
+        int bell_fd; /* an eventfd */
+        uv_poll_t bell;
         Inbox inbox;
         unsigned index;
 } Loop;

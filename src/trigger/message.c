@@ -28,6 +28,9 @@ typedef struct Parcel {
 static void through(Parcel *p, bool delivered) {
         Sending *s = p->sending;
 
+        /* Also when no job will ever tell: it was a repeat, or was not stored. */
+        if (p->waiter)
+                heap_remove(&s->in->patience, &p->waiter->patience);
         p->waiter = waiter_unref(p->waiter);
         s->all_delivered = s->all_delivered && delivered;
         if (--s->n_pending > 0)
@@ -41,7 +44,6 @@ static void through(Parcel *p, bool delivered) {
 static void on_told(Waiter *w) {
         Parcel *p = w->arg;
 
-        heap_remove(&p->sending->in->patience, &w->patience);
         p->is_told = true;
         if (p->is_recorded)
                 through(p, w->outcome && w->outcome->status < 300);
@@ -105,14 +107,17 @@ static uint64_t lane_of(const Inlet *in, const Endpoint *p, Span subject) {
         return hash_keyed(buf_span(&name), in->lane_key[0], in->lane_key[1]) | 1;
 }
 
-static Job *make_job(Inlet *in, Event *event, const Endpoint *p, const MessageIn *m,
-                     int64_t now_ms) {
-        Job *j = job_new(id_make(&in->ids, now_ms), event, span_of(p->target),
-                         lane_of(in, p, m->subject));
+Job *message_job(Inlet *in, Event *event, const Endpoint *p) {
+        Job *j = job_new(id_make(&in->ids, clock_wall_ms()), event, span_of(p->target),
+                         lane_of(in, p, event->subject));
 
         j->shard = shard_of(in, p);
-        j->due_ms = m->deliver_ms;
         return j;
+}
+
+static bool wants(const MessageIn *m, const Endpoint *p) {
+        return m->endpoint ? m->endpoint == p->id && !p->is_disabled
+                           : endpoint_wants(p, m->type, m->channels, m->n_channels);
 }
 
 static Recording *make_recording(Inlet *in, const MessageIn *m, const EndpointSet *set) {
@@ -124,8 +129,10 @@ static Recording *make_recording(Inlet *in, const MessageIn *m, const EndpointSe
         for (size_t i = 0; i < set->n; i++) {
                 const Endpoint *p = set->endpoints[i];
 
-                if (endpoint_wants(p, m->type, m->channels, m->n_channels))
-                        r->jobs[r->n_jobs++] = make_job(in, event, p, m, now_ms);
+                if (!wants(m, p))
+                        continue;
+                r->jobs[r->n_jobs] = message_job(in, event, p);
+                r->jobs[r->n_jobs++]->due_ms = m->deliver_ms;
         }
         event_unref(event);
         recording_place(r);

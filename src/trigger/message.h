@@ -27,6 +27,7 @@ typedef struct MessageIn {
         const Span *channels; /* as in meta */
         size_t n_channels;
         int64_t deliver_ms; /* wall clock: not before; 0: at once */
+        int64_t endpoint;   /* not 0: to this one alone, whatever it subscribed to */
 } MessageIn;
 
 typedef struct MessageOut {
@@ -37,6 +38,10 @@ typedef struct MessageOut {
         size_t endpoints; /* that it goes to */
         const char *why;
 } MessageOut;
+
+/* A job of the event for the endpoint, as a message gets it: its lane by the endpoint's order, its
+ * shard that of the endpoint. The caller's. */
+Job *message_job(Inlet *in, Event *event, const Endpoint *p);
 
 /* Records `n` messages; copies what they lend. `done` is called once, on this loop's thread and
  * never inside this call, when all of them are committed or refused, and with `wait_ms` > 0 not

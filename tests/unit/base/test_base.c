@@ -23,6 +23,25 @@ static void a_buffer_keeps_its_maximum(void **state) {
         assert_memory_equal(b.p, "78", 2);
 }
 
+/* Before, at and behind the end of the room that is there, and of the maximum. */
+static void formatted_text_is_whole_or_absent(void **state) {
+        char filled[600];
+
+        (void)state;
+        memset(filled, 'x', sizeof filled);
+        for (int before = 0; before <= 300; before++)
+                for (int n = 0; n <= 300; n += before % 7 + 1) {
+                        AUTO(buf_done)
+                        Buf b = BUF(512);
+
+                        assert_int_equal(buf_add(&b, span_make(filled, (size_t)before)), 0);
+                        int r = buf_addf(&b, "%.*s", n, filled);
+                        assert_int_equal(r, before + n < 512 ? 0 : -EMSGSIZE);
+                        assert_int_equal(b.n, r == 0 ? before + n : before);
+                        assert_true(b.n == 0 || memcmp(b.p, filled, b.n) == 0);
+                }
+}
+
 static void text_becomes_json(void **state) {
         AUTO(buf_done)
         Buf b = BUF(1000);
@@ -48,6 +67,27 @@ static void an_error_keeps_its_first_sentence(void **state) {
 
 static void note_down(void *p) {
         ++*(int *)p;
+}
+
+static void a_small_arena_grows_like_any(void **state) {
+        static const size_t firsts[] = {0, 1, 16, 100, 5000};
+
+        (void)state;
+        for (size_t i = 0; i < COUNT_OF(firsts); i++) {
+                Arena *a = arena_new_for(firsts[i], 100000);
+                char *texts[200];
+
+                for (size_t k = 0; k < COUNT_OF(texts); k++) {
+                        texts[k] = arena_alloc(a, 1 + k * 4);
+                        assert_non_null(texts[k]);
+                        memset(texts[k], (int)k, 1 + k * 4);
+                }
+                for (size_t k = 0; k < COUNT_OF(texts); k++)
+                        for (size_t at = 0; at <= k * 4; at++)
+                                assert_int_equal((unsigned char)texts[k][at], k);
+                assert_null(arena_alloc(a, 100000));
+                arena_free(a);
+        }
 }
 
 static void an_arena_ends_everything_at_once(void **state) {
@@ -268,12 +308,71 @@ static void notes_arrive_in_order_from_another_thread(void **state) {
         inbox_done(&box);
 }
 
+static void count_ring(void *arg) {
+        ++*(int *)arg;
+}
+
+static void what_may_wait_rings_softly(void **state) {
+        Note notes[5] = {0};
+        int rings = 0;
+        Inbox box;
+
+        (void)state;
+        inbox_init(&box, count_ring, &rings);
+        inbox_send_later(&box, &notes[0]);
+        inbox_send_later(&box, &notes[1]);
+        assert_int_equal(rings, 1);
+        inbox_send(&box, &notes[2]);
+        assert_int_equal(rings, 2);
+        inbox_send(&box, &notes[3]);
+        inbox_send_later(&box, &notes[4]);
+        assert_int_equal(rings, 2);
+        Note *n = inbox_gather(&box, -1, 60000000);
+        for (size_t i = 0; i < COUNT_OF(notes); i++, n = n->next)
+                assert_ptr_equal(n, &notes[i]);
+        assert_null(n);
+        /* Nothing presses any more, and nobody will: it is given all the same. */
+        inbox_send_later(&box, &notes[0]);
+        assert_int_equal(rings, 3);
+        assert_ptr_equal(inbox_gather(&box, -1, 1000), &notes[0]);
+        inbox_send_later(&box, &notes[0]);
+        assert_ptr_equal(inbox_wait(&box, -1), &notes[0]);
+        inbox_done(&box);
+}
+
+static void *send_what_may_wait(void *arg) {
+        static Note notes[100];
+        Inbox *box = arg;
+
+        for (size_t i = 0; i + 1 < COUNT_OF(notes); i++)
+                inbox_send_later(box, &notes[i]);
+        inbox_send(box, &notes[COUNT_OF(notes) - 1]);
+        return NULL;
+}
+
+static void what_may_wait_is_gathered(void **state) {
+        pthread_t thread;
+        size_t n = 0;
+        Inbox box;
+
+        (void)state;
+        inbox_init(&box, NULL, NULL);
+        assert_int_equal(pthread_create(&thread, NULL, send_what_may_wait, &box), 0);
+        for (Note *note = inbox_gather(&box, -1, 60000000); note; note = note->next)
+                n++;
+        assert_int_equal(n, 100);
+        assert_int_equal(pthread_join(thread, NULL), 0);
+        inbox_done(&box);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(a_buffer_keeps_its_maximum),
+                cmocka_unit_test(formatted_text_is_whole_or_absent),
                 cmocka_unit_test(text_becomes_json),
                 cmocka_unit_test(an_error_keeps_its_first_sentence),
                 cmocka_unit_test(an_arena_ends_everything_at_once),
+                cmocka_unit_test(a_small_arena_grows_like_any),
                 cmocka_unit_test(a_table_finds_what_it_was_given),
                 cmocka_unit_test(hashing_depends_on_key_and_every_byte),
                 cmocka_unit_test(a_heap_gives_the_earliest_and_keeps_turns),
@@ -283,6 +382,8 @@ int main(void) {
                 cmocka_unit_test(numbers_are_plain_digits),
                 cmocka_unit_test(secrets_compare_whole),
                 cmocka_unit_test(notes_arrive_in_order_from_another_thread),
+                cmocka_unit_test(what_may_wait_rings_softly),
+                cmocka_unit_test(what_may_wait_is_gathered),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -319,6 +319,31 @@ static void claimed_jobs_stand_by_their_ids(void **state) {
         desk_free(d);
 }
 
+/* Only a settle that nobody waits for may wait for company. */
+static void a_settle_hurries_when_others_wait_for_it(void **state) {
+        Desk *d = desk_new(0, 0);
+
+        (void)state;
+        add(d, 1, 0);
+        add(d, 2, 7);
+        add(d, 3, 8);
+        add(d, 4, 8);
+        (void)engine_step(d->engine, 0);
+        assert_int_equal(d->n_running, 3);
+        for (size_t i = 0; i < 3; i++)
+                end(d, i, i == 2 ? JOB_RETRY : JOB_SUCCEEDED, 1);
+        assert_false(d->settling[0]->hurries); /* it has no lane */
+        assert_false(d->settling[1]->hurries); /* it is alone in its lane */
+        assert_true(d->settling[2]->hurries);
+        confirm(d, false, 2);
+        /* The head waits in the ledger, so the one behind it is parked: its lane waits for that. */
+        assert_int_equal(d->n_settling, 1);
+        assert_int_equal(d->settling[0]->state, JOB_BLOCKED);
+        assert_true(d->settling[0]->hurries);
+        confirm(d, false, 3);
+        desk_free(d);
+}
+
 static void a_refused_settle_is_tried_again(void **state) {
         Desk *d = desk_new(0, 0);
 
@@ -505,6 +530,7 @@ int main(void) {
                 cmocka_unit_test(a_lane_goes_on_when_the_end_is_written),
                 cmocka_unit_test(those_behind_a_waiting_head_leave_memory),
                 cmocka_unit_test(claimed_jobs_stand_by_their_ids),
+                cmocka_unit_test(a_settle_hurries_when_others_wait_for_it),
                 cmocka_unit_test(a_refused_settle_is_tried_again),
                 cmocka_unit_test(what_has_no_room_is_given_back_and_claimed),
                 cmocka_unit_test(a_backlog_goes_before_new_jobs),

@@ -189,6 +189,35 @@ static void an_old_key_is_new_again(void **state) {
         assert_int_equal(known, 11 + 1000000);
 }
 
+static int64_t find_key(World *w, const char *source, const char *key, int64_t now_ms) {
+        int64_t event = -1;
+        Err e = {0};
+
+        assert_int_equal(
+                w->ops->find_key(w->store, span_of(source), span_of(key), now_ms, &event, &e), 0);
+        return event;
+}
+
+static void a_key_tells_its_event(void **state) {
+        World *w = *state;
+
+        assert_int_equal(find_key(w, "shop", "k", 1010), 0);
+        assert_int_equal(record_key(w, 10, "k", "{}", NULL), RECORD_NEW);
+        assert_int_equal(find_key(w, "shop", "k", 1010), 10);
+        assert_int_equal(find_key(w, "shop", "k", 1001010), 10);
+        assert_int_equal(find_key(w, "shop", "k", 1001011), 0);
+        assert_int_equal(find_key(w, "shop", "", 10), 0);
+        assert_int_equal(find_key(w, "shop", "K", 10), 0);
+        assert_int_equal(find_key(w, "other", "k", 10), 0);
+        assert_int_equal(find_key(w, "shopk", "", 10), 0);
+        assert_int_equal(record_key(w, 11 + 1000000, "k", "[]", NULL), RECORD_NEW);
+        assert_int_equal(find_key(w, "shop", "k", 1001011), 11 + 1000000);
+        close_store(w);
+        open_store(w);
+        assert_int_equal(find_key(w, "shop", "k", 1001011),
+                         w->ops == &store_sqlite ? 11 + 1000000 : 0);
+}
+
 /* Across many generations of 64 keys, as far as they are remembered. */
 static void many_keys_are_remembered(void **state) {
         World *w = *state;
@@ -786,6 +815,7 @@ int main(void) {
                 BOTH(only_the_last_attempts_are_listed),
                 BOTH(a_try_that_was_none_gives_its_place_away),
                 BOTH(a_repeat_is_known),
+                BOTH(a_key_tells_its_event),
                 BOTH(a_forgotten_key_is_new_again),
                 BOTH(a_key_belongs_to_its_source),
                 BOTH(an_old_key_is_new_again),
