@@ -153,7 +153,8 @@ void engine_add(Engine *e, Job *job, int64_t now_ms) {
         else
                 /* Those of its target that lie in the ledger are earlier. */
                 place(e, job,
-                      queues_room(&e->queues, job) && !queues_has_backlog(&e->queues, job->target));
+                      !e->is_draining && queues_room(&e->queues, job) &&
+                              !queues_has_backlog(&e->queues, job->target));
 }
 
 void engine_spilled(Engine *e, Span target, int64_t job_id) {
@@ -258,7 +259,7 @@ void engine_claimed(Engine *e, const ClaimResult *r, int64_t now_ms) {
         for (size_t i = 0; i < r->n; i++) {
                 must(i == 0 || r->jobs[i]->id > r->jobs[i - 1]->id);
                 job_move(r->jobs[i], JOB_QUEUED, NULL, NULL);
-                place(e, r->jobs[i], queues_room(&e->queues, r->jobs[i]));
+                place(e, r->jobs[i], !e->is_draining && queues_room(&e->queues, r->jobs[i]));
         }
         if (target.n)
                 queues_heard(&e->queues, target, r->searched_to, r->more);
@@ -357,8 +358,22 @@ int64_t engine_step(Engine *e, int64_t now_ms) {
         return next;
 }
 
+static void give_ready(void *arg, Job *job) {
+        Engine *e = arg;
+
+        if (job->lane)
+                lane_give_head(&e->lanes, job);
+        give_back(e, job);
+}
+
+static void give_standing(void *arg, Job *job) {
+        give_back(arg, job);
+}
+
 void engine_drain(Engine *e) {
         e->is_draining = true;
+        queues_clear(&e->queues, give_ready, e);
+        lanes_give_standing(&e->lanes, give_standing, e);
 }
 
 EngineGauges engine_gauges(const Engine *e) {

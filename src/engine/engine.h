@@ -115,7 +115,8 @@ void engine_claimed(Engine *e, const ClaimResult *r, int64_t now_ms);
  * Returns when it wants to be called next (wall clock; `now_ms`: at once, there is more),
  * INT64_MAX for not before something happens. */
 int64_t engine_step(Engine *e, int64_t now_ms);
-/* No new runs begin; those that run may end. */
+/* No new runs begin; those that run may end. All others are given back: who waits for one hears of
+ * it, and the next start knows that it was not running. */
 void engine_drain(Engine *e);
 
 typedef struct EngineGauges {

@@ -39,10 +39,10 @@
  *     running. Order goes by ids wherever there is a choice, since the ledger knows no other. So
  *     when the later one fails, the earlier one is not behind it and must not be parked: each
  *     would be blocked by the other. It goes on.
- * 10. There is no room for a job: it is given back, queued and held by nobody, and comes again by a
- *     claim, in the order of the ids. Until that is confirmed (a full disk may refuse it for long)
- *     the ledger takes it for held, and a claim gives a later one of the lane as if it were its
- *     turn: that one is given back too. */
+ * 10. There is no room for a job, or no time any more: it is given back, queued and held by nobody,
+ *     and comes again by a claim, in the order of the ids. Until that is confirmed (a full disk may
+ * refuse it for long) the ledger takes it for held, and a claim gives a later one of the lane as if
+ * it were its turn: that one is given back too. */
 #include "engine/lane.h"
 
 #include "engine/state.h"
@@ -138,6 +138,37 @@ void lane_give(Lanes *l, Job *job) {
 
         must(job->lane && job->state == JOB_QUEUED && !link_on(&job->link));
         count_giving(l, lane ? lane : lane_make(l, job), job);
+}
+
+void lane_give_head(Lanes *l, Job *head) {
+        Lane *lane = lane_of(l, head);
+
+        must(lane && lane->head == head);
+        lane->head = NULL;
+        count_giving(l, lane, head);
+}
+
+typedef struct GivingStanding {
+        Lanes *lanes;
+        Giving to;
+} GivingStanding;
+
+static void give_standing(void *arg, Span key, void *value) {
+        const GivingStanding *g = arg;
+        Lane *lane = value;
+        Link *at;
+
+        (void)key;
+        while ((at = list_pop(&lane->standing))) {
+                Job *job = CONTAINER_OF(at, Job, link);
+
+                count_giving(g->lanes, lane, job);
+                g->to.give(g->to.arg, job);
+        }
+}
+
+void lanes_give_standing(Lanes *l, void (*give)(void *arg, Job *job), void *arg) {
+        table_each(l->table, give_standing, &(GivingStanding){l, {give, arg}});
 }
 
 void lane_given(Lanes *l, Job *job) {

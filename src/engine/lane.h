@@ -27,6 +27,10 @@ void lanes_done(Lanes *l, void (*give)(void *arg, Job *job), void *arg);
 LanePlace lane_add(Lanes *l, Job *job);
 /* The same, but there is no room: it is given back to the ledger. Ends by lane_given. */
 void lane_give(Lanes *l, Job *job);
+/* The head, which has not begun, is given back too. Ends by lane_given. */
+void lane_give_head(Lanes *l, Job *head);
+/* So are all that stand: calls give for each, which ends by lane_given. */
+void lanes_give_standing(Lanes *l, void (*give)(void *arg, Job *job), void *arg);
 /* That nobody holds the job is in the ledger. */
 void lane_given(Lanes *l, Job *job);
 /* Does any job in memory wait for this one, the head? */

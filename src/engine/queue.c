@@ -34,24 +34,32 @@ void queues_init(Queues *q, size_t targets_max, size_t running_max, size_t here_
         list_init(&q->idle);
 }
 
+typedef struct Clearing {
+        Queues *q;
+        List all;
+} Clearing;
+
 static void take_ready(void *arg, Span key, void *value) {
-        List *all = arg;
+        Clearing *c = arg;
         Queue *queue = value;
         Link *at;
 
         (void)key;
+        if (queue->ready.n > 0 && link_on(&queue->link))
+                list_remove(&c->q->turns, &queue->link);
+        heap_remove(&c->q->paced, &queue->pace);
         while ((at = list_pop(&queue->ready)))
-                list_push(all, at);
+                list_push(&c->all, at);
 }
 
 void queues_clear(Queues *q, void (*give)(void *arg, Job *job), void *arg) {
-        List all;
+        Clearing c = {.q = q};
         Link *at;
 
-        list_init(&all);
-        table_each(q->table, take_ready, &all);
+        list_init(&c.all);
+        table_each(q->table, take_ready, &c);
         q->n_ready = 0;
-        while ((at = list_pop(&all)))
+        while ((at = list_pop(&c.all)))
                 give(arg, CONTAINER_OF(at, Job, link));
 }
 

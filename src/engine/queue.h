@@ -36,7 +36,7 @@ typedef struct Queues {
 /* `targets_max` bounds the number of queues. */
 void queues_init(Queues *q, size_t targets_max, size_t running_max, size_t here_max,
                  size_t bytes_max);
-/* Hands back every ready job, and only those; each is to leave. */
+/* Hands back every ready job, and only those; each is to leave, now or later. */
 void queues_clear(Queues *q, void (*give)(void *arg, Job *job), void *arg);
 void queues_done(Queues *q);
 

@@ -520,12 +520,55 @@ static void a_draining_engine_begins_nothing(void **state) {
         assert_int_equal(engine_step(d->engine, 1), INT64_MAX);
         assert_int_equal(d->n_running, 1);
         assert_int_equal(d->n_claims, 0);
+        /* What has not begun lies in the ledger again, also what comes now. */
+        confirm(d, false, 2);
+        assert_int_equal(d->n_gone, 1);
+        add(d, 3, 0);
+        confirm(d, false, 2);
+        assert_int_equal(d->n_gone, 2);
         end(d, 0, JOB_SUCCEEDED, 2);
         confirm(d, false, 2);
-        assert_int_equal(engine_gauges(d->engine).in_memory, 1);
-        engine_free(d->engine);
-        assert_int_equal(d->n_gone, 2);
-        free(d);
+        assert_int_equal(engine_gauges(d->engine).in_memory, 0);
+        assert_int_equal(d->n_running, 1);
+        desk_free(d);
+}
+
+/* Of each lane the head may run, and all others go back; the ledger keeps their order. */
+static void a_draining_engine_gives_lanes_back(void **state) {
+        enum { LANES = 5, EACH = 4 };
+        static const JobVerdict ends[] = {JOB_SUCCEEDED, JOB_FAILED, JOB_RETRY};
+
+        (void)state;
+        for (size_t i = 0; i < COUNT_OF(ends); i++) {
+                Desk *d = desk_new(0, 2);
+
+                d->rule = retry_default;
+                for (int64_t id = 1; id <= LANES * EACH; id++)
+                        add(d, id, 7 + (uint64_t)(id % LANES));
+                (void)engine_step(d->engine, 0);
+                assert_int_equal(d->n_running, 1);
+                engine_drain(d->engine);
+                assert_int_equal(d->n_settling, LANES * EACH - 1);
+                for (size_t k = 0; k < d->n_settling; k++) {
+                        assert_int_equal(d->settling[k]->state, JOB_QUEUED);
+                        assert_true(d->settling[k]->spilled);
+                        assert_int_not_equal(d->settling[k]->id, d->running[0]->id);
+                }
+                size_t n = d->n_settling;
+                /* Some are confirmed before the head ends, some after. */
+                for (size_t k = 0; k < n / 2; k++)
+                        engine_settled(d->engine, d->settling[k], 0, false, 1);
+                engine_ended(d->engine, d->running[0], &(JobResult){.verdict = ends[i]}, 1);
+                engine_settled(d->engine, d->settling[n], 0, false, 1);
+                for (size_t k = n / 2; k < n; k++)
+                        engine_settled(d->engine, d->settling[k], 0, false, 1);
+                assert_int_equal(d->n_gone, LANES * EACH);
+                assert_int_equal(engine_gauges(d->engine).in_memory, 0);
+                assert_int_equal(engine_gauges(d->engine).parked_lanes, 0);
+                (void)engine_step(d->engine, 1);
+                assert_int_equal(d->n_running, 1);
+                desk_free(d);
+        }
 }
 
 static void a_blocked_job_is_not_kept(void **state) {
@@ -562,6 +605,7 @@ int main(void) {
                 cmocka_unit_test(a_step_is_bounded_and_says_when_there_is_more),
                 cmocka_unit_test(a_run_may_end_at_once),
                 cmocka_unit_test(a_draining_engine_begins_nothing),
+                cmocka_unit_test(a_draining_engine_gives_lanes_back),
                 cmocka_unit_test(a_blocked_job_is_not_kept),
         };
 
