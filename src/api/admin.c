@@ -33,12 +33,23 @@ static void refuse_method(Exchange *x, unsigned allowed) {
                (HttpHeader){SPAN("Allow"), {names, n}});
 }
 
+/* The row that was found with the head (x->arg) is the one for the whole request. */
+static void find(Exchange *x, RouteMatch *m) {
+        const Route *known = x->arg;
+
+        if (!known)
+                route_find(x->head->method, x->head->path, m);
+        else if (route_fits(known->path, x->head->path, m))
+                m->route = known;
+        x->arg = (void *)m->route;
+}
+
 /* Is there such a route, and may the caller use it? False when it has answered. */
 static bool admit(const Admin *a, Exchange *x, RouteMatch *m, Caller *who) {
         const HttpHeader none = {{NULL, 0}, {NULL, 0}};
         const char *forged = caller_forged(a, x->head);
 
-        route_find(x->head->method, x->head->path, m);
+        find(x, m);
         caller_find(a, x->head, who);
         if (!m->route && m->allowed)
                 refuse_method(x, m->allowed);
@@ -61,7 +72,7 @@ static bool admit(const Admin *a, Exchange *x, RouteMatch *m, Caller *who) {
 }
 
 static bool on_head(void *self, Exchange *x) {
-        RouteMatch m;
+        RouteMatch m = {0};
         Caller who;
 
         if (!admit(self, x, &m, &who))
@@ -74,7 +85,7 @@ static bool on_head(void *self, Exchange *x) {
 
 /* Looked up once more: the key may have been revoked while the body came in. */
 static void on_request(void *self, Exchange *x) {
-        RouteMatch m;
+        RouteMatch m = {0};
         Caller who;
 
         if (admit(self, x, &m, &who))

@@ -8,13 +8,16 @@
 #include "api/idempotency.h"
 #include "base/secret.h"
 #include "flow/registry.h"
-#include "trigger/inlet.h"
+#include "flow/shelf.h"
+#include "trigger/replayer.h"
 
 typedef struct AdminParts {
         Ledger *ledger;
         Registry *registry;       /* shared by all loops */
+        Shelf *shelf;             /* shared by all loops: jq programs */
         Idempotency *idempotency; /* shared by all loops */
         Inlet *inlets;            /* of all loops, by their index */
+        Replayer *replayers;      /* so too */
         unsigned n, index;
         const Secret *token;    /* of the administrator; empty: this machine is trusted */
         const char *public_url; /* where the console can be reached; NULL: not said */

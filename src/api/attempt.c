@@ -104,7 +104,11 @@ static const Field by_message_fields[] = {
 const Schema query_attempts_by_message = {SCHEMA_FIELDS(by_message_fields)};
 static const Field destinations_fields[] = {LIST_FIELDS};
 const Schema query_destinations = {SCHEMA_FIELDS(destinations_fields)};
-static const Field attempted_fields[] = {LIST_FIELDS, FILTER_FIELDS};
+static const Field attempted_fields[] = {
+        LIST_FIELDS,
+        FILTER_FIELDS,
+        {.name = "tag", .type = FIELD_TEXT, .min = 1, .max = 128, .form = &form_name},
+};
 const Schema query_attempted = {SCHEMA_FIELDS(attempted_fields)};
 
 /* ---- showing ---- */
@@ -174,7 +178,6 @@ static void put_detail(Put *p, Span detail) {
 typedef struct Shown {
         int64_t job, event;
         Span target;
-        bool is_manual;
 } Shown;
 
 static void show(Put *p, const Shown *s, const Attempt *a, bool with_content) {
@@ -190,7 +193,7 @@ static void show(Put *p, const Shown *s, const Attempt *a, bool with_content) {
         put_time(p, "timestamp", a->started_ms);
         put_status(p, status >= 200 && status < 300 ? SUCCESS : FAIL_);
         put_response(p, detail, with_content);
-        put_int(p, "triggerType", s->is_manual);
+        put_int(p, "triggerType", a->is_manual);
         put_int(p, "number", a->number);
         put_text(p, "code", a->code);
         put_text(p, "message", a->message);
@@ -246,8 +249,7 @@ static void on_attempts(Op *op) {
                 const AttemptView *v = &page->attempts[i];
 
                 if (passes(op, v))
-                        show(&p, &(Shown){v->job, v->event, v->target, false}, &v->attempt,
-                             with_content);
+                        show(&p, &(Shown){v->job, v->event, v->target}, &v->attempt, with_content);
                 print_id(v->job, v->attempt.number, last);
                 iterator = span_of(last);
         }
@@ -362,7 +364,7 @@ static void got(Op *op, EventView *v) {
         const Attempt *a = find(op, v, &j);
 
         if (a)
-                show(&p, &(Shown){j->id, v->event.id, j->target, j->is_replay}, a, true);
+                show(&p, &(Shown){j->id, v->event.id, j->target}, a, true);
         event_view_free(v);
         if (a)
                 op_json(op, 200, &p);
@@ -479,7 +481,8 @@ static void show_attempted(Op *op, Put *p, const EventView *v) {
         const JobView *j = job_for(v, span_of(op->endpoint->endpoint->target));
         int64_t status = value_int(&op->query, "status", -1);
 
-        if (!j || (status >= 0 && status != (int64_t)status_of(j->state)))
+        if (!j || !message_has_tag(v, value_of(&op->query, "tag")) ||
+            (status >= 0 && status != (int64_t)status_of(j->state)))
                 return;
         put_open(p, NULL, '{');
         message_show(p, v, value_bool(&op->query, "with_content", true));

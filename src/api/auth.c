@@ -30,6 +30,13 @@ static const Field in_fields[] = {
          .fallback = "604800",
          .help = "Seconds until the key ends."},
         {.name = "readOnly", .type = FIELD_BOOL, .nullable = true, .fallback = "false"},
+        {.name = "capabilities",
+         .type = FIELD_LIST,
+         .item = FIELD_TEXT,
+         .nullable = true,
+         .max = 20,
+         .help = "Refused: Grapnel knows no single ones, and a key must not allow more than was "
+                 "asked for."},
 };
 const Schema schema_portal_in = {.name = "AppPortalAccessIn", SCHEMA_FIELDS(in_fields)};
 
@@ -41,38 +48,6 @@ const Schema schema_portal_out = {.name = "AppPortalAccessOut", SCHEMA_FIELDS(ou
 
 /* ---- keys that have ended ---- */
 
-typedef struct Sweep {
-        LedgerRequest request;
-        Registry *registry;
-} Sweep;
-
-static void on_swept(LedgerRequest *r) {
-        Sweep *s = r->arg;
-
-        if (r->result == 0 && r->write.object.result == OBJECT_WRITTEN)
-                registry_remove(s->registry, &r->write.object.object);
-        free(s);
-}
-
-static void sweep_one(Op *op, const Entry *e) {
-        Sweep *s = must_alloc(sizeof *s);
-
-        s->registry = op->admin->parts.registry;
-        s->request = (LedgerRequest){.ask = ASK_WRITE,
-                                     .home = &op->admin->loop->inbox,
-                                     .done = on_swept,
-                                     .arg = s,
-                                     .write = {.kind = WRITE_OBJECT,
-                                               .object = {.object = {.kind = OBJECT_KEY,
-                                                                     .id = e->object.id,
-                                                                     .owner = e->object.owner,
-                                                                     .name = SPAN(""),
-                                                                     .text = SPAN("")},
-                                                          .removes = true}}};
-        if (ledger_send(op->admin->parts.ledger, &s->request) < 0)
-                free(s);
-}
-
 /* Whoever makes keys also takes away some that have ended: so they do not pile up. */
 static void sweep(Op *op) {
         Entry *oldest[SWEEP_MAX];
@@ -83,7 +58,7 @@ static void sweep(Op *op) {
                 int64_t until = text_int(oldest[i]->object.text, "expiresAt", 0);
 
                 if (until && until <= clock_wall_ms())
-                        sweep_one(op, oldest[i]);
+                        op_remove_aside(op, oldest[i]);
                 entry_unref(oldest[i]);
         }
 }
@@ -129,7 +104,11 @@ static void make_key(Op *op) {
 }
 
 void auth_portal(Op *op) {
-        application_along(op, "application", make_key);
+        if (value_of(&op->body, "capabilities").p && !value_is_null(&op->body, "capabilities"))
+                op_invalid_at(op, "body", "capabilities",
+                              "single capabilities are not known here: use readOnly");
+        else
+                application_along(op, "application", make_key);
 }
 
 static void on_left(Op *op, Entry *e) {

@@ -57,7 +57,7 @@ typedef struct Batch {
         MessageIn *messages;
         size_t n, n_messages;
         Span idem;
-        Complaints faults; /* of the whole */
+        Complaints *faults; /* of the whole */
 } Batch;
 
 /* ---- reading ---- */
@@ -99,12 +99,12 @@ static bool read_array(Op *op, Batch *b, Span body) {
         Span key, one;
 
         if (json_check(body, SIZE_MAX, &fault) < 0) {
-                complain(&b->faults, &top, "value_error.jsondecode", "%s, at byte %zu", fault.why,
+                complain(b->faults, &top, "value_error.jsondecode", "%s, at byte %zu", fault.why,
                          fault.offset);
                 return false;
         }
         if (json_kind(body) != JSON_ARRAY || json_length(body) > MESSAGE_BATCH_MAX) {
-                complain(&b->faults, &top, "type_error.list",
+                complain(b->faults, &top, "type_error.list",
                          "must be a list of at most %d messages", MESSAGE_BATCH_MAX);
                 return false;
         }
@@ -141,7 +141,7 @@ static bool read_lines(Op *op, Batch *b, Span rest) {
                 if (b->n == MESSAGE_BATCH_MAX) {
                         Where top = {NULL, SPAN("body")};
 
-                        complain(&b->faults, &top, "type_error.list", "must be at most %d messages",
+                        complain(b->faults, &top, "type_error.list", "must be at most %d messages",
                                  MESSAGE_BATCH_MAX);
                         return false;
                 }
@@ -211,31 +211,35 @@ static bool is_lines(const Op *op) {
                 http_media_is(&m, "application/json-lines"));
 }
 
-static size_t count_lines(Span text) {
+/* No more messages than this can be in it: each has at least a byte and one between. */
+static size_t bound(Span text, bool by_line) {
         size_t n = 1;
 
-        for (size_t i = 0; i < text.n; i++)
+        for (size_t i = 0; i < text.n && by_line; i++)
                 n += text.p[i] == '\n';
+        if (!by_line)
+                n = text.n / 2 + 1;
         return n < MESSAGE_BATCH_MAX ? n : MESSAGE_BATCH_MAX;
 }
 
 void message_batch(Op *op) {
+        AUTO(complaints_done)
+        Complaints faults = COMPLAINTS;
         Batch *b = arena_alloc(op->arena, sizeof *b);
         bool by_line = is_lines(op), good;
-        size_t most = by_line ? count_lines(op->x->body) : MESSAGE_BATCH_MAX;
+        size_t most = bound(op->x->body, by_line);
 
         must(b);
         b->items = arena_alloc(op->arena, (most + 1) * sizeof *b->items);
         b->messages = arena_alloc(op->arena, (most + 1) * sizeof *b->messages);
         must(b->items && b->messages);
-        b->faults = COMPLAINTS;
+        b->faults = &faults;
         good = op_idempotency_key(op, &b->idem) &&
                (by_line ? read_lines(op, b, op->x->body) : read_array(op, b, op->x->body));
         op->mine = b;
-        if (!good)
-                op_invalid(op, &b->faults);
-        complaints_done(&b->faults);
         if (good)
                 message_send(op->admin->inlet, b->messages, b->n_messages,
                              value_int(&op->query, "wait", 0), on_sent, op);
+        else
+                op_invalid(op, &faults);
 }

@@ -65,23 +65,6 @@ static const Schema schema_tls = {.name = "EndpointTls",
                                   SCHEMA_FIELDS(tls_fields),
                                   .strict = true};
 
-static const Field batch_fields[] = {
-        {.name = "max",
-         .type = FIELD_INTEGER,
-         .required = true,
-         .min = 1,
-         .max = 1000,
-         .help = "Messages in one request at most."},
-        {.name = "ms",
-         .type = FIELD_INTEGER,
-         .required = true,
-         .min = 0,
-         .max = 60000,
-         .help = "How long the first one waits for company."},
-};
-static const Schema schema_batch = {
-        .name = "EndpointBatch", SCHEMA_FIELDS(batch_fields), .strict = true};
-
 static const Field in_fields[] = {
         {.name = "url", .type = FIELD_URL, .required = true, .min = 1, .max = 2048},
         {.name = "description", .type = FIELD_TEXT, .max = 8192, .fallback = "\"\""},
@@ -184,7 +167,6 @@ static const Field in_fields[] = {
          .help = "A jq program that makes the body."},
         {.name = "auth", .type = FIELD_OBJECT, .of = &schema_auth, .nullable = true},
         {.name = "tls", .type = FIELD_OBJECT, .of = &schema_tls, .nullable = true},
-        {.name = "batch", .type = FIELD_OBJECT, .of = &schema_batch, .nullable = true},
         {.name = "handshake",
          .type = FIELD_BOOL,
          .fallback = "false",
@@ -251,7 +233,6 @@ static const Field out_fields[] = {
         {.name = "transform", .type = FIELD_TEXT, .nullable = true},
         {.name = "auth", .type = FIELD_OBJECT, .nullable = true},
         {.name = "tls", .type = FIELD_OBJECT, .nullable = true},
-        {.name = "batch", .type = FIELD_OBJECT, .of = &schema_batch, .nullable = true},
         {.name = "handshake", .type = FIELD_BOOL, .required = true},
 };
 const Schema schema_endpoint_out = {.name = "EndpointOut", SCHEMA_FIELDS(out_fields)};
@@ -311,7 +292,6 @@ static void put_own(Put *p, Span text) {
         text_show(p, "transform", text, "transform", "null");
         put_auth(p, text_member(text, "auth"));
         put_masked(p, "tls", text_member(text, "tls"), secrets);
-        text_show(p, "batch", text, "batch", "null");
         text_show(p, "handshake", text, "handshake", "false");
 }
 
@@ -403,22 +383,84 @@ static void refuse(Op *op, const char *why) {
         op_invalid_at(op, "body", member, why);
 }
 
+static Span arena_kept(Arena *a, Span text) {
+        return text.p ? arena_span(a, text) : text;
+}
+
+/* An endpoint on its way to the ledger, whose programs are compiled first. */
+typedef struct Draft {
+        Object object;
+        const Entry *was;
+        void (*then)(Op *op, Entry *written);
+        Span programs[2]; /* .p NULL: it has none */
+        size_t at;
+} Draft;
+
+static const char *const program_names[] = {"filter", "transform"};
+
+static void compile(Op *op);
+
+static void on_compiled(void *arg, int result, const char *why) {
+        Op *op = arg;
+        Draft *d = op->mine;
+
+        if (result == -EINVAL)
+                op_invalid_at(op, "body", program_names[d->at], why);
+        else if (result == -ENOSPC)
+                op_error(op, 409, "limit_reached", why);
+        else if (result < 0)
+                op_error(op, 503, "unavailable", "the program could not be tried; try again");
+        else {
+                d->at++;
+                compile(op);
+        }
+}
+
+/* One that is on the shelf already was compiled before. */
+static void compile(Op *op) {
+        const AdminParts *parts = &op->admin->parts;
+        Draft *d = op->mine;
+        const Program *program;
+
+        while (d->at < COUNT_OF(d->programs)) {
+                Span text = d->programs[d->at];
+                ProgramSet *set = text.p ? shelf_find(parts->shelf, text, &program) : NULL;
+
+                if (text.p && !set) {
+                        shelf_add_later(parts->shelf, op->admin->loop, text, on_compiled, op);
+                        return;
+                }
+                program_set_unref(set);
+                d->at++;
+        }
+        op_write(op, &(ObjectWrite){.object = d->object, .was = d->was}, d->then, NULL);
+}
+
 static void write_object(Op *op, Span text, const Entry *was,
                          void (*then)(Op *op, Entry *written)) {
-        Object o = {.kind = OBJECT_ENDPOINT,
-                    .id = was ? was->object.id : op_new_id(op),
-                    .owner = op_application(op),
-                    .text = text};
+        Draft *d = arena_alloc(op->arena, sizeof *d);
         Endpoint *judged = NULL;
         Err e = {0};
 
-        o.name = text_plain(text, "uid", op->arena);
-        if (text.p && endpoint_make(&o, &judged, &e) < 0) {
+        must(d);
+        *d = (Draft){.object = {.kind = OBJECT_ENDPOINT,
+                                .id = was ? was->object.id : op_new_id(op),
+                                .owner = op_application(op),
+                                .name = text_plain(text, "uid", op->arena),
+                                .text = text},
+                     .was = was,
+                     .then = then};
+        op->mine = d;
+        if (text.p && endpoint_make(&d->object, &judged, &e) < 0) {
                 refuse(op, e.text);
                 return;
         }
+        if (judged) {
+                d->programs[0] = arena_kept(op->arena, judged->filter);
+                d->programs[1] = arena_kept(op->arena, judged->transform);
+        }
         endpoint_unref(judged);
-        op_write(op, &(ObjectWrite){.object = o, .was = was}, then, NULL);
+        compile(op);
 }
 
 void endpoint_write(Op *op, Span text, void (*then)(Op *op, Entry *written)) {
@@ -479,9 +521,9 @@ static void put_state(Put *p, const Values *v, Span old) {
 
 /* `keeps`: what the request does not name stays. */
 static void write_it(Op *op, const Entry *was, bool keeps, void (*then)(Op *op, Entry *written)) {
-        static const char *const own[] = {
-                "headers", "profile",   "format", "timeout", "concurrency", "retry",    "order",
-                "filter",  "transform", "auth",   "tls",     "batch",       "handshake"};
+        static const char *const own[] = {"headers",     "profile", "format", "timeout",
+                                          "concurrency", "retry",   "order",  "filter",
+                                          "transform",   "auth",    "tls",    "handshake"};
         AUTO(put_done)
         Put p = PUT(TEXT_MAX_BYTES);
         const Values *v = &op->body;

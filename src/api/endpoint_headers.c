@@ -6,6 +6,7 @@
 #include "api/text.h"
 #include "base/clock.h"
 #include "json/text.h"
+#include "json/value.h"
 
 #define HEADERS_FIELD(nulls)                                                                       \
         {                                                                                          \
@@ -14,7 +15,14 @@
         }
 
 static const Field in_fields[] = {HEADERS_FIELD(false)};
-static const Field patch_fields[] = {HEADERS_FIELD(true)};
+static const Field patch_fields[] = {
+        HEADERS_FIELD(true),
+        {.name = "deleteHeaders",
+         .type = FIELD_LIST,
+         .item = FIELD_TEXT,
+         .max = ENDPOINT_HEADERS_MAX,
+         .help = "Names of headers that are taken away."},
+};
 static const Field out_fields[] = {
         HEADERS_FIELD(false),
         {.name = "sensitive",
@@ -70,13 +78,26 @@ static bool names(Span map, Span raw_key) {
         return false;
 }
 
-/* `kept` (.p NULL: none), but for what `given` names; then what it gives. */
-static void put_headers(Put *p, Span kept, Span given) {
+static bool lists(Span list, Span raw_key) {
+        Span key, value;
+
+        for (size_t pos = 0; list.p && json_next(list, &pos, &key, &value);) {
+                AUTO(buf_done)
+                Buf name = BUF(1024);
+
+                if (json_text(value, &name) == 0 && span_eq_nocase(buf_span(&name), raw_key))
+                        return true;
+        }
+        return false;
+}
+
+/* `kept` (.p NULL: none), but for what `given` names and `gone` lists; then what is given. */
+static void put_headers(Put *p, Span kept, Span given, Span gone) {
         Span key, value;
 
         put_open(p, "headers", '{');
         for (size_t pos = 0; kept.p && json_next(kept, &pos, &key, &value);)
-                if (!names(given, key))
+                if (!names(given, key) && !lists(gone, key))
                         put_raw_for_raw(p, key, value);
         for (size_t pos = 0; json_next(given, &pos, &key, &value);)
                 if (json_kind(value) != JSON_NULL)
@@ -94,7 +115,8 @@ static void write_it(Op *op, bool keeps) {
                 if (!span_eq(key, SPAN("headers")) && !span_eq(key, SPAN("updatedAt")))
                         put_raw_for_raw(&p, key, value);
         put_headers(&p, keeps ? text_member(text, "headers") : (Span){NULL, 0},
-                    value_of(&op->body, "headers"));
+                    value_of(&op->body, "headers"),
+                    keeps ? value_of(&op->body, "deleteHeaders") : (Span){NULL, 0});
         put_int(&p, "updatedAt", clock_wall_ms());
         put_close(&p, '}');
         endpoint_write(op, p.fault ? (Span){NULL, 0} : arena_span(op->arena, put_span(&p)),

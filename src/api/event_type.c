@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Event types: what messages may be about, for people to read. The object's name is the type's;
- * its text: {"description", "schemas", "archived", "deprecated", "featureFlag", "groupName",
- * "createdAt", "updatedAt"}. */
+ * its text: {"description", "schemas", "archived", "deprecated", "featureFlag",
+ * "featureFlags", "groupName", "createdAt", "updatedAt"}. */
 #include "api/list.h"
 #include "api/nouns.h"
 #include "api/text.h"
@@ -12,6 +12,7 @@
 enum {
         TEXT_MAX_BYTES = OBJECT_TEXT_MAX_BYTES + 1024,
         TYPES_MAX = 5000, /* so that a list can be put in the order of names */
+        FLAGS_MAX = 100,
 };
 
 /* ---- shapes ---- */
@@ -31,7 +32,16 @@ static const Field update_fields[] = {
          .nullable = true,
          .min = 1,
          .max = 256,
-         .form = &form_name},
+         .form = &form_name,
+         .help = "One more of the featureFlags, by an older name."},
+        {.name = "featureFlags",
+         .type = FIELD_LIST,
+         .item = FIELD_TEXT,
+         .form = &form_name,
+         .nullable = true,
+         .unique = true,
+         .max = FLAGS_MAX,
+         .help = "Visitors see the event type only if their key bears one of these."},
         {.name = "groupName",
          .type = FIELD_TEXT,
          .nullable = true,
@@ -62,6 +72,7 @@ static const Field out_fields[] = {
         {.name = "deprecated", .type = FIELD_BOOL, .required = true},
         {.name = "schemas", .type = FIELD_MAP, .item = FIELD_OBJECT, .nullable = true},
         {.name = "featureFlag", .type = FIELD_TEXT, .nullable = true},
+        {.name = "featureFlags", .type = FIELD_LIST, .item = FIELD_TEXT, .nullable = true},
         {.name = "groupName", .type = FIELD_TEXT, .nullable = true},
         {.name = "createdAt", .type = FIELD_TIME, .required = true},
         {.name = "updatedAt", .type = FIELD_TIME, .required = true},
@@ -103,6 +114,7 @@ static void show(Put *p, const Entry *e, bool with_content) {
         else
                 put_null(p, "schemas");
         text_show(p, "featureFlag", text, "featureFlag", "null");
+        text_show(p, "featureFlags", text, "featureFlags", "null");
         text_show(p, "groupName", text, "groupName", "null");
         text_show_time(p, "createdAt", text, "createdAt");
         text_show_time(p, "updatedAt", text, "updatedAt");
@@ -117,18 +129,27 @@ static void answer(Op *op, int status, const Entry *e) {
         op_json(op, status, &p);
 }
 
-/* Types behind a feature flag are shown to an application only if its key bears the flag. */
-static bool is_visible(const Op *op, const Entry *type, const Entry *key) {
-        Span flag = text_member(type->object.text, "featureFlag"), one, name;
-        Span flags;
+static bool has(Span list, Span value) {
+        Span name, one;
 
-        if (op->caller.role != ROLE_APPLICATION || !flag.p)
-                return true;
-        flags = key ? text_member(key->object.text, "featureFlags") : (Span){NULL, 0};
-        for (size_t pos = 0; flags.p && json_next(flags, &pos, &name, &one);)
-                if (json_equal(one, flag))
+        for (size_t pos = 0; list.p && json_next(list, &pos, &name, &one);)
+                if (json_equal(one, value))
                         return true;
         return false;
+}
+
+/* Types behind feature flags are shown to an application only if its key bears one of them. */
+static bool is_visible(const Op *op, const Entry *type, const Entry *key) {
+        Span text = type->object.text, flags, name, one;
+        Span flag = text_member(text, "featureFlag"), list = text_member(text, "featureFlags");
+
+        if (op->caller.role != ROLE_APPLICATION || (!flag.p && (!list.p || !json_length(list))))
+                return true;
+        flags = key ? text_member(key->object.text, "featureFlags") : (Span){NULL, 0};
+        for (size_t pos = 0; list.p && json_next(list, &pos, &name, &one);)
+                if (has(flags, one))
+                        return true;
+        return flag.p && has(flags, flag);
 }
 
 static Entry *key_of(const Op *op) {
@@ -264,6 +285,7 @@ static void write_it(Op *op, Span name, const Entry *was, bool keeps, bool archi
                 text_show(&p, "deprecated", old, "deprecated", "false");
                 text_show(&p, "schemas", old, "schemas", "null");
                 text_show(&p, "featureFlag", old, "featureFlag", "null");
+                text_show(&p, "featureFlags", old, "featureFlags", "null");
                 text_show(&p, "groupName", old, "groupName", "null");
                 put_bool(&p, "archived", true);
         } else {
@@ -271,6 +293,7 @@ static void write_it(Op *op, Span name, const Entry *was, bool keeps, bool archi
                 text_keep(&p, "deprecated", v, "deprecated", old);
                 text_keep(&p, "schemas", v, "schemas", old);
                 text_keep(&p, "featureFlag", v, "featureFlag", old);
+                text_keep(&p, "featureFlags", v, "featureFlags", old);
                 text_keep(&p, "groupName", v, "groupName", old);
                 text_keep(&p, "archived", v, "archived", old);
         }

@@ -17,6 +17,12 @@ static const Field in_fields[] = {
          .min = 1,
          .max = 256,
          .form = &form_name},
+        {.name = "exampleIndex",
+         .type = FIELD_INTEGER,
+         .min = 0,
+         .max = 1000,
+         .fallback = "0",
+         .help = "Which of the examples that the event type's schema holds."},
         {.name = "example",
          .type = FIELD_OBJECT,
          .nullable = true,
@@ -37,15 +43,15 @@ static Span latest(Span schemas) {
         return best;
 }
 
-static Span example_of(Op *op, Span name) {
+static Span example_of(Op *op, Span name, int64_t index) {
         Entry *e = registry_by_name(op->admin->parts.registry, OBJECT_EVENT_TYPE, 0, name);
         Span schema = e ? latest(text_member(e->object.text, "schemas")) : (Span){NULL, 0};
         Span examples = schema.p ? text_member(schema, "examples") : (Span){NULL, 0};
         Span found = {NULL, 0};
 
         if (examples.p)
-                found = json_element(examples, 0);
-        else if (schema.p)
+                found = json_element(examples, (size_t)index);
+        else if (schema.p && index == 0)
                 found = text_member(schema, "example");
         if (found.p && json_kind(found) == JSON_OBJECT)
                 found = arena_span(op->arena, json_trim(found));
@@ -84,12 +90,13 @@ void endpoint_send_example(Op *op) {
         Span given = value_of(&op->body, "example");
 
         must(m);
-        *m = (MessageIn){.application = op_application(op),
-                         .type = type,
-                         .endpoint = op_endpoint(op),
-                         .payload = given.p && json_kind(given) == JSON_OBJECT
-                                            ? given
-                                            : example_of(op, type)};
+        *m = (MessageIn){
+                .application = op_application(op),
+                .type = type,
+                .endpoint = op_endpoint(op),
+                .payload = given.p && json_kind(given) == JSON_OBJECT
+                                   ? given
+                                   : example_of(op, type, value_int(&op->body, "exampleIndex", 0))};
         if (!m->payload.p && (span_eq(type, SPAN("svix.ping")) || span_eq(type, SPAN("ping"))))
                 m->payload = PING;
         op->mine = m;
@@ -97,5 +104,5 @@ void endpoint_send_example(Op *op) {
                 message_send(op->admin->inlet, m, 1, 0, on_sent, op);
         else
                 op_invalid_at(op, "body", "eventType",
-                              "no schema of this event type holds an example");
+                              "no schema of this event type holds such an example");
 }

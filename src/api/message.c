@@ -6,6 +6,7 @@
 #include "api/text.h"
 #include "base/clock.h"
 #include "json/check.h"
+#include "json/text.h"
 
 enum { WAIT_MAX_MS = 60000, SHOW_MAX_BYTES = 64 * 1024 * 1024 };
 
@@ -55,6 +56,7 @@ static const Field list_fields[] = {
         LIST_FIELDS,
         WITH_CONTENT_FIELD,
         {.name = "channel", .type = FIELD_TEXT, .min = 1, .max = 128, .form = &form_name},
+        {.name = "tag", .type = FIELD_TEXT, .min = 1, .max = 128, .form = &form_name},
         {.name = "before", .type = FIELD_TIME, .help = "Received before this moment."},
         {.name = "after", .type = FIELD_TIME, .help = "Received after this moment."},
         {.name = "event_types", .type = FIELD_LIST, .item = FIELD_TEXT, .form = &form_name},
@@ -292,7 +294,20 @@ void message_page(Op *op, const ListAsk *l, EventPage *page,
         op_json(op, 200, &p);
 }
 
+bool message_has_tag(const EventView *v, Span tag) {
+        Span tags = v->event.meta.n ? text_member(v->event.meta, "tags") : (Span){NULL, 0};
+        Span key, one;
+
+        for (size_t pos = 0; tag.p && tags.p && json_next(tags, &pos, &key, &one);)
+                if (json_kind(one) == JSON_STRING && one.n >= 2 &&
+                    json_raw_is((Span){one.p + 1, one.n - 2}, tag))
+                        return true;
+        return !tag.p;
+}
+
 static void show_one(Op *op, Put *p, const EventView *v) {
+        if (!message_has_tag(v, value_of(&op->query, "tag")))
+                return;
         put_open(p, NULL, '{');
         message_show(p, v, with_content(op));
         put_close(p, '}');

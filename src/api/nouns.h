@@ -66,6 +66,8 @@ void message_get(Op *op);
 void message_expunge(Op *op);
 /* The members of MessageOut, into an open object. */
 void message_show(Put *p, const EventView *v, bool with_content);
+/* Does it bear the tag? `tag` .p NULL: true. */
+bool message_has_tag(const EventView *v, Span tag);
 /* The query of a page of an application's messages, as the request's own query filters it; its
  * spans live with the op. False when it has answered. */
 bool message_query(Op *op, const ListAsk *l, EventQuery *ret);

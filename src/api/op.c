@@ -213,6 +213,11 @@ void op_write(Op *op, const ObjectWrite *w, void (*then)(Op *op, Entry *written)
 
         if (w->removes) /* the id says it; nothing is lent */
                 object.name = object.text = (Span){"", 0};
+        if (!w->was && registry_full(op->admin->parts.registry)) {
+                op_error(op, 409, "limit_reached",
+                         "there are 400,000 objects of all kinds already");
+                return;
+        }
         if (!own || !object.text.p || object.text.n > OBJECT_TEXT_MAX_BYTES) {
                 op_error(op, 413, "too_large", "it is larger than 256 KiB");
                 return;
@@ -228,6 +233,38 @@ void op_write(Op *op, const ObjectWrite *w, void (*then)(Op *op, Entry *written)
                                                      .expects_version =
                                                              w->was ? w->was->object.version : 0}}},
                on_written);
+}
+
+typedef struct Aside {
+        LedgerRequest request;
+        Registry *registry;
+} Aside;
+
+static void on_removed_aside(LedgerRequest *r) {
+        Aside *s = r->arg;
+
+        if (r->result == 0 && r->write.object.result == OBJECT_WRITTEN)
+                registry_remove(s->registry, &r->write.object.object);
+        free(s);
+}
+
+void op_remove_aside(Op *op, const Entry *e) {
+        Aside *s = must_alloc(sizeof *s);
+        Object o = {.kind = e->object.kind,
+                    .id = e->object.id,
+                    .owner = e->object.owner,
+                    .name = SPAN(""),
+                    .text = SPAN("")};
+
+        s->registry = op->admin->parts.registry;
+        s->request = (LedgerRequest){
+                .ask = ASK_WRITE,
+                .home = &op->admin->loop->inbox,
+                .done = on_removed_aside,
+                .arg = s,
+                .write = {.kind = WRITE_OBJECT, .object = {.object = o, .removes = true}}};
+        if (ledger_send(op->admin->parts.ledger, &s->request) < 0)
+                free(s);
 }
 
 /* ---- messages ---- */

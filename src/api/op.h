@@ -71,6 +71,9 @@ void op_again(Op *op);
 void op_write(Op *op, const ObjectWrite *w, void (*then)(Op *op, Entry *written),
               void (*taken)(Op *op, int64_t by));
 
+/* Removes an object by the way: the operation does not wait for it. */
+void op_remove_aside(Op *op, const Entry *e);
+
 /* The event that {msg_id} names, with its jobs, if it is of the path's application: else 404. The
  * view is the operation's to free. */
 void op_message(Op *op, void (*then)(Op *op, EventView *v));

@@ -8,7 +8,14 @@
 #include "base/clock.h"
 #include "json/value.h"
 
-enum { TEXT_MAX_BYTES = 64 * 1024, REPLAYS_MAX = 1000, COUNT_PAGE = 250, COUNT_MS = 20000 };
+enum {
+        TEXT_MAX_BYTES = 64 * 1024,
+        REPLAYS_MAX = 1000,
+        KEPT_MAX = 100,
+        SWEEP_MAX = 8,
+        COUNT_PAGE = 250,
+        COUNT_MS = 20000
+};
 
 /* ---- shapes ---- */
 
@@ -100,6 +107,10 @@ static const Field out_fields[] = {
          .type = FIELD_BOOL,
          .help = "Of a dry run: false when counting took too long and stopped."},
         {.name = "done", .type = FIELD_INTEGER, .required = true, .help = "Deliveries so far."},
+        {.name = "position",
+         .type = FIELD_TIME,
+         .nullable = true,
+         .help = "Messages up to this moment were looked at."},
         {.name = "createdAt", .type = FIELD_TIME, .nullable = true},
         {.name = "updatedAt", .type = FIELD_TIME, .nullable = true},
 };
@@ -158,6 +169,10 @@ static void show(Put *p, const Entry *e) {
         text_show(p, "progress", text, "progress", "\"running\"");
         put_number_or_null(p, "total", total, total < 0);
         put_int(p, "done", text_int(text, "done", 0));
+        if (text_int(text, "cursor", 0))
+                put_time(p, "position", id_wall_ms(text_int(text, "cursor", 0)));
+        else
+                put_null(p, "position");
         text_show_time(p, "createdAt", text, "createdAt");
         text_show_time(p, "updatedAt", text, "updatedAt");
         put_close(p, '}');
@@ -213,13 +228,31 @@ static bool wish_text(Op *op, const Wish *w, Span *ret) {
         return true;
 }
 
+/* Whoever asks for another also takes away some that have ended. */
+static void sweep(Op *op, int64_t application) {
+        Registry *r = op->admin->parts.registry;
+        Entry *oldest[SWEEP_MAX];
+        size_t n =
+                registry_count(r, OBJECT_REPLAY, application) > KEPT_MAX
+                        ? registry_page(r, OBJECT_REPLAY, application, 0, false, SWEEP_MAX, oldest)
+                        : 0;
+
+        for (size_t i = 0; i < n; i++) {
+                if (!span_eq(text_member(oldest[i]->object.text, "progress"), SPAN("\"running\"")))
+                        op_remove_aside(op, oldest[i]);
+                entry_unref(oldest[i]);
+        }
+}
+
 static void wish_write(Op *op, const Wish *w, void (*then)(Op *op, Entry *written)) {
         Span text;
+
+        sweep(op, w->application);
 
         if (registry_count(op->admin->parts.registry, OBJECT_REPLAY, w->application) >=
             REPLAYS_MAX) {
                 op_error(op, 409, "limit_reached",
-                         "the application has 1,000 replays: cancel some, ended ones go");
+                         "1,000 replays of the application are under way");
                 return;
         }
         if (wish_text(op, w, &text))
@@ -230,6 +263,10 @@ static void wish_write(Op *op, const Wish *w, void (*then)(Op *op, Entry *writte
                                                    .name = SPAN(""),
                                                    .text = text}},
                          then, NULL);
+}
+
+static void wake(Op *op, const Entry *e) {
+        replayer_wake(op->admin->parts.replayers, op->admin->parts.n, e->object.id);
 }
 
 static void answer_task(Op *op, Entry *e) {
@@ -243,11 +280,16 @@ static void answer_task(Op *op, Entry *e) {
         put_text(&p, "task", is_missing ? SPAN("endpoint.replay") : SPAN("endpoint.recover"));
         text_show_time(&p, "updatedAt", e->object.text, "updatedAt");
         put_close(&p, '}');
+        wake(op, e);
         entry_unref(e);
         op_json(op, 202, &p);
 }
 
 static void endpoint_task(Op *op, ReplayKind kind) {
+        if (op->endpoint->endpoint->is_disabled) {
+                op_error(op, 409, "endpoint_disabled", "the endpoint is disabled: enable it first");
+                return;
+        }
         wish_write(op,
                    &(Wish){.kind = kind,
                            .application = op_application(op),
@@ -337,6 +379,7 @@ static void count(Op *op, const Wish *w) {
 /* ---- by filter ---- */
 
 static void on_created(Op *op, Entry *e) {
+        wake(op, e);
         answer(op, 202, e);
         entry_unref(e);
 }
@@ -437,18 +480,13 @@ static void on_cancelled(Op *op, Entry *e) {
 }
 
 static Span cancelled_text(Op *op, Span text) {
-        AUTO(put_done)
-        Put p = PUT(TEXT_MAX_BYTES);
-        Span key, value;
+        AUTO(buf_done)
+        Buf b = BUF(TEXT_MAX_BYTES);
 
-        put_open(&p, NULL, '{');
-        for (size_t pos = 0; json_next(text, &pos, &key, &value);)
-                if (!span_eq(key, SPAN("progress")) && !span_eq(key, SPAN("updatedAt")))
-                        put_raw_for_raw(&p, key, value);
-        put_text(&p, "progress", SPAN("cancelled"));
-        put_int(&p, "updatedAt", clock_wall_ms());
-        put_close(&p, '}');
-        return p.fault ? (Span){NULL, 0} : arena_span(op->arena, put_span(&p));
+        if (replay_progress(text, text_int(text, "cursor", 0), text_int(text, "done", 0),
+                            "cancelled", clock_wall_ms(), &b) < 0)
+                return (Span){NULL, 0};
+        return arena_span(op->arena, buf_span(&b));
 }
 
 /* One that has ended stays as it is. */

@@ -32,22 +32,27 @@ bool route_fits(const char *pattern, Span path, RouteMatch *ret) {
         return path.n == 0;
 }
 
-void route_find(HttpMethod method, Span path, RouteMatch *ret) {
-        RouteMatch one = {0}, found = {0};
+static bool answers(const Route *r, HttpMethod method) {
+        return r->method == method || (method == HTTP_HEAD && r->method == HTTP_GET);
+}
+
+/* What methods the path has is asked only when it does not have this one. */
+static unsigned allowed_at(Span path) {
+        RouteMatch m;
         unsigned allowed = 0;
 
-        for (size_t i = 0; i < routes_n; i++) {
-                const Route *r = &routes[i];
+        for (size_t i = 0; i < routes_n; i++)
+                if (route_fits(routes[i].path, path, &m))
+                        allowed |= 1u << routes[i].method;
+        return allowed;
+}
 
-                if (!route_fits(r->path, path, &one))
-                        continue;
-                allowed |= 1u << r->method;
-                if (found.route ||
-                    (r->method != method && !(method == HTTP_HEAD && r->method == HTTP_GET)))
-                        continue;
-                found = one;
-                found.route = r;
-        }
-        *ret = found;
-        ret->allowed = allowed;
+void route_find(HttpMethod method, Span path, RouteMatch *ret) {
+        *ret = (RouteMatch){0};
+        for (size_t i = 0; i < routes_n; i++)
+                if (answers(&routes[i], method) && route_fits(routes[i].path, path, ret)) {
+                        ret->route = &routes[i];
+                        return;
+                }
+        *ret = (RouteMatch){.allowed = allowed_at(path)};
 }

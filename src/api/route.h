@@ -49,7 +49,7 @@ typedef struct RouteMatch {
         const Route *route; /* NULL: there is none */
         size_t n;
         Span names[ROUTE_PARAMS_MAX], params[ROUTE_PARAMS_MAX]; /* still encoded, not empty */
-        unsigned allowed; /* the path is known, with these methods: bits 1 << HttpMethod */
+        unsigned allowed; /* without a route: what the path has, bits 1 << HttpMethod */
 } RouteMatch;
 
 /* The first row that fits. A final slash says the same as none; HEAD is answered by GET. */

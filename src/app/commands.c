@@ -6,12 +6,16 @@
 
 #define CONFIG_DEFAULT "grapnel.yaml"
 
-static int serve(int argc, char **argv) {
-        return daemon_run(argc > 1 ? argv[1] : CONFIG_DEFAULT);
+static const char *file_of(const CommandLine *l) {
+        return l->n_words ? l->words[0] : CONFIG_DEFAULT;
 }
 
-static int check(int argc, char **argv) {
-        return daemon_check(argc > 1 ? argv[1] : CONFIG_DEFAULT);
+static int serve(const CommandLine *l) {
+        return daemon_run(file_of(l));
+}
+
+static int check(const CommandLine *l) {
+        return daemon_check(file_of(l));
 }
 
 static const Command command_serve = {
@@ -27,7 +31,7 @@ static const Command command_serve = {
                 "\n"
                 "Exit code: 0 after a signal; 1 if it could not start; 3 if the ledger failed,\n"
                 "and a restart recovers.\n",
-        .arguments_max = 1,
+        .words_max = 1,
         .run = serve,
 };
 
@@ -41,8 +45,10 @@ static const Command command_check = {
                 "compiled, as `serve` does it; nothing is called and nothing is written.\n"
                 "\n"
                 "Exit code: 0 if it can be served, 1 if not.\n",
-        .arguments_max = 1,
+        .words_max = 1,
         .run = check,
 };
 
-const Command *const commands[] = {&command_serve, &command_check, &command_secret, NULL};
+const Command *const commands[] = {
+        &command_serve,  &command_check,  &command_emit,   &command_endpoints,
+        &command_replay, &command_listen, &command_secret, NULL};

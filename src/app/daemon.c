@@ -28,6 +28,9 @@ typedef struct Daemon {
         Part *parts;
         Hub *hubs;
         Inlet *inlets;
+        Replayer *replayers;
+        int64_t *replays; /* that the ledger held at the start */
+        size_t n_replays;
         unsigned n;
         _Atomic unsigned undrained;
 } Daemon;
@@ -171,7 +174,7 @@ static int open_ledger(Daemon *d, const Config *c, Err *e) {
 /* ---- what the ledger brings from before ---- */
 
 typedef struct Loading {
-        Registry *registry;
+        Daemon *daemon;
         Err *e;
         int result;
 } Loading;
@@ -180,20 +183,34 @@ static void load_object(void *arg, const Object *o) {
         Loading *l = arg;
         Err why = {0};
 
-        if (l->result == 0 && registry_put(l->registry, o, &why) < 0)
+        if (l->result == 0 && registry_put(l->daemon->registry, o, &why) < 0)
                 l->result = FAIL(l->e, -EINVAL,
                                  "the ledger holds an object that this version cannot read: %s",
                                  why.text);
+        if (o->kind == OBJECT_REPLAY) {
+                l->daemon->replays = realloc(l->daemon->replays, (l->daemon->n_replays +
+                                                                  1) * sizeof *l->daemon->replays);
+                must(l->daemon->replays);
+                l->daemon->replays[l->daemon->n_replays++] = o->id;
+        }
 }
 
 static int load_registry(Daemon *d, Err *e) {
-        Loading l = {registry_new(), e, 0};
+        Loading l = {d, e, 0};
         int r;
 
-        d->registry = l.registry;
+        d->registry = registry_new();
         d->shelf = shelf_new();
         r = ledger_each_object(d->ledger, load_object, &l, e);
         return r < 0 ? r : l.result;
+}
+
+/* Those that have ended see it at their first look. */
+static void load_replays(Daemon *d) {
+        for (size_t i = 0; i < d->n_replays; i++)
+                replayer_wake(d->replayers, d->n, d->replays[i]);
+        free(d->replays);
+        d->replays = NULL;
 }
 
 static void load_backlog(void *arg, Span target) {
@@ -240,18 +257,28 @@ static int start(Daemon *d, Snapshot *s, Err *e) {
         d->parts = must_alloc(d->n * sizeof *d->parts);
         d->hubs = must_alloc(d->n * sizeof *d->hubs);
         d->inlets = must_alloc(d->n * sizeof *d->inlets);
+        d->replayers = must_alloc(d->n * sizeof *d->replayers);
         raise_descriptors();
         d->undrained = d->n;
         r = open_ledger(d, c, e);
         if (r == 0)
                 r = load_registry(d, e);
         d->idempotency = idem_new();
-        all = (PartShares){d->ledger, d->registry, d->shelf, d->idempotency,
-                           d->hubs,   d->inlets,   d->n,     &d->undrained};
+        all = (PartShares){.ledger = d->ledger,
+                           .registry = d->registry,
+                           .shelf = d->shelf,
+                           .idempotency = d->idempotency,
+                           .hubs = d->hubs,
+                           .inlets = d->inlets,
+                           .replayers = d->replayers,
+                           .n = d->n,
+                           .undrained = &d->undrained};
         for (unsigned i = 0; i < d->n && r == 0; i++)
                 r = part_init(&d->parts[i], i, &all, s, e);
         if (r == 0)
                 r = ledger_each_backlog(d->ledger, load_backlog, d, e);
+        if (r == 0)
+                load_replays(d);
         return r < 0 ? r : listen_all(d, c, e);
 }
 
@@ -299,6 +326,7 @@ int daemon_run(const char *path) {
         free(d.parts);
         free(d.hubs);
         free(d.inlets);
+        free(d.replayers);
         log_fact(LOG_INFO, "stopped", NULL);
         return 0;
 }

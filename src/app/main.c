@@ -3,7 +3,7 @@
 #include "config/option.h"
 #include "map/map.h"
 
-enum { EXIT_USAGE = 2, NAMES_MAX = 64 };
+enum { NAMES_MAX = 64 };
 
 /* "check [grapnel.yaml]", as wide as the widest of them. */
 static int synopsis(const Command *c, char *ret, size_t size) {
@@ -33,7 +33,9 @@ static int help(const Command *c) {
         char text[80];
 
         (void)synopsis(c, text, sizeof text);
-        printf("usage: grapnel %s\n\n%s\n\n%s", text, c->help, c->more);
+        printf("usage: grapnel %s%s\n\n%s\n\n%s", text, c->options[0].name ? " [options]" : "",
+               c->help, c->more);
+        line_print_options(c);
         return 0;
 }
 
@@ -62,24 +64,13 @@ static bool is_help(const char *word) {
         return strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0;
 }
 
-/* A word that begins with a dash is never taken for the name of a file. */
 static int run(const Command *c, int argc, char **argv) {
-        for (int i = 1; i < argc; i++) {
-                if (is_help(argv[i]))
-                        return help(c);
-                if (argv[i][0] == '-' && argv[i][1]) {
-                        (void)fprintf(stderr,
-                                      "grapnel %s: unknown option '%s'; see grapnel %s --help\n",
-                                      c->name, argv[i], c->name);
-                        return EXIT_USAGE;
-                }
-        }
-        if (argc - 1 > c->arguments_max) {
-                (void)fprintf(stderr, "grapnel %s: too many arguments; see grapnel %s --help\n",
-                              c->name, c->name);
-                return EXIT_USAGE;
-        }
-        return c->run(argc, argv);
+        CommandLine line;
+        int r = line_read(c, argc, argv, &line);
+
+        if (r < 0)
+                return help(c);
+        return r > 0 ? r : c->run(&line);
 }
 
 int main(int argc, char **argv) {

@@ -183,10 +183,7 @@ static void port_claim(void *self, size_t max, Span target, int64_t after_id) {
 
 static void port_gone(void *self, Job *job) {
         (void)self;
-        /* It goes on later, from the ledger: whoever waits hears that it was accepted. */
-        if (job->waiter && waiter_give_up(job->waiter))
-                waiter_tell(job->waiter);
-        waiter_unref(job->waiter);
+        waiter_leave(job->waiter);
         job_free(job);
 }
 
@@ -215,6 +212,14 @@ static void on_turn(uv_prepare_t *h) {
                 (void)uv_timer_start(&p->engine_timer, on_engine_timer,
                                      (uint64_t)(wait > 60000 ? 60000 : wait), 0);
         }
+}
+
+static void on_replay_failed(void *arg, int64_t replay, const char *why) {
+        char id[ID_TEXT];
+
+        (void)arg;
+        id_print("rpl", replay, id);
+        log_fact(LOG_WARN, "a replay waits", "replay", span_of(id), "why", span_of(why), NULL);
 }
 
 static RunnerHost host_of(Part *p) {
@@ -247,6 +252,7 @@ int part_init(Part *p, unsigned index, const PartShares *all, Snapshot *s, Err *
         p->idempotency = all->idempotency;
         p->hub = &all->hubs[index];
         p->inlet = &all->inlets[index];
+        p->replayer = &all->replayers[index];
         p->snapshot = snapshot_ref(s);
         r = client_new(&p->loop.uv, &client_limits, &p->client, e);
         if (r < 0)
@@ -260,6 +266,8 @@ int part_init(Part *p, unsigned index, const PartShares *all, Snapshot *s, Err *
                     &outlet_host);
         inlet_init(p->inlet, &p->loop, all->ledger, p->engine, all->registry, all->inlets, all->n);
         p->inlet->runner = p->runner;
+        replayer_init(p->replayer, p->inlet);
+        p->replayer->failed = on_replay_failed;
         must(uv_timer_init(&p->loop.uv, &p->engine_timer) == 0 &&
              uv_timer_init(&p->loop.uv, &p->stop_timer) == 0 &&
              uv_prepare_init(&p->loop.uv, &p->turn) == 0);
@@ -289,7 +297,9 @@ int part_listen(Part *p, uint16_t port, uint16_t admin_port, Err *e) {
         admin_init(&p->admin, &(AdminParts){.ledger = p->ledger,
                                             .registry = p->inlet->registry,
                                             .idempotency = p->idempotency,
+                                            .shelf = p->outlet.mapper.shelf,
                                             .inlets = p->inlet->all,
+                                            .replayers = p->replayer - p->index,
                                             .n = p->n,
                                             .index = p->index,
                                             .token = &c->admin_token,
@@ -361,6 +371,7 @@ static void close_rest(Part *p) {
         client_close(p->client, NULL, NULL);
         runner_retire(p->runner, NULL, NULL);
         inlet_close(p->inlet);
+        replayer_close(p->replayer);
         server_close(p->server, NULL, NULL);
         if (p->admin_server)
                 server_close(p->admin_server, NULL, NULL);
@@ -383,7 +394,7 @@ static void on_stop_tick(uv_timer_t *t) {
         int64_t over_ms = clock_mono_ms() - p->stop_by_ms;
 
         if (!p->drained && g.running == 0 && g.unsettled == 0 && p->outlet.writes.n == 0 &&
-            server_idle(p->server)) {
+            replayer_idle(p->replayer) && p->inlet->keeping == 0 && server_idle(p->server)) {
                 p->drained = true;
                 atomic_fetch_sub(p->undrained, 1);
         }
@@ -405,6 +416,7 @@ static void on_stop(Note *n) {
         p->stop_by_ms = clock_mono_ms() + STOP_MS;
         server_drain(p->server);
         engine_drain(p->engine);
+        replayer_stop(p->replayer);
         must(uv_timer_start(&p->stop_timer, on_stop_tick, 0, STOP_TICK_MS) == 0);
 }
 

@@ -6,7 +6,7 @@
 
 #include "api/admin.h"
 #include "flow/outlet.h"
-#include "trigger/inlet.h"
+#include "trigger/replayer.h"
 
 #include <pthread.h>
 
@@ -19,6 +19,7 @@ typedef struct Part {
         Hub *hub;
         Engine *engine;
         Inlet *inlet;
+        Replayer *replayer;
         Runner *runner;
         Outlet outlet;
         Server *server, *admin_server;
@@ -42,6 +43,7 @@ typedef struct PartShares {
         Idempotency *idempotency;
         Hub *hubs;
         Inlet *inlets;
+        Replayer *replayers;
         unsigned n;
         _Atomic unsigned *undrained; /* parts that have work left */
 } PartShares;

@@ -19,13 +19,19 @@ struct Arena {
         Block *blocks;
         Defer *defers;
         size_t used, max;
+        size_t first; /* bytes of the first block */
 };
 
-Arena *arena_new(size_t max_bytes) {
+Arena *arena_new_for(size_t bytes, size_t max_bytes) {
         Arena *a = must_alloc(sizeof *a);
 
         a->max = max_bytes;
+        a->first = bytes;
         return a;
+}
+
+Arena *arena_new(size_t max_bytes) {
+        return arena_new_for(BLOCK_BYTES, max_bytes);
 }
 
 Arena *arena_free(Arena *a) {
@@ -41,6 +47,12 @@ Arena *arena_free(Arena *a) {
         return NULL;
 }
 
+static size_t block_for(const Arena *a, size_t n) {
+        if (!a->blocks)
+                return n > a->first ? n : a->first;
+        return n > BLOCK_BYTES / 2 ? n : BLOCK_BYTES;
+}
+
 static void *take(Arena *a, size_t n) {
         Block *b = a->blocks;
 
@@ -48,7 +60,7 @@ static void *take(Arena *a, size_t n) {
         if (n > a->max - a->used)
                 return NULL;
         if (!b || b->cap - b->used < n) {
-                size_t cap = n > BLOCK_BYTES / 2 ? n : BLOCK_BYTES;
+                size_t cap = block_for(a, n);
 
                 b = malloc(sizeof *b + cap);
                 if (!b)

@@ -10,6 +10,8 @@ typedef struct Arena Arena;
 
 /* Never NULL. `max_bytes` bounds the sum of all that is asked of it. */
 Arena *arena_new(size_t max_bytes);
+/* One of those that live long and in great numbers: its first block has room for `bytes` only. */
+Arena *arena_new_for(size_t bytes, size_t max_bytes);
 /* Runs the deferred calls, newest first, and frees all; accepts NULL, returns NULL. */
 Arena *arena_free(Arena *a);
 static inline void arena_freep(Arena **a) {

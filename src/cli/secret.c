@@ -5,13 +5,12 @@
 #include "cli/table.h"
 #include "sign/encoding.h"
 
-static int run(int argc, char **argv) {
+static int run(const CommandLine *l) {
         AUTO(buf_done)
         Buf b = BUF(256);
         unsigned char bytes[32];
 
-        (void)argc;
-        (void)argv;
+        (void)l;
         random_bytes(bytes, sizeof bytes);
         if (buf_add(&b, SPAN("whsec_")) < 0 ||
             base64_print((Span){(char *)bytes, sizeof bytes}, &b) < 0)

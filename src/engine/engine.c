@@ -43,7 +43,7 @@ struct Engine {
 Engine *engine_new(const EngineLimits *limits, const EnginePorts *ports, uint64_t seed) {
         Engine *e = must_alloc(sizeof *e);
         size_t jobs_max = limits->jobs_max ? limits->jobs_max : JOBS_MAX;
-        /* What may come beyond that: records that were on their way when it was reached. */
+        /* What may come beyond that: jobs that were on their way when it was reached. */
         size_t jobs_most = jobs_max + LEDGER_PENDING_MAX + CLAIM_MAX;
 
         e->ports = *ports;
@@ -99,7 +99,8 @@ bool engine_full(const Engine *e) {
 
 static void settle(Engine *e, Job *job, JobState to, List *from, const Attempt *attempt) {
         job_move(job, to, from, &e->settling);
-        job->hurries = job->lane && (to == JOB_BLOCKED || lane_is_awaited(&e->lanes, job));
+        job->hurries = to == JOB_BLOCKED || to == JOB_QUEUED ||
+                       (job->lane && lane_is_awaited(&e->lanes, job));
         e->ports.settle(e->ports.self, job, attempt);
 }
 

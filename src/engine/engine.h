@@ -48,10 +48,10 @@ typedef struct JobResult {
 } JobResult;
 
 /* What the engine asks of the outside. All are called from within engine_* and may call back
- * engine_* only later (never before they return). */
+ * engine_* only later (never before they return), but for `run`. */
 typedef struct EnginePorts {
         void *self;
-        /* Begin a run; ends by exactly one engine_ended. */
+        /* Begin a run; ends by exactly one engine_ended, perhaps before this returns. */
         void (*run)(void *self, Job *job);
         /* Write the job's state (and the attempt, when not NULL) in a coming batch; ends by exactly
          * one engine_settled with the same job. The port copies what it needs of `attempt`. A job
@@ -74,7 +74,9 @@ typedef struct EnginePorts {
 } EnginePorts;
 
 typedef struct EngineLimits {
-        size_t jobs_max;    /* in memory, all states, beside records on their way; 0: 10,000 */
+        /* In memory, all states; 0: 10,000. Beside them up to LEDGER_PENDING_MAX that were on their
+         * way: the caller sees to that. */
+        size_t jobs_max;
         size_t bytes_max;   /* of their events, each counted with each of its jobs; 0: 32 MiB */
         size_t running_max; /* at once; 0: 1,000 */
 } EngineLimits;

@@ -94,7 +94,12 @@ static bool reached(ClientEnd end) {
         }
 }
 
+/* That there was no answer in the little time that a source allows says nothing of the target: an
+ * impatient source may not close it to all others. A probe must be told of all the same. */
 static void tell_breaker(Call *c, ClientEnd end) {
+        if (c->is_hurried && c->leave == BREAKER_GO &&
+            (end == CLIENT_TIMEOUT || end == CLIENT_CANCELLED))
+                return;
         breaker_tell(c->target->breaker, c->leave, reached(end), clock_mono_ms());
 }
 
@@ -142,6 +147,7 @@ static void dial(Call *c) {
         Err e = {0};
 
         c->phase = CALL_DIALLING;
+        c->is_hurried = left < config->timeout_ms / 2;
         add_header(c, &n, SPAN("Accept"), SPAN("application/json"));
         if (c->content_type)
                 add_header(c, &n, SPAN("Content-Type"), span_of(c->content_type));

@@ -2,6 +2,7 @@
 #include "flow/cloudevent.h"
 
 #include "base/clock.h"
+#include "http/media.h"
 #include "sign/encoding.h"
 #include "json/check.h"
 
@@ -65,11 +66,10 @@ int cloudevent_headers(const Event *event, Span id, Arena *a, HttpHeader *ret) {
 
 static bool is_json(Span content_type, Span body) {
         JsonFault fault;
-        Span type = {content_type.p, span_find(content_type, ';')};
-        bool says = span_eq_nocase(type, SPAN("application/json")) ||
-                    (type.n > 5 && span_eq_nocase(span_from(type, type.n - 5), SPAN("+json")));
+        HttpMedia m;
 
-        return says && json_check(body, JSON_KEYS_MAX, &fault) == 0;
+        return http_media_parse(content_type, &m) && http_media_is_json(&m) &&
+               json_check(body, JSON_KEYS_MAX, &fault) == 0;
 }
 
 static int add_member(Buf *out, const char *name, Span value) {

@@ -38,10 +38,11 @@ typedef struct Delivery {
         Bearer *bearer;
         TokenWait token_wait;
         Span token; /* that was used */
-        bool second_try;
+        bool second_try, has_consent, is_wrapped;
 } Delivery;
 
 static void get_token(Delivery *d);
+static void dial(Delivery *d);
 
 /* ---- the end ---- */
 
@@ -219,31 +220,41 @@ static Verdict judge(const ClientAnswer *a) {
         return v;
 }
 
+/* NULL when the endpoint is gone, or has another address by now: what this one says is no word
+ * about that. */
+static Station *station_of(const Delivery *d) {
+        Station *s = outlet_station(d->outlet, d->job->target);
+
+        return s && strcmp(s->endpoint->url, d->endpoint->url) == 0 ? s : NULL;
+}
+
+/* Whoever answers is there; the breaker is for those who do not. What we broke off, or could not do
+ * ourselves, tells nothing: a probe is then given up by itself. */
+static void tell_breaker(const Delivery *d, Station *s, const ClientAnswer *a) {
+        if (s && a->end != CLIENT_CANCELLED && a->end != CLIENT_FAULT)
+                breaker_tell(&s->breaker, d->leave, a->status != 0 || a->end == CLIENT_GATE,
+                             clock_mono_ms());
+}
+
 static void on_answer(ClientCall *call, const ClientAnswer *a) {
         Delivery *d = call->arg;
         Outlet *o = d->outlet;
-        Station *s = outlet_station(o, d->job->target);
+        Station *s = station_of(d);
         Verdict v = judge(a);
 
+        tell_breaker(d, s, a);
         if (a->end == CLIENT_ANSWERED && a->status == 401 && d->bearer && !d->second_try) {
                 d->second_try = true;
-                if (s)
-                        breaker_tell(&s->breaker, d->leave, true, clock_mono_ms());
                 token_reject(d->bearer->source, d->token);
                 get_token(d);
                 return;
         }
 
-        /* Whoever answers is there; the breaker is for those who do not. */
-        if (s)
-                breaker_tell(&s->breaker, d->leave,
-                             a->status != 0 || a->end == CLIENT_GATE || a->end == CLIENT_CANCELLED,
-                             clock_mono_ms());
         if (s && v.job == JOB_SUCCEEDED)
                 health_good(o, s);
         else if (s && v.job == JOB_FAILED)
                 health_gone(o, s);
-        else if (s && a->end != CLIENT_CANCELLED)
+        else if (s && a->end != CLIENT_CANCELLED && a->end != CLIENT_FAULT)
                 health_bad(o, s, clock_wall_ms());
         delivery_end(d, &v, a);
 }
@@ -258,19 +269,28 @@ static int add_header(Delivery *d, Span name, Span value) {
 
 /* Wraps what is sent, where the endpoint wants it so. */
 static int prepare_body(Delivery *d, Err *e) {
-        Event event = *d->job->event; /* its parts, with the body as it is sent */
+        const Event *of = d->job->event;
         AUTO(buf_done)
         Buf b = BUF(ARENA_MAX_BYTES / 2);
+        /* Its parts, with the body as it is sent; not its count, which others write. */
+        Event event = {.id = of->id,
+                       .received_ms = of->received_ms,
+                       .time_ms = of->time_ms,
+                       .source = of->source,
+                       .type = of->type,
+                       .subject = of->subject,
+                       .content_type = d->content_type,
+                       .trace = of->trace,
+                       .meta = of->meta,
+                       .body = d->body};
 
-        event.body = d->body;
-        event.content_type = d->content_type;
-        if (d->second_try)
-                return 0; /* wrapped already */
-        if (d->endpoint->format == FORMAT_CLOUDEVENTS_STRUCTURED) {
+        /* Once: it may be prepared again, after a consent or with another token. */
+        if (d->endpoint->format == FORMAT_CLOUDEVENTS_STRUCTURED && !d->is_wrapped) {
                 if (cloudevent_print(&event, span_of(d->id), &b) < 0 ||
                     !(d->body = arena_span(d->arena, buf_span(&b))).p)
                         return FAIL(e, -EMSGSIZE, "the event is too large to wrap");
                 d->content_type = SPAN(CLOUDEVENT_JSON);
+                d->is_wrapped = true;
         }
         return 0;
 }
@@ -334,6 +354,8 @@ static int prepare(Delivery *d, Err *e) {
                 r = add_header(d, SPAN("Content-Type"), d->content_type);
         if (r == 0)
                 r = add_depth(d);
+        if (r == 0 && p->wants_handshake)
+                r = add_header(d, SPAN("WebHook-Request-Origin"), span_of(d->outlet->origin));
         for (size_t i = 0; i < p->n_headers && r == 0; i++)
                 r = add_header(d, p->headers[i].name, p->headers[i].value);
         if (r == 0 && d->job->event->trace.n)
@@ -347,13 +369,69 @@ static int prepare(Delivery *d, Err *e) {
         return r < 0 ? r : sign(d, e);
 }
 
+static void start_call(Delivery *d, const ClientCall *call) {
+        Err e = {0};
+
+        d->stage = STAGE_DIALLING;
+        d->call = *call;
+        d->call.url = d->endpoint->url;
+        d->call.headers = d->headers;
+        d->call.n_headers = d->n_headers;
+        d->call.timeout_ms = d->endpoint->timeout_ms;
+        d->call.answer_max = DELIVERY_READ_BYTES;
+        d->call.allow = &d->snapshot->allow;
+        d->call.tls = d->endpoint->has_tls ? &d->endpoint->tls : NULL;
+        d->call.arg = d;
+        if (client_start(d->outlet->client, &d->call, &e) < 0)
+                end_at_once(d, JOB_RETRY, "not-sent", -1, e.text);
+}
+
+/* ---- consent ---- */
+
+/* Consent is a header of the answer; its status means nothing. */
+static bool consents(const Delivery *d, const ClientAnswer *a) {
+        Span allowed = client_answer_get(a, "webhook-allowed-origin");
+
+        return a->end == CLIENT_ANSWERED &&
+               (span_eq(allowed, SPAN("*")) || span_eq_nocase(allowed, span_of(d->outlet->origin)));
+}
+
+static void on_consent(ClientCall *call, const ClientAnswer *a) {
+        Delivery *d = call->arg;
+        Station *s = station_of(d);
+        Verdict v = {.job = JOB_RETRY, .status = a->status, .code = "no-consent", .wait_ms = -1};
+
+        tell_breaker(d, s, a);
+        if (consents(d, a)) {
+                d->has_consent = true;
+                if (s)
+                        s->has_consent = true;
+                dial(d);
+                return;
+        }
+        (void)snprintf(v.message, sizeof v.message,
+                       "The endpoint has not given its consent: it answered OPTIONS without "
+                       "WebHook-Allowed-Origin for %.100s.%s%.200s",
+                       d->outlet->origin, a->why[0] ? " " : "", a->why);
+        if (s && a->end != CLIENT_CANCELLED && a->end != CLIENT_FAULT)
+                health_bad(d->outlet, s, clock_wall_ms());
+        delivery_end(d, &v, a);
+}
+
+/* The receiver is asked before the first delivery (CloudEvents HTTP webhook, section 4). */
+static void ask_consent(Delivery *d) {
+        d->n_headers = 0;
+        (void)add_header(d, SPAN("WebHook-Request-Origin"), span_of(d->outlet->origin));
+        start_call(d, &(ClientCall){.method = "OPTIONS", .done = on_consent});
+}
+
 /* The last steps: what could have changed while it waited is asked now. */
 static void dial(Delivery *d) {
-        Station *s = outlet_station(d->outlet, d->job->target);
+        Station *s = station_of(d);
         int64_t wait_ms = 0;
         Err e = {0};
 
-        if (!s) {
+        if (!outlet_station(d->outlet, d->job->target)) {
                 end_at_once(d, JOB_FAILED, "no-target", -1, "The endpoint was removed.");
                 return;
         }
@@ -361,29 +439,20 @@ static void dial(Delivery *d) {
                 end_at_once(d, JOB_FAILED, "not-signable", -1, e.text);
                 return;
         }
-        d->leave = breaker_ask(&s->breaker, clock_mono_ms(), &wait_ms);
+        d->leave = s ? breaker_ask(&s->breaker, clock_mono_ms(), &wait_ms) : BREAKER_GO;
         if (d->leave == BREAKER_REFUSE) {
                 end_at_once(d, JOB_NOT_TRIED, "unreachable", wait_ms,
                             "Not sent: the endpoint could not be reached lately.");
                 return;
         }
-        d->stage = STAGE_DIALLING;
-        d->call = (ClientCall){.method = "POST",
-                               .url = d->endpoint->url,
-                               .headers = d->headers,
-                               .n_headers = d->n_headers,
-                               .body = d->body.p ? d->body : SPAN(""),
-                               .timeout_ms = d->endpoint->timeout_ms,
-                               .answer_max = DELIVERY_READ_BYTES,
-                               .allow = &d->snapshot->allow,
-                               .tls = d->endpoint->has_tls ? &d->endpoint->tls : NULL,
-                               .repeatable = true, /* the receiver knows it by its id */
-                               .done = on_answer,
-                               .arg = d};
-        if (client_start(d->outlet->client, &d->call, &e) == 0)
-                return;
-        breaker_tell(&s->breaker, d->leave, true, clock_mono_ms());
-        end_at_once(d, JOB_RETRY, "not-sent", -1, e.text);
+        if (d->endpoint->wants_handshake && !d->has_consent && !(s && s->has_consent))
+                ask_consent(d);
+        else
+                start_call(d, &(ClientCall){.method = "POST",
+                                            .body = d->body.p ? d->body : SPAN(""),
+                                            /* the receiver knows it by its id */
+                                            .repeatable = true,
+                                            .done = on_answer});
 }
 
 /* ---- credentials ---- */
@@ -418,9 +487,15 @@ static void authorize(Delivery *d) {
                 dial(d);
                 return;
         }
-        if (!s->bearer)
-                s->bearer = bearer_new(d->outlet->client, d->endpoint, d->snapshot);
-        d->bearer = bearer_ref(s->bearer);
+        /* One that began before the endpoint was changed ends with the credentials of then, and
+         * leaves those of now alone. */
+        if (s->endpoint->version != d->endpoint->version) {
+                d->bearer = bearer_new(d->outlet->client, d->endpoint, d->snapshot);
+        } else {
+                if (!s->bearer)
+                        s->bearer = bearer_new(d->outlet->client, d->endpoint, d->snapshot);
+                d->bearer = bearer_ref(s->bearer);
+        }
         get_token(d);
 }
 

@@ -11,6 +11,7 @@
 
 enum {
         ENDPOINT_ARENA_MAX_BYTES = 1024 * 1024,
+        ARENA_EXTRA_BYTES = 128,
         TIMEOUT_MIN_MS = 100,
         TIMEOUT_MAX_MS = 60000,
         CONCURRENCY_MAX = 1000,
@@ -24,6 +25,7 @@ typedef struct Reading {
         Endpoint *p;
         const json_t *from;
         Err *e;
+        size_t header_bytes, header_room;
 } Reading;
 
 static int wrong(const Reading *r, const char *member, const char *want) {
@@ -55,6 +57,15 @@ static int number_of(Reading *r, const char *member, int64_t min, int64_t max, i
                             "%s: must be a whole number from %" PRId64 " to %" PRId64, member, min,
                             max);
         *into = json_integer_value(v);
+        return 0;
+}
+
+static int truth_of(Reading *r, const char *member, bool *into) {
+        const json_t *v = json_object_get(r->from, member);
+
+        if (v && !json_is_null(v) && !json_is_boolean(v))
+                return wrong(r, member, "must be true or false");
+        *into = json_is_true(v);
         return 0;
 }
 
@@ -103,6 +114,23 @@ static int texts_of(Reading *r, const char *member, size_t max, const Span **ret
 
 /* ---- where to ---- */
 
+/* As in the Host header: without the scheme's own port, with brackets, with a final dot (the client
+ * sends it), and in lower case. */
+static Span authority_of(Reading *r, const Url *url) {
+        bool six = url->host_kind == URL_IPV6;
+        bool has_dot = url->host.p[url->host.n] == '.'; /* the text goes on there, or ends */
+        const char *before = six ? "[" : "", *after = six ? "]" : has_dot ? "." : "";
+        char port[8] = "";
+
+        if (url->port != (url->https ? 443 : 80))
+                (void)snprintf(port, sizeof port, ":%u", url->port);
+        char *text = arena_printf(r->p->arena, "%s" SPAN_FMT "%s%s", before, SPAN_ARG(url->host),
+                                  after, port);
+        for (char *c = text; c && *c; c++)
+                *c = *c >= 'A' && *c <= 'Z' ? (char)(*c + 32) : *c;
+        return span_of(text);
+}
+
 static int read_url(Reading *r) {
         Endpoint *p = r->p;
         Span text;
@@ -117,19 +145,8 @@ static int read_url(Reading *r) {
         p->url = text.p;
         p->path = url.path;
         p->query = url.query;
-        /* As in the Host header: without the scheme's own port, and in lower case. */
-        bool usual = url.port == (url.https ? 443 : 80);
-        bool six = url.host_kind == URL_IPV6;
-        char *authority = usual ? arena_printf(p->arena, "%s" SPAN_FMT "%s", six ? "[" : "",
-                                               SPAN_ARG(url.host), six ? "]" : "")
-                                : arena_printf(p->arena, "%s" SPAN_FMT "%s:%u", six ? "[" : "",
-                                               SPAN_ARG(url.host), six ? "]" : "", url.port);
-        if (!authority)
-                return wrong(r, "url", "is too long");
-        for (char *c = authority; *c; c++)
-                *c = *c >= 'A' && *c <= 'Z' ? (char)(*c + 32) : *c;
-        p->authority = span_of(authority);
-        return 0;
+        p->authority = authority_of(r, &url);
+        return p->authority.p ? 0 : wrong(r, "url", "is too long");
 }
 
 /* ---- headers ---- */
@@ -137,13 +154,18 @@ static int read_url(Reading *r) {
 static int add_header(Reading *r, Span name, Span value) {
         Endpoint *p = r->p;
 
-        if (p->n_headers == ENDPOINT_HEADERS_MAX + 1)
-                return wrong(r, "headers", "are too many");
+        must(p->n_headers < r->header_room);
+        r->header_bytes += name.n + value.n;
+        /* Beyond that no delivery would ever leave. */
+        if (r->header_bytes > ENDPOINT_HEADERS_MAX_BYTES)
+                return FAIL(r->e, -EINVAL, "headers: have more than %d bytes, credentials included",
+                            ENDPOINT_HEADERS_MAX_BYTES);
         p->headers[p->n_headers++] = (HttpHeader){name, value};
         return 0;
 }
 
-/* Whose values are ours: they frame the message, or say who sends what. */
+/* Whose values are ours: they frame the message, or say who sends what. Said twice, receivers would
+ * take one or the other, or both as one. */
 static const char *const ours[] = {
         "content-length",
         "transfer-encoding",
@@ -163,6 +185,20 @@ static const char *const ours[] = {
         "content-digest",
         "signature",
         "signature-input",
+        "svix-id",
+        "svix-timestamp",
+        "svix-signature",
+        "stripe-signature",
+        "x-github-delivery",
+        "x-github-event",
+        "x-hub-signature-256",
+        "x-shopify-hmac-sha256",
+        "x-shopify-topic",
+        "x-shopify-triggered-at",
+        "x-shopify-webhook-id",
+        "x-slack-request-timestamp",
+        "x-slack-signature",
+        "traceparent",
 };
 
 static int check_header(const Reading *r, Span name, Span value) {
@@ -175,6 +211,8 @@ static int check_header(const Reading *r, Span name, Span value) {
         for (size_t i = 0; i < COUNT_OF(ours); i++)
                 if (span_eq_nocase(name, span_of(ours[i])))
                         return FAIL(r->e, -EINVAL, "headers: %s is set by Grapnel", ours[i]);
+        if (name.n > 3 && span_eq_nocase((Span){name.p, 3}, SPAN("ce-")))
+                return wrong(r, "headers", "those that begin with ce- are set by Grapnel");
         return 0;
 }
 
@@ -183,11 +221,14 @@ static int read_headers(Reading *r) {
         const char *key;
         json_t *v;
 
-        if (!map || json_is_null(map))
-                return 0;
-        if (!json_is_object(map) || json_object_size(map) > ENDPOINT_HEADERS_MAX)
+        if (map && !json_is_null(map) &&
+            (!json_is_object(map) || json_object_size(map) > ENDPOINT_HEADERS_MAX))
                 return FAIL(r->e, -EINVAL, "headers: must be a map of at most %d texts",
                             ENDPOINT_HEADERS_MAX);
+        r->header_room = json_object_size(map) + 1; /* and the credentials */
+        r->p->headers = arena_alloc(r->p->arena, r->header_room * sizeof *r->p->headers);
+        if (!r->p->headers)
+                return wrong(r, "headers", "are too long");
         json_object_foreach(map, key, v) {
                 Span name = arena_span(r->p->arena, span_of(key)), value;
 
@@ -207,6 +248,9 @@ static int read_headers(Reading *r) {
 static int add_authorization(Reading *r, const char *scheme, Span value) {
         char *text = arena_printf(r->p->arena, "%s " SPAN_FMT, scheme, SPAN_ARG(value));
 
+        for (size_t i = 0; i < r->p->n_headers; i++)
+                if (span_eq_nocase(r->p->headers[i].name, SPAN("authorization")))
+                        return wrong(r, "auth", "the headers hold an Authorization already");
         if (!text || http_field_run(value, 0) < value.n)
                 return wrong(r, "auth", "is too long, or holds a control byte");
         return add_header(r, SPAN("Authorization"), span_of(text));
@@ -317,14 +361,19 @@ static int read_key(Reading *r, const json_t *secret) {
         const json_t *key = json_object_get(secret, "key"),
                      *until = json_object_get(secret, "until");
         EndpointKey *k = &p->keys[p->n_keys];
+        bool has_end = until && !json_is_null(until);
 
-        if (!json_is_string(key))
+        /* An end that cannot be read must not become none. */
+        if (!json_is_string(key) ||
+            (has_end && (!json_is_integer(until) || json_integer_value(until) <= 0)))
                 return wrong(r, "secrets", "must be a list of {\"key\", \"until\"}");
-        k->until_ms = json_is_integer(until) ? json_integer_value(until) : 0;
+        k->until_ms = has_end ? json_integer_value(until) : 0;
         k->key = profile_key_new(p->profile,
                                  (Span){json_string_value(key), json_string_length(key)}, r->e);
-        if (!k->key)
+        if (!k->key) {
+                err_prefix(r->e, "secrets");
                 return -EINVAL;
+        }
         p->n_keys++;
         return 0;
 }
@@ -340,6 +389,8 @@ static int read_keys(Reading *r) {
         if (!r->p->profile)
                 return FAIL(r->e, -EINVAL, "profile: '%.*s' is not known",
                             name.n > 40 ? 40 : (int)name.n, name.p);
+        if (list && !json_is_null(list) && !json_is_array(list))
+                return wrong(r, "secrets", "must be a list of {\"key\", \"until\"}");
         for (size_t i = 0; i < json_array_size(list); i++) {
                 if (r->p->n_keys == PROFILE_KEYS_MAX)
                         return wrong(r, "secrets", "are too many");
@@ -398,11 +449,14 @@ static int read_way(Reading *r) {
                 bad = choice_of(r, "order", orders, &order);
         if (bad == 0)
                 bad = choice_of(r, "format", formats, &format);
+        if (bad == 0)
+                bad = truth_of(r, "disabled", &p->is_disabled);
+        if (bad == 0)
+                bad = truth_of(r, "handshake", &p->wants_handshake);
         p->concurrency = (unsigned)concurrency;
         p->rate = (uint32_t)rate;
         p->order = (EndpointOrder)order;
         p->format = (EndpointFormat)format;
-        p->is_disabled = json_is_true(json_object_get(r->from, "disabled"));
         return bad < 0 ? bad : read_retry(r);
 }
 
@@ -431,9 +485,9 @@ static int read_all(Reading *r) {
 
         if (bad < 0)
                 return bad;
+        if (uid.n > OBJECT_NAME_MAX_BYTES)
+                return FAIL(r->e, -EINVAL, "uid: is longer than %d bytes", OBJECT_NAME_MAX_BYTES);
         p->uid = uid;
-        p->headers = arena_alloc(p->arena, (ENDPOINT_HEADERS_MAX + 1) * sizeof *p->headers);
-        must(p->headers);
         bad = read_url(r);
         if (bad == 0)
                 bad = texts_of(r, "filterTypes", ENDPOINT_TYPES_MAX, &p->types, &p->n_types);
@@ -467,14 +521,15 @@ int endpoint_make(const Object *o, Endpoint **ret, Err *e) {
         }
         p = must_alloc(sizeof *p);
         p->refs = 1;
-        p->arena = arena_new(ENDPOINT_ARENA_MAX_BYTES);
+        /* There may be a hundred thousand of them: what it takes is about what its text holds. */
+        p->arena = arena_new_for(o->text.n + ARENA_EXTRA_BYTES, ENDPOINT_ARENA_MAX_BYTES);
         p->id = o->id;
         p->application = o->owner;
         p->version = o->version;
         p->timeout_ms = ENDPOINT_TIMEOUT_MS;
         id_print("ep", o->id, id);
         (void)snprintf(p->target, sizeof p->target, "endpoint:%s", id);
-        bad = read_all(&(Reading){p, from, e});
+        bad = read_all(&(Reading){.p = p, .from = from, .e = e});
         json_decref(from);
         if (bad < 0)
                 endpoint_unref(p);

@@ -16,7 +16,7 @@
  *    "auth": {"basic": {"user": "", "password": ""}} | {"bearer": ""} |
  *            {"oauth2": {"tokenUrl", "clientId", "clientSecret", "scope", "audience", "inBody"}},
  *    "tls": {"certificate": PEM, "key": PEM, "ca": PEM},
- *    "batch": {"max": 100, "ms": 500}, "handshake": true}
+ *    "handshake": true}
  *
  * Of "secrets" the newest is first; the others sign along until their moment. */
 #pragma once
@@ -35,9 +35,9 @@ enum {
         ENDPOINT_TYPES_MAX = 500,
         ENDPOINT_CHANNELS_MAX = 10,
         ENDPOINT_HEADERS_MAX = 50,
-        ENDPOINT_URL_MAX_BYTES = 4096,
-        ENDPOINT_TARGET_TEXT = 40, /* "endpoint:ep_0123456789abc" */
-        ENDPOINT_CONCURRENCY = 64, /* unless it says another */
+        ENDPOINT_HEADERS_MAX_BYTES = 32 * 1024, /* names and values, credentials included */
+        ENDPOINT_TARGET_TEXT = 40,              /* "endpoint:ep_0123456789abc" */
+        ENDPOINT_CONCURRENCY = 64,              /* unless it says another */
         ENDPOINT_TIMEOUT_MS = 15000,
 };
 
@@ -78,7 +78,7 @@ typedef struct Endpoint {
         TokenConfig oauth2;     /* token_url NULL: none; its secret is: */
         Secret oauth2_secret;
         ClientTls tls;
-        bool has_tls;
+        bool has_tls, wants_handshake;
         int64_t timeout_ms, failing_since_ms;
         unsigned concurrency;
         uint32_t rate; /* per second; 0: no limit */

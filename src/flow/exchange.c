@@ -25,6 +25,11 @@ static const Option missing_options[] = {
          .help = "What the person reads; holes {...} are filled."},
 };
 
+const OptionGroup step_missing = {
+        "missing",
+        "`missing: {fail: 404, message: 'There is no {.event.id}'}`, or `missing: null`.",
+        missing_options, COUNT_OF(missing_options)};
+
 int missing_prepare(StepBuild *b, const Node *node, Missing *ret) {
         *ret = (Missing){.status = 404};
         if (!node)

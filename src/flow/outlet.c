@@ -1,10 +1,28 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "flow/outlet.h"
 
+#include "base/clock.h"
 #include "base/table.h"
 #include "flow/delivery.h"
+#include "http/url.h"
 
-enum { STATIONS_MAX = 400000 };
+#include <unistd.h>
+
+/* More than twice as many as there can be endpoints: then a sweep has been. */
+enum { STATIONS_MAX = 1 << 20, SWEEP_MIN = 256 };
+
+/* A DNS name of the sending system (CloudEvents HTTP webhook, section 4.1.1): where sources reach
+ * us, else the machine's name. */
+static void name_origin(Outlet *o) {
+        const Config *config = o->snapshot->config;
+        const char *public_url = config ? config->public_url : NULL;
+        Url url;
+
+        if (public_url && url_parse(span_of(public_url), &url, NULL) == 0)
+                (void)snprintf(o->origin, sizeof o->origin, SPAN_FMT, SPAN_ARG(url.host));
+        else if (gethostname(o->origin, sizeof o->origin - 1) < 0 || !o->origin[0])
+                (void)snprintf(o->origin, sizeof o->origin, "localhost");
+}
 
 void outlet_init(Outlet *o, Loop *loop, Client *client, Ledger *ledger, Registry *registry,
                  Shelf *shelf, Snapshot *s, const OutletHost *host) {
@@ -14,10 +32,12 @@ void outlet_init(Outlet *o, Loop *loop, Client *client, Ledger *ledger, Registry
                       .registry = registry,
                       .snapshot = snapshot_ref(s),
                       .host = *host,
-                      .stations = table_new(STATIONS_MAX)};
+                      .stations = table_new(STATIONS_MAX),
+                      .sweep_at = SWEEP_MIN};
         list_init(&o->deliveries);
         list_init(&o->writes);
         mapper_init(&o->mapper, loop, shelf);
+        name_origin(o);
 }
 
 static void free_station(void *arg, Span key, void *value) {
@@ -50,23 +70,67 @@ void outlet_done(Outlet *o) {
         o->snapshot = snapshot_unref(o->snapshot);
 }
 
+/* The end of one may be that of others, which waited for its connection and could not begin: so
+ * each is looked for anew. Those that are mapped stay. */
 void outlet_cut(Outlet *o) {
-        LIST_EACH(&o->deliveries, it)
-        delivery_cut(it);
+        Link *it = o->deliveries.head.next;
+
+        while (it != &o->deliveries.head) {
+                size_t n = o->deliveries.n;
+
+                delivery_cut(it);
+                it = o->deliveries.n < n ? o->deliveries.head.next : it->next;
+        }
 }
 
 void outlet_reload(Outlet *o, Snapshot *s) {
         snapshot_unref(o->snapshot);
         o->snapshot = snapshot_ref(s);
+        /* Tokens too are fetched from where the new one allows. */
+        table_each(o->stations, drop_bearer, NULL);
 }
 
 static void close_breaker(Station *s) {
         breaker_init(&s->breaker, BREAKER_FAILURES, BREAKER_PAUSE_MS, BREAKER_PAUSE_MAX_MS);
 }
 
+typedef struct Sweep {
+        Outlet *o;
+        List gone; /* Station */
+} Sweep;
+
+static void find_gone(void *arg, Span key, void *value) {
+        Sweep *sweep = arg;
+        Station *s = value;
+        Endpoint *p = registry_endpoint(sweep->o->registry, key);
+
+        if (!p && !s->is_writing)
+                list_push(&sweep->gone, &s->link);
+        endpoint_unref(p);
+}
+
+/* Nobody asks for an endpoint that was removed when no job of it is left. Looking through all of
+ * them each time that their number has doubled costs next to nothing for each. */
+static void sweep(Outlet *o) {
+        Sweep all = {.o = o};
+        Link *at;
+
+        list_init(&all.gone);
+        table_each(o->stations, find_gone, &all);
+        while ((at = list_pop(&all.gone))) {
+                Station *s = CONTAINER_OF(at, Station, link);
+
+                (void)table_remove(o->stations, span_of(s->endpoint->target));
+                free_station(NULL, (Span){NULL, 0}, s);
+        }
+        o->sweep_at = 2 * table_count(o->stations) + SWEEP_MIN;
+}
+
 static Station *station_new(Outlet *o, Span target) {
         Station *s = must_alloc(sizeof *s);
 
+        if (table_count(o->stations) >= o->sweep_at)
+                sweep(o);
         close_breaker(s);
         must(table_put(o->stations, target, s) == 0);
         return s;
@@ -77,6 +141,7 @@ static void station_change(Station *s, const Endpoint *p) {
         const Endpoint *was = s->endpoint;
 
         s->bearer = bearer_unref(s->bearer);
+        s->has_consent = s->has_consent && strcmp(was->url, p->url) == 0;
         if (was->failing_since_ms && !p->failing_since_ms)
                 s->failing_since_ms = 0;
         if ((was->is_disabled && !p->is_disabled) || strcmp(was->url, p->url) != 0)
@@ -114,9 +179,25 @@ const Endpoint *outlet_endpoint(Outlet *o, Span target) {
         return s ? s->endpoint : NULL;
 }
 
+static void end_without_target(Outlet *o, Job *job) {
+        Outcome outcome = {.status = 424,
+                           .code = "no-target",
+                           .message = SPAN("The endpoint was removed."),
+                           .retry_after_s = -1};
+        JobResult result = {.verdict = JOB_FAILED,
+                            .wait_hint_ms = -1,
+                            .attempt = {.started_ms = clock_wall_ms(),
+                                        .code = span_of(outcome.code),
+                                        .message = outcome.message}};
+
+        o->host.ended(o->host.self, job, &result, &outcome);
+}
+
 void outlet_start(Outlet *o, Job *job) {
         Station *s = outlet_station(o, job->target);
 
-        must(s);
-        delivery_start(o, s, job);
+        if (s)
+                delivery_start(o, s, job);
+        else
+                end_without_target(o, job);
 }

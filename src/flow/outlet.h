@@ -18,6 +18,8 @@ enum {
                 5 * 24 * 3600 * 1000, /* of nothing but failure: then it is disabled */
 };
 
+enum { OUTLET_ORIGIN_BYTES = 256 };
+
 typedef struct Outlet Outlet;
 
 typedef struct OutletHost {
@@ -30,9 +32,11 @@ typedef struct OutletHost {
 } OutletHost;
 
 typedef struct Station {
+        Link link;          /* while it is cleared away */
         Endpoint *endpoint; /* as the registry had it at `changes` */
         uint64_t changes;
         Breaker breaker;
+        bool has_consent;         /* of a handshake */
         Bearer *bearer;           /* of its OAuth2; NULL: not asked for yet */
         int64_t failing_since_ms; /* 0: its last answer was a success, or it never had one */
         int64_t written_ms;       /* when its health was last sent to the ledger */
@@ -48,9 +52,11 @@ struct Outlet {
         Snapshot *snapshot; /* for the networks that may be dialled */
         OutletHost host;
         Mapper mapper;
-        Table *stations; /* target -> Station */
-        List deliveries; /* on their way */
-        List writes;     /* of health, on their way to the ledger */
+        char origin[OUTLET_ORIGIN_BYTES]; /* who we are to receivers that give their consent */
+        Table *stations;                  /* target -> Station */
+        size_t sweep_at;                  /* stations: then those of removed endpoints go */
+        List deliveries;                  /* on their way */
+        List writes;                      /* of health, on their way to the ledger */
 };
 
 void outlet_init(Outlet *o, Loop *loop, Client *client, Ledger *ledger, Registry *registry,
@@ -62,7 +68,8 @@ void outlet_reload(Outlet *o, Snapshot *s);
 
 /* The endpoint of a job's target, as it is now; NULL when it is gone. Lent until the next call. */
 const Endpoint *outlet_endpoint(Outlet *o, Span target);
-/* Begins an attempt; its endpoint must be there. */
+/* Begins an attempt. It may end inside this call, also since the endpoint is gone: another loop may
+ * have removed it this very moment. */
 void outlet_start(Outlet *o, Job *job);
 
 /* Every delivery on its way ends now, as one that was broken off. */

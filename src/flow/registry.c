@@ -9,7 +9,11 @@
 
 #include <pthread.h>
 
-enum { OBJECTS_MAX = 400000, REMOVED_KEPT = 1024, KEY_MAX = 16 + OBJECT_NAME_MAX_BYTES };
+enum {
+        LATE_MAX = 65536, /* objects that are written while there is still room for one */
+        REMOVED_KEPT = 1024,
+        KEY_MAX = 16 + OBJECT_NAME_MAX_BYTES,
+};
 
 /* Of one kind and owner. */
 typedef struct Shelf {
@@ -20,6 +24,7 @@ typedef struct Shelf {
 
 struct Registry {
         pthread_rwlock_t lock;
+        size_t objects_max;
         _Atomic uint64_t changes;
         Table *by_id, *by_name, *shelves, *by_target;
         int64_t removed[REMOVED_KEPT]; /* ids, lately: a write before the removal may come late */
@@ -129,6 +134,14 @@ static size_t shelf_after(const Shelf *s, int64_t id) {
         return low;
 }
 
+static void shelf_free(Shelf *s) {
+        if (!s)
+                return;
+        endpoint_set_unref(s->set);
+        free(s->entries);
+        free(s);
+}
+
 static void shelf_changed(Shelf *s) {
         s->set = endpoint_set_unref(s->set);
 }
@@ -163,15 +176,21 @@ static void shelf_take(Shelf *s, int64_t id) {
 
 /* ---- changes ---- */
 
-Registry *registry_new(void) {
+Registry *registry_new_for(size_t objects_max) {
         Registry *r = must_alloc(sizeof *r);
+        size_t most = objects_max + LATE_MAX;
 
         must(pthread_rwlock_init(&r->lock, NULL) == 0);
-        r->by_id = table_new(OBJECTS_MAX);
-        r->by_name = table_new(OBJECTS_MAX);
-        r->shelves = table_new(2 * OBJECTS_MAX);
-        r->by_target = table_new(OBJECTS_MAX);
+        r->objects_max = objects_max;
+        r->by_id = table_new(most);
+        r->by_name = table_new(most);
+        r->shelves = table_new((size_t)OBJECT_KINDS * (most + 1));
+        r->by_target = table_new(most);
         return r;
+}
+
+Registry *registry_new(void) {
+        return registry_new_for(REGISTRY_OBJECTS_MAX);
 }
 
 static void free_entry(void *arg, Span key, void *value) {
@@ -181,13 +200,9 @@ static void free_entry(void *arg, Span key, void *value) {
 }
 
 static void free_shelf(void *arg, Span key, void *value) {
-        Shelf *s = value;
-
         (void)arg;
         (void)key;
-        endpoint_set_unref(s->set);
-        free(s->entries);
-        free(s);
+        shelf_free(value);
 }
 
 Registry *registry_free(Registry *r) {
@@ -215,13 +230,26 @@ static void forget(Registry *r, const Entry *e) {
                 table_remove(r->by_target, span_of(e->endpoint->target));
 }
 
+/* A name is whose it was last: who is heard of late had given it up before another took it. */
+static int enter_name(Registry *r, Entry *e) {
+        const Object *o = &e->object;
+        const Entry *holder;
+        Key k;
+        Span name = key_named(&k, o->kind, o->owner, o->name);
+
+        holder = o->name.n ? table_get(r->by_name, name) : NULL;
+        if (o->name.n == 0 || (holder && holder->object.version > o->version))
+                return 0;
+        return table_put(r->by_name, name, e);
+}
+
 static int enter(Registry *r, Entry *e) {
         const Object *o = &e->object;
         Key k;
         int bad = table_put(r->by_id, key_of(&k, o->kind, o->id), e);
 
-        if (bad == 0 && o->name.n)
-                bad = table_put(r->by_name, key_named(&k, o->kind, o->owner, o->name), e);
+        if (bad == 0)
+                bad = enter_name(r, e);
         if (bad == 0 && e->endpoint)
                 bad = table_put(r->by_target, span_of(e->endpoint->target), e);
         if (bad == 0)
@@ -254,8 +282,8 @@ int registry_put(Registry *r, const Object *o, Err *e) {
                 old = fresh; /* it is the older one */
         } else if (!old && is_gone(r, o)) {
                 old = fresh;
-        } else if (table_count(r->by_id) >= OBJECTS_MAX && !old) {
-                bad = FAIL(e, -ENOSPC, "more than %d objects", OBJECTS_MAX);
+        } else if (table_count(r->by_id) >= r->objects_max + LATE_MAX && !old) {
+                bad = FAIL(e, -ENOSPC, "more than %zu objects", r->objects_max);
                 old = fresh;
         } else {
                 if (old)
@@ -268,10 +296,14 @@ int registry_put(Registry *r, const Object *o, Err *e) {
         return bad;
 }
 
+static void note_removed(Registry *r, int64_t id) {
+        r->removed[r->n_removed++ % REMOVED_KEPT] = id;
+}
+
 static void remove_one(Registry *r, Entry *e) {
         Key k;
 
-        r->removed[r->n_removed++ % REMOVED_KEPT] = e->object.id;
+        note_removed(r, e->object.id);
         forget(r, e);
         table_remove(r->by_id, key_of(&k, e->object.kind, e->object.id));
         shelf_take(shelf_get(r, e->object.kind, e->object.owner), e->object.id);
@@ -281,12 +313,14 @@ static void remove_one(Registry *r, Entry *e) {
 /* What an application owns goes with it. */
 static void remove_owned(Registry *r, int64_t owner) {
         static const ObjectKind kinds[] = {OBJECT_ENDPOINT, OBJECT_KEY, OBJECT_REPLAY};
+        Key k;
 
         for (size_t i = 0; i < COUNT_OF(kinds); i++) {
                 Shelf *s = shelf_find(r, kinds[i], owner);
 
                 while (s && s->n > 0)
                         remove_one(r, s->entries[s->n - 1]);
+                shelf_free(table_remove(r->shelves, key_of(&k, kinds[i], owner)));
         }
 }
 
@@ -300,11 +334,22 @@ void registry_remove(Registry *r, const Object *o) {
                 remove_owned(r, o->id);
         if (old)
                 remove_one(r, old);
+        else
+                note_removed(r, o->id);
         atomic_fetch_add(&r->changes, 1);
         pthread_rwlock_unlock(&r->lock);
 }
 
 /* ---- questions ---- */
+
+bool registry_full(Registry *r) {
+        size_t n;
+
+        pthread_rwlock_rdlock(&r->lock);
+        n = table_count(r->by_id);
+        pthread_rwlock_unlock(&r->lock);
+        return n >= r->objects_max;
+}
 
 uint64_t registry_changes(const Registry *r) {
         return atomic_load(&r->changes);

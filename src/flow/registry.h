@@ -29,8 +29,15 @@ typedef struct EndpointSet {
 
 EndpointSet *endpoint_set_unref(EndpointSet *s); /* accepts NULL, returns NULL */
 
+enum { REGISTRY_OBJECTS_MAX = 400000 };
+
 Registry *registry_new(void);
+Registry *registry_new_for(size_t objects_max); /* another maximum than the usual one */
 Registry *registry_free(Registry *r);
+
+/* Is there room for no more? To be asked before a new object is sent to the ledger: what the ledger
+ * has is taken, else the next start could not read it. */
+bool registry_full(Registry *r);
 
 /* The object was written, or removed (its version is that of the removal). What is older than what
  * is here is left out. -EINVAL for an endpoint that endpoint_make refuses: nothing changes. */

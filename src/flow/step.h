@@ -23,3 +23,8 @@ struct StepKind {
 extern const StepKind step_get, step_find, step_patch, step_post, step_request, step_map, step_log,
         step_fail;
 extern const StepKind *const step_kinds[]; /* ended by NULL */
+
+/* What every step may say, and what `missing` may. */
+extern const OptionGroup step_common, step_missing;
+/* The reference of all steps as Markdown, written from the tables. */
+MUST_CHECK int steps_print_reference(Buf *out);

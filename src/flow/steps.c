@@ -5,3 +5,17 @@ const StepKind *const step_kinds[] = {
         &step_get, &step_find, &step_patch, &step_post, &step_request,
         &step_map, &step_log,  &step_fail,  NULL,
 };
+
+int steps_print_reference(Buf *out) {
+        int r = 0;
+
+        for (size_t i = 0; step_kinds[i] && r == 0; i++) {
+                const StepKind *k = step_kinds[i];
+
+                r = option_print_group(&(OptionGroup){k->name, k->help, k->options, k->n_options},
+                                       out);
+        }
+        if (r == 0)
+                r = option_print_group(&step_missing, out);
+        return r < 0 ? r : option_print_group(&step_common, out);
+}

@@ -32,6 +32,7 @@ typedef struct Job {
         unsigned attempts;   /* begun so far */
         unsigned tries_from; /* of those, how many were before it was replayed: its schedule goes by
                                 the others */
+        bool is_replay;      /* it was replayed; known of claimed jobs, which replayed ones are */
         int64_t due_ms;      /* wall clock, under JOB_WAITING */
         /* Jobs of one lane run one at a time, in the order of their ids; 0: no order. The hash of
          * target and subject: two subjects that share a lane by chance only wait for each other. */
@@ -60,6 +61,7 @@ Job *job_free(Job *j); /* drops the event's reference; accepts NULL */
 /* One run of a job, as the ledger keeps it. */
 typedef struct Attempt {
         unsigned number;    /* 1 is the first */
+        bool is_manual;     /* of a job that had been replayed; the store fills it in */
         int64_t started_ms; /* wall clock */
         int64_t took_us;
         int status;   /* as the source would hear it (DESIGN section 6); 0 unknown */

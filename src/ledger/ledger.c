@@ -46,14 +46,14 @@ struct Ledger {
         size_t recorded; /* since the last slice of trimming */
 
         /* Anyone's. */
-        _Atomic uint64_t waiting, waiting_bytes;
+        _Atomic uint64_t waiting, waiting_bytes, waiting_jobs;
         _Atomic uint64_t batches, writes, commit_us_total, commit_us_max;
 };
 
 typedef struct Batch {
         Write *writes[LEDGER_BATCH_MAX];
         LedgerRequest *requests[LEDGER_BATCH_MAX];
-        size_t n, bytes;
+        size_t n, bytes, jobs;
 } Batch;
 
 static size_t bytes_of(const LedgerRequest *r) {
@@ -80,6 +80,10 @@ static size_t bytes_of(const LedgerRequest *r) {
 
 static bool is_record(const LedgerRequest *r) {
         return r->ask == ASK_WRITE && r->write.kind == WRITE_RECORD;
+}
+
+static size_t jobs_of(const LedgerRequest *r) {
+        return is_record(r) ? r->write.record.n_jobs : 0;
 }
 
 /* Outcomes of work that was done must be written; what somebody wishes may be refused. */
@@ -126,7 +130,7 @@ static void homes_add(Homes *h, Inbox *home, Note *note) {
 /* Answers in order, with one lock and one wake per home. Neither the requests nor what they lend
  * may be touched after it. */
 static void answer(Ledger *l, LedgerRequest *const *requests, size_t n) {
-        uint64_t records = 0, bytes = 0;
+        uint64_t records = 0, bytes = 0, jobs = 0;
         Homes homes = {.n = 0};
         size_t i;
 
@@ -136,6 +140,7 @@ static void answer(Ledger *l, LedgerRequest *const *requests, size_t n) {
                 if (is_record(r)) {
                         records++;
                         bytes += bytes_of(r);
+                        jobs += jobs_of(r);
                 }
                 homes_add(&homes, r->home, &r->note);
                 for (size_t k = 0; k < r->n_echoes; k++)
@@ -143,6 +148,7 @@ static void answer(Ledger *l, LedgerRequest *const *requests, size_t n) {
         }
         atomic_fetch_sub_explicit(&l->waiting, records, memory_order_relaxed);
         atomic_fetch_sub_explicit(&l->waiting_bytes, bytes, memory_order_relaxed);
+        atomic_fetch_sub_explicit(&l->waiting_jobs, jobs, memory_order_relaxed);
         for (size_t k = 0; k < homes.n; k++)
                 inbox_send_all(homes.at[k].home, homes.at[k].first, homes.at[k].last);
         if (i < n)
@@ -186,16 +192,18 @@ static void push(Ledger *l, Note *n) {
 /* Takes writes from the front, up to a claim or a question for a key: they see what was sent before
  * them. */
 static void collect(Ledger *l, Batch *b) {
-        b->n = b->bytes = 0;
+        b->n = b->bytes = b->jobs = 0;
         while (l->first && b->n < LEDGER_BATCH_MAX) {
                 LedgerRequest *r = CONTAINER_OF(l->first, LedgerRequest, note);
                 if (r->ask != ASK_WRITE)
                         break;
-                size_t bytes = bytes_of(r);
-                if (b->n > 0 && b->bytes + bytes > LEDGER_BATCH_MAX_BYTES)
+                size_t bytes = bytes_of(r), jobs = jobs_of(r);
+                if (b->n > 0 && (b->bytes + bytes > LEDGER_BATCH_MAX_BYTES ||
+                                 b->jobs + jobs > LEDGER_BATCH_JOBS_MAX))
                         break;
                 (void)pop(l);
                 b->bytes += bytes;
+                b->jobs += jobs;
                 b->requests[b->n] = r;
                 b->writes[b->n++] = &r->write;
         }
@@ -444,6 +452,21 @@ void ledger_close(Ledger *l) {
         ledger_free(l);
 }
 
+/* One more record, if there is room for it; however large, when nothing else waits. */
+static bool admit(Ledger *l, size_t bytes, size_t jobs) {
+        uint64_t n = atomic_fetch_add_explicit(&l->waiting, 1, memory_order_relaxed);
+        uint64_t m = atomic_fetch_add_explicit(&l->waiting_bytes, bytes, memory_order_relaxed);
+        uint64_t k = atomic_fetch_add_explicit(&l->waiting_jobs, jobs, memory_order_relaxed);
+
+        if (n < LEDGER_PENDING_MAX && (m == 0 || m + bytes <= LEDGER_PENDING_MAX_BYTES) &&
+            (k == 0 || k + jobs <= LEDGER_PENDING_JOBS_MAX))
+                return true;
+        atomic_fetch_sub_explicit(&l->waiting, 1, memory_order_relaxed);
+        atomic_fetch_sub_explicit(&l->waiting_bytes, bytes, memory_order_relaxed);
+        atomic_fetch_sub_explicit(&l->waiting_jobs, jobs, memory_order_relaxed);
+        return false;
+}
+
 int ledger_send(Ledger *l, LedgerRequest *r) {
         must(r->n_echoes <= LEDGER_ECHOES_MAX);
         for (size_t i = 0; i < r->n_echoes; i++) {
@@ -457,18 +480,8 @@ int ledger_send(Ledger *l, LedgerRequest *r) {
                 reader_send(l->reader, r);
                 return 0;
         }
-        if (is_record(r)) {
-                size_t bytes = bytes_of(r);
-                uint64_t n = atomic_fetch_add_explicit(&l->waiting, 1, memory_order_relaxed);
-                uint64_t m =
-                        atomic_fetch_add_explicit(&l->waiting_bytes, bytes, memory_order_relaxed);
-
-                if (n >= LEDGER_PENDING_MAX || (m > 0 && m + bytes > LEDGER_PENDING_MAX_BYTES)) {
-                        atomic_fetch_sub_explicit(&l->waiting, 1, memory_order_relaxed);
-                        atomic_fetch_sub_explicit(&l->waiting_bytes, bytes, memory_order_relaxed);
-                        return -EAGAIN;
-                }
-        }
+        if (is_record(r) && !admit(l, bytes_of(r), jobs_of(r)))
+                return -EAGAIN;
         if (r->can_wait)
                 inbox_send_later(&l->inbox, &r->note);
         else

@@ -27,8 +27,10 @@
 enum {
         LEDGER_BATCH_MAX = 512, /* writes in one transaction */
         LEDGER_BATCH_MAX_BYTES = 16 * 1024 * 1024,
-        LEDGER_PENDING_MAX = 16384, /* records waiting; more are refused: 503 */
+        LEDGER_BATCH_JOBS_MAX = 4096, /* of records, unless one alone has more */
+        LEDGER_PENDING_MAX = 16384,   /* records waiting; more are refused: 503 */
         LEDGER_PENDING_MAX_BYTES = 32 * 1024 * 1024,
+        LEDGER_PENDING_JOBS_MAX = 256 * 1024, /* of these records: each may have thousands */
 };
 
 typedef struct Ledger Ledger;
@@ -62,11 +64,11 @@ struct LedgerRequest {
         Inbox *home;
         void (*done)(LedgerRequest *r);
         void *arg;
+        bool can_wait;      /* nobody waits for it: it may wait a moment for a commit to share */
         LedgerEcho *echoes; /* of a write */
         size_t n_echoes;
-        bool can_wait; /* nobody waits for it: it may wait a moment for a commit to share */
-        int result;    /* out: 0 or a fault */
-        Err error;     /* out */
+        int result; /* out: 0 or a fault */
+        Err error;  /* out */
         union {
                 Write write;
                 struct {

@@ -38,6 +38,7 @@ static void take(Memory *m, MemoryJob *j, Claim *ret) {
         Job *job = job_new(j->id, j->event->event, span_of(j->target), j->lane);
         job->attempts = j->n_attempts;
         job->tries_from = j->tries_from;
+        job->is_replay = j->is_replay;
         job->shard = j->shard;
         ret->jobs[ret->n++] = job;
 }

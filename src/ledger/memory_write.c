@@ -224,6 +224,7 @@ static void add_attempt(Memory *m, MemoryJob *j, const Attempt *from) {
         Attempt *to = attempt_place(m, j, from->number);
 
         *to = *from;
+        to->is_manual = j->is_replay;
         Span *spans[] = {&to->code, &to->message, &to->detail};
         for (size_t i = 0; i < COUNT_OF(spans); i++) {
                 if (spans[i]->n)

@@ -96,7 +96,8 @@ static int add_attempts(Sqlite *s, Ask *a, AttemptView *v, AttemptPage *p, Err *
                                        .status = sqlite3_column_int(st, 3),
                                        .code = column_span(st, 4),
                                        .message = column_span(st, 5),
-                                       .detail = column_span(st, 6)};
+                                       .detail = column_span(st, 6),
+                                       .is_manual = sqlite3_column_int(st, 7)};
                 r = add_attempt(s, a, v, p, e);
                 if (r <= 0)
                         break;
@@ -144,11 +145,12 @@ static int fill_page(Sqlite *s, Ask *a, AttemptPage *p, Err *e) {
         }
         if (r < 0 || p->more || !walk_is_tired(&a->walk))
                 return r < 0 ? r : 0;
-        /* After this job; or, where there was none for long, from an event on. */
+        /* After the first attempt of this job, which is its last one here; or, where there was no
+         * job for long, from an event on. */
         bool is_at_job = entry.event == a->walk.at;
         p->more = true;
         p->next_job = is_at_job ? entry.job : a->walk.at;
-        p->next_number = is_at_job ? 0 : PLACE_IS_EVENT;
+        p->next_number = is_at_job ? 1 : PLACE_IS_EVENT;
         return 0;
 }
 
@@ -179,10 +181,11 @@ int sqlite_list_attempts(Store *store, const AttemptQuery *q, AttemptPage **ret,
         return 0;
 }
 
-static int count_job(Sqlite *s, const EventQuery *q, const RunEntry *entry, TargetStats *ret,
-                     Err *e) {
+/* A look at the event's row costs as much as all the rest. */
+static int count_job(Sqlite *s, const Walk *w, const RunEntry *entry, TargetStats *ret, Err *e) {
+        const EventQuery q = {.state = -1, .from_ms = w->from_ms, .to_ms = w->to_ms};
         sqlite3_stmt *st = NULL;
-        int r = sqlite_get(s, SQL_JOB_COUNT, &st, e);
+        int r = sqlite_get(s, w->is_within ? SQL_JOB_STATE : SQL_JOB_COUNT, &st, e);
 
         if (r < 0)
                 return r;
@@ -191,15 +194,14 @@ static int count_job(Sqlite *s, const EventQuery *q, const RunEntry *entry, Targ
         if (r <= 0)
                 return r;
         int state = sqlite3_column_int(st, 0);
-        Event event = {.received_ms = sqlite3_column_int64(st, 1)};
-        if (state >= 0 && state < JOB_STATES && query_wants_event(q, &event))
+        Event event = {.received_ms = w->is_within ? 0 : sqlite3_column_int64(st, 1)};
+        if (state >= 0 && state < JOB_STATES && (w->is_within || query_wants_event(&q, &event)))
                 ret->jobs[state]++;
         sqlite3_reset(st);
         return 0;
 }
 
 static int count_jobs(Sqlite *s, Walk *w, TargetStats *ret, Err *e) {
-        EventQuery q = {.state = -1, .from_ms = w->from_ms, .to_ms = w->to_ms};
         RunEntry entry;
         size_t n = 0;
         int r = walk_begin(s, w, e);
@@ -209,7 +211,7 @@ static int count_jobs(Sqlite *s, Walk *w, TargetStats *ret, Err *e) {
                 if (r < 0 || (r == 0 && !walk_is_tired(w)))
                         break;
                 w->cost = 0; /* the clock is the measure */
-                r = r > 0 ? count_job(s, &q, &entry, ret, e) : 0;
+                r = r > 0 ? count_job(s, w, &entry, ret, e) : 0;
                 if (r == 0 && ++n % CLOCK_EVERY == 0 && clock_mono_ms() > s->deadline_ms)
                         r = FAIL(e, -ETIMEDOUT, "ledger %s: too many jobs to count", s->path);
         }

@@ -127,7 +127,7 @@ static int load(Sqlite *s, int64_t id, const Job *before, Job **ret, Err *e) {
         if (r == 0)
                 return FAIL(e, -EBADMSG, "ledger %s: job %" PRId64 " has lost its event", s->path,
                             id);
-        sqlite_event_row(st, 5, &parts);
+        sqlite_event_row(st, 6, &parts);
         bool is_shared = before && before->event->id == parts.id;
         Event *event = is_shared ? event_ref(before->event) : event_new(&parts);
         *ret = job_new(id, event, column_span(st, 2), (uint64_t)sqlite3_column_int64(st, 1));
@@ -135,6 +135,7 @@ static int load(Sqlite *s, int64_t id, const Job *before, Job **ret, Err *e) {
         (*ret)->attempts = (unsigned)sqlite3_column_int64(st, 0);
         (*ret)->shard = (uint8_t)sqlite3_column_int(st, 3);
         (*ret)->tries_from = (unsigned)sqlite3_column_int64(st, 4);
+        (*ret)->is_replay = sqlite3_column_int(st, 5);
         sqlite3_reset(st);
         return 0;
 }
@@ -147,7 +148,7 @@ static int add_unknown(Sqlite *s, Job *j, int64_t now_ms, Err *e) {
                 .message = SPAN("the process ended while this attempt may have been running"),
         };
 
-        return sqlite_attempt_add(s, j->id, &unknown, e);
+        return sqlite_attempt_add(s, j, &unknown, e);
 }
 
 static int set_state(Sqlite *s, const Job *j, JobState state, int64_t holder, Err *e) {

@@ -2,7 +2,7 @@
  *
  * What people search by, the source of an event and the target of a job, made findable off the hot
  * path. An index that every record keeps up to date would touch a page per source and target and
- * write it to the WAL. Here what was recorded is remembered in memory (forty bytes each, a few
+ * write it to the WAL. Here what was recorded is remembered in memory (32 bytes each, a few
  * nanoseconds), and once that is `per_run` entries, they are sorted and appended to the file as a
  * run, in one transaction: for each source and each target one row with all its entries in few
  * bytes. A question looks into each run with one seek, and walks over what is in none
@@ -46,13 +46,22 @@ static int add_stray(Sqlite *s, const IndexEntry *entry, Err *e) {
         return sqlite_run(s, st, e, "widen a run");
 }
 
+/* An event before its jobs. */
+static int by_event(const void *a, const void *b) {
+        const IndexEntry *x = a, *y = b;
+
+        if (x->event != y->event)
+                return x->event < y->event ? -1 : 1;
+        return x->job < y->job ? -1 : x->job > y->job;
+}
+
 static void remember(Index *x, const IndexEntry *entry) {
         if (x->n == x->cap) {
                 x->cap = x->cap ? x->cap * 2 : 1024;
                 x->fresh = realloc(x->fresh, x->cap * sizeof *x->fresh);
                 must(x->fresh);
         }
-        x->is_sorted = x->is_sorted && (x->n == 0 || x->fresh[x->n - 1].event <= entry->event);
+        x->is_sorted = x->is_sorted && (x->n == 0 || by_event(&x->fresh[x->n - 1], entry) <= 0);
         x->fresh[x->n++] = *entry;
 }
 
@@ -70,23 +79,17 @@ void sqlite_index_end(Sqlite *s, bool committed) {
                 s->index.n = s->index.n_committed;
 }
 
-static int by_event(const void *a, const void *b) {
-        const IndexEntry *x = a, *y = b;
-
-        return x->event < y->event ? -1 : x->event > y->event;
+/* The order in which entries are written: sources, then targets, each with its entries in the order
+ * that they have already. One word each, which sorts in a third of the time. */
+static uint64_t turn_of(const IndexEntry *entry, size_t at) {
+        must(entry->name > 0 && entry->name < INT32_MAX && at < UINT32_MAX);
+        return (uint64_t)(entry->job != 0) << 63 | (uint64_t)entry->name << 32 | at;
 }
 
-/* As they are written: sources, then targets, each with its entries in order. */
-static int by_name(const void *a, const void *b) {
-        const IndexEntry *x = a, *y = b;
+static int by_turn(const void *a, const void *b) {
+        uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
 
-        if (!x->job != !y->job)
-                return x->job ? 1 : -1;
-        if (x->name != y->name)
-                return x->name < y->name ? -1 : 1;
-        if (x->event != y->event)
-                return x->event < y->event ? -1 : 1;
-        return x->job < y->job ? -1 : x->job > y->job;
+        return x < y ? -1 : x > y;
 }
 
 /* How many of the fresh entries, which are sorted, go into the next run; 0: it is not time yet. */
@@ -129,19 +132,20 @@ static int write_row(Sqlite *s, int64_t run, int64_t name, bool with_job, int64_
         return sqlite_run(s, st, e, "write a row of a run");
 }
 
-/* One row for the entries from the first on that are of one name. Returns how many these were. */
-static int write_name(Sqlite *s, int64_t run, const IndexEntry *first, size_t n, Buf *code,
-                      size_t *ret_n, Err *e) {
+/* One row for the entries from the first turn on that are of one name. Returns how many these
+ * were. */
+static int write_name(Sqlite *s, int64_t run, const IndexEntry *entries, const uint64_t *turns,
+                      size_t n, Buf *code, size_t *ret_n, Err *e) {
+        const IndexEntry *first = &entries[(uint32_t)turns[0]];
         RunEntry before = {0};
         size_t i;
         int r = 0;
 
         buf_clear(code);
-        for (i = 0; r == 0 && i < n; i++) {
-                RunEntry entry = {first[i].event, first[i].job};
+        for (i = 0; r == 0 && i < n && turns[i] >> 32 == turns[0] >> 32; i++) {
+                const IndexEntry *at = &entries[(uint32_t)turns[i]];
+                RunEntry entry = {at->event, at->job};
 
-                if (first[i].name != first->name || !first[i].job != !first->job)
-                        break;
                 r = run_code_add(code, before, entry, entry.job != 0);
                 before = entry;
         }
@@ -158,7 +162,9 @@ static int write_head(Sqlite *s, const IndexEntry *entries, size_t n, int64_t ru
 
         if (r < 0)
                 return r;
-        for (size_t i = 0; i < n && !entries[i].job; i++) {
+        for (size_t i = 0; i < n; i++) {
+                if (entries[i].job)
+                        continue;
                 first = entries[i].event < first ? entries[i].event : first;
                 from_ms = entries[i].received_ms < from_ms ? entries[i].received_ms : from_ms;
                 to_ms = entries[i].received_ms > to_ms ? entries[i].received_ms : to_ms;
@@ -171,14 +177,18 @@ static int write_head(Sqlite *s, const IndexEntry *entries, size_t n, int64_t ru
         return r < 0 ? r : sqlite_meta_set(s, "indexed_to", run, e);
 }
 
-/* `entries` are sorted by name. */
 static int write_run(Sqlite *s, const IndexEntry *entries, size_t n, int64_t run, Err *e) {
         AUTO(buf_done)
         Buf code = BUF(RUN_ROW_MAX_BYTES);
+        AUTO(freep)
+        uint64_t *turns = must_alloc(n * sizeof *turns);
         int r = write_head(s, entries, n, run, e);
 
+        for (size_t i = 0; i < n; i++)
+                turns[i] = turn_of(&entries[i], i);
+        qsort(turns, n, sizeof *turns, by_turn);
         for (size_t i = 0, used; r == 0 && i < n; i += used)
-                r = write_name(s, run, entries + i, n - i, &code, &used, e);
+                r = write_name(s, run, entries, turns + i, n - i, &code, &used, e);
         return r;
 }
 
@@ -195,15 +205,11 @@ int sqlite_index_upkeep(Sqlite *s, int64_t now_ms, Err *e) {
         n = choose(x, now_ms);
         if (n == 0)
                 return 0;
-        AUTO(freep)
-        IndexEntry *entries = must_alloc(n * sizeof *entries);
         int64_t run = x->fresh[n - 1].event;
-        memcpy(entries, x->fresh, n * sizeof *entries);
-        qsort(entries, n, sizeof *entries, by_name);
         r = sqlite_begin(s, e);
         if (r < 0)
                 return r;
-        r = write_run(s, entries, n, run, e);
+        r = write_run(s, x->fresh, n, run, e);
         r = r < 0 ? sqlite_rollback(s, r) : sqlite_commit(s, e);
         if (r < 0)
                 return r;

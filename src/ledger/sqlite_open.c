@@ -80,7 +80,8 @@ static int open_file(Sqlite *s, int flags, Err *e) {
          * worse, and a reader never may. */
         must(sqlite3_db_config(s->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, on, NULL) == SQLITE_OK);
         must(sqlite3_db_config(s->db, SQLITE_DBCONFIG_DEFENSIVE, on, NULL) == SQLITE_OK);
-        return 0;
+        /* No question goes through a whole table to index it for itself. */
+        return sqlite_exec(s, "PRAGMA automatic_index=0", e, "set up the file");
 }
 
 static int text_pragma(Sqlite *s, const char *sql, Span expected, Err *e) {

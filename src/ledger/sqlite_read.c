@@ -128,6 +128,7 @@ static int attempts_of(Sqlite *s, JobView *j, Arena *a, Err *e) {
                 t->code = keep(a, column_span(st, 4), &ok);
                 t->message = keep(a, column_span(st, 5), &ok);
                 t->detail = keep(a, column_span(st, 6), &ok);
+                t->is_manual = sqlite3_column_int(st, 7);
         }
         /* The newest were read first; people read the oldest first. */
         for (size_t i = 0; i < j->n_listed / 2; i++) {

@@ -28,6 +28,7 @@
  *                nobody; -1: nobody, since the process that had it has ended. A queued job that
  *                is not aside belongs to the process that runs.
  * attempts       One row per run. code "unknown": the process ended while it may have run.
+ *                manual: 1 when the job had been replayed before.
  *                Keyed by job and number without a rowid: measured no slower than appending by
  *                rowid (1.9 us), and found without an index.
  * answers        What the source heard, for repeats of its delivery; the first answer stays.
@@ -86,6 +87,7 @@ static const char schema[] =
         "CREATE TABLE attempts(job INTEGER NOT NULL, number INTEGER NOT NULL,"
         " started_ms INTEGER NOT NULL, took_us INTEGER NOT NULL, status INTEGER NOT NULL,"
         " code TEXT NOT NULL, message TEXT NOT NULL, detail TEXT NOT NULL,"
+        " manual INTEGER NOT NULL,"
         " PRIMARY KEY(job, number)) WITHOUT ROWID;"
         "CREATE TABLE answers(event INTEGER PRIMARY KEY, status INTEGER NOT NULL,"
         " content_type TEXT NOT NULL, body BLOB NOT NULL);"

@@ -41,8 +41,8 @@ static const char *const texts[SQL_STATEMENTS] = {
         [SQL_ASIDE_HAS] = "SELECT 1 FROM aside WHERE job BETWEEN ?1 AND ?2 LIMIT 1",
         [SQL_ASIDE_DROP] = "DELETE FROM aside WHERE job = ?1",
         [SQL_ATTEMPT_ADD] = "INSERT OR REPLACE INTO attempts(job, number, started_ms, took_us,"
-                            " status, code, message, detail) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7,"
-                            " ?8)",
+                            " status, code, message, detail, manual) VALUES(?1, ?2, ?3, ?4, ?5,"
+                            " ?6, ?7, ?8, ?9)",
         [SQL_EVENT_META] = "SELECT meta FROM events WHERE id = ?1",
         [SQL_EVENT_EXPUNGE] = "UPDATE events SET meta = ?2, body = x'' WHERE id = ?1",
         [SQL_ATTEMPT_EXPUNGE] = "UPDATE attempts SET detail = '' WHERE job = ?1 AND number = ?2"
@@ -122,7 +122,8 @@ static const char *const texts[SQL_STATEMENTS] = {
         [SQL_BACKLOG_NEXT] = "SELECT target FROM aside INDEXED BY aside_free WHERE state = 0 AND"
                              " holder <= 0 AND target > ?1 ORDER BY target LIMIT 1",
         [SQL_CLAIM_LOAD] = "SELECT j.attempts, j.lane, t.name, j.shard, ifnull(j.tries_from, "
-                           "0), " EVENT_COLUMNS " FROM jobs j CROSS JOIN events e ON e.id = j.event"
+                           "0), j.tries_from IS NOT NULL, " EVENT_COLUMNS
+                           " FROM jobs j CROSS JOIN events e ON e.id = j.event"
                            " CROSS JOIN names n ON n.id = e.source"
                            " CROSS JOIN names t ON t.id = j.target WHERE j.id = ?1",
         [SQL_CLAIM_STATE] = "UPDATE jobs SET state = ?2, attempts = ?3 WHERE id = ?1",
@@ -131,8 +132,7 @@ static const char *const texts[SQL_STATEMENTS] = {
                           " WHERE id > ?1 ORDER BY id",
         [SQL_TRIM_OPEN] = "SELECT 1 FROM jobs WHERE id BETWEEN ?1 AND ?2 AND event = ?3"
                           " AND state < 3 LIMIT 1",
-        [SQL_TRIM_ATTEMPTS] = "DELETE FROM attempts WHERE job IN (SELECT id FROM jobs"
-                              " WHERE id BETWEEN ?1 AND ?2 AND event = ?3)",
+        [SQL_TRIM_ATTEMPTS] = "DELETE FROM attempts WHERE job = ?1",
         [SQL_TRIM_ASIDE] = "DELETE FROM aside WHERE job BETWEEN ?1 AND ?2 AND event = ?3",
         [SQL_TRIM_JOBS] = "DELETE FROM jobs WHERE id BETWEEN ?1 AND ?2 AND event = ?3",
         [SQL_TRIM_ANSWER] = "DELETE FROM answers WHERE event = ?1",
@@ -159,8 +159,8 @@ static const char *const texts[SQL_STATEMENTS] = {
                            " j.tries_from IS NOT NULL FROM jobs j"
                            " CROSS JOIN names n ON n.id = j.target"
                            " WHERE j.id BETWEEN ?1 AND ?2 AND j.event = ?3 ORDER BY j.id",
-        [SQL_EVENT_ATTEMPTS] = "SELECT number, started_ms, took_us, status, code, message, detail"
-                               " FROM attempts WHERE job = ?1 ORDER BY number DESC LIMIT ?2",
+        [SQL_EVENT_ATTEMPTS] = "SELECT number, started_ms, took_us, status, code, message, detail,"
+                               " manual FROM attempts WHERE job = ?1 ORDER BY number DESC LIMIT ?2",
         [SQL_EVENT_JOB_IDS] = "SELECT id FROM jobs WHERE id BETWEEN ?1 AND ?2 AND event = ?3",
         [SQL_EVENT_HAS] = "SELECT 1 FROM jobs WHERE id BETWEEN ?1 AND ?2 AND event = ?3"
                           " AND (?4 = 0 OR target = ?4) AND (?5 < 0 OR state = ?5) LIMIT 1",
@@ -168,6 +168,7 @@ static const char *const texts[SQL_STATEMENTS] = {
         [SQL_JOB_HEAD] = "SELECT j.state, j.due_ms, t.name, e.type, e.meta FROM jobs j"
                          " CROSS JOIN events e ON e.id = j.event"
                          " CROSS JOIN names t ON t.id = j.target WHERE j.id = ?1",
+        [SQL_JOB_STATE] = "SELECT state FROM jobs WHERE id = ?1",
         [SQL_JOB_COUNT] = "SELECT j.state, e.received_ms FROM jobs j"
                           " CROSS JOIN events e ON e.id = j.event WHERE j.id = ?1",
         [SQL_WALK_ALL] = "SELECT id, 0 FROM events WHERE id > ?1 AND id < ?2 ORDER BY id DESC",

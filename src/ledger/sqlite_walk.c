@@ -177,6 +177,11 @@ static bool is_outside(const Walk *w, const Region *region) {
                (w->to_ms && region->from_ms >= w->to_ms);
 }
 
+static bool is_inside(const Walk *w, const Region *region) {
+        return (!w->from_ms || region->from_ms >= w->from_ms) &&
+               (!w->to_ms || region->to_ms < w->to_ms);
+}
+
 /* All events, but for runs of another time: there only those between the runs. */
 static int read_all(Sqlite *s, Walk *w, Region *region, Err *e) {
         sqlite3_stmt *st = NULL;
@@ -215,6 +220,7 @@ static int read_by_name(Sqlite *s, Walk *w, Region *region, Err *e) {
                 return r;
         bind_int(st, 3, w->name);
         r = read_some(s, w, st, STRAYS_AT_ONCE, region, e);
+        w->is_within = w->is_within || (region->run && w->n == 0 && is_inside(w, region));
         if (r == 0 && region->run && !is_outside(w, region))
                 r = read_run(s, w, region, e);
         return r;
@@ -227,6 +233,7 @@ static int fill(Sqlite *s, Walk *w, Err *e) {
         int r = by_name || by_time ? find_region(s, w, &region, e) : 0;
 
         w->n = w->next = 0;
+        w->is_within = !w->from_ms && !w->to_ms;
         w->cost++;
         if (r == 0)
                 r = by_name               ? read_by_name(s, w, &region, e)

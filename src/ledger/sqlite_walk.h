@@ -33,7 +33,8 @@ typedef struct Walk {
         size_t n, next, cap;
         int64_t end; /* `at`, once these have been given */
         bool is_over;
-        size_t cost; /* events given, and work of that measure */
+        bool is_within; /* those of now were all received from from_ms to to_ms */
+        size_t cost;    /* events given, and work of that measure */
 } Walk;
 
 MUST_CHECK int walk_begin(Sqlite *s, Walk *w, Err *e);

@@ -121,13 +121,13 @@ static int record(Sqlite *s, Write *w, Err *e) {
         return r;
 }
 
-int sqlite_attempt_add(Sqlite *s, int64_t job, const Attempt *a, Err *e) {
+int sqlite_attempt_add(Sqlite *s, const Job *j, const Attempt *a, Err *e) {
         sqlite3_stmt *st = NULL;
         int r = sqlite_get(s, SQL_ATTEMPT_ADD, &st, e);
 
         if (r < 0)
                 return r;
-        bind_int(st, 1, job);
+        bind_int(st, 1, j->id);
         bind_int(st, 2, a->number);
         bind_int(st, 3, a->started_ms);
         bind_int(st, 4, a->took_us);
@@ -135,6 +135,7 @@ int sqlite_attempt_add(Sqlite *s, int64_t job, const Attempt *a, Err *e) {
         bind_text(st, 6, a->code);
         bind_text(st, 7, a->message);
         bind_text(st, 8, a->detail);
+        bind_int(st, 9, j->is_replay);
         return sqlite_run(s, st, e, "write an attempt");
 }
 
@@ -168,7 +169,7 @@ static int settle(Sqlite *s, Write *w, Err *e) {
         r = state == JOB_DONE ? sqlite_aside_drop(s, j->id, e)
                               : sqlite_aside_put(s, j, state, is_held ? s->holder : 0, e);
         if (r == 0 && w->settle.attempt)
-                r = sqlite_attempt_add(s, j->id, w->settle.attempt, e);
+                r = sqlite_attempt_add(s, j, w->settle.attempt, e);
         if (r == 0 && w->settle.forget_key)
                 r = sqlite_keys_forget(s, j->event, e);
         if (r == 0 && j->lane && (state == JOB_DONE || state == JOB_DEAD))

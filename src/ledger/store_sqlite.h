@@ -117,6 +117,7 @@ typedef enum StatementName {
         SQL_EVENT_HAS,
         SQL_JOB_EVENT,
         SQL_JOB_HEAD,
+        SQL_JOB_STATE,
         SQL_JOB_COUNT,
         SQL_WALK_ALL, /* down; its way up is the next one; and so the others */
         SQL_WALK_ALL_UP,
@@ -317,7 +318,7 @@ MUST_CHECK int sqlite_each_object(Store *s, void (*each)(void *arg, const Object
 
 /* sqlite_write.c, sqlite_claim.c, sqlite_trim.c, sqlite_read.c, sqlite_list.c */
 MUST_CHECK int sqlite_write(Store *s, Write *const *writes, size_t n, Err *e);
-MUST_CHECK int sqlite_attempt_add(Sqlite *s, int64_t job, const Attempt *a, Err *e);
+MUST_CHECK int sqlite_attempt_add(Sqlite *s, const Job *j, const Attempt *a, Err *e);
 MUST_CHECK int sqlite_claim(Store *s, const ClaimAsk *ask, Claim *ret, Err *e);
 void sqlite_claim_waiting(Sqlite *s, unsigned shard, int64_t due_ms);
 MUST_CHECK int sqlite_trim(Store *s, const TrimRule *rule, size_t *ret_trimmed, Err *e);

@@ -90,8 +90,8 @@ typedef struct AttemptPage {
         Arena *arena;
         AttemptView *attempts;
         size_t n;
-        bool more; /* then the next page's before_job and before_number are these. A page may be
-                      short, even empty, as one of events may. */
+        bool more; /* then the next page's before_job and before_number (never 0) are these. A
+                      page may be short, even empty, as one of events may. */
         int64_t next_job;
         unsigned next_number;
 } AttemptPage;

@@ -41,8 +41,18 @@ static void end(Leash *l, LeashEnd how, const char *why) {
         l->owner->ended(l->owner->arg, l, how, why);
 }
 
+/* Nothing of the first call was written: it is not the call's fault. */
+static bool is_unread(const Leash *l) {
+        const Link *first = list_first(&l->calls);
+
+        return first && l->unsent == CONTAINER_OF(first, Pending, link) && l->unsent_at == 0;
+}
+
 static void end_silent(Leash *l) {
-        end(l, l->pid ? LEASH_SILENT : LEASH_NO_START, NULL);
+        if (!l->pid)
+                end(l, LEASH_NO_START, NULL);
+        else
+                end(l, is_unread(l) ? LEASH_RESTED : LEASH_SILENT, NULL);
 }
 
 /* ---- time ---- */

@@ -11,9 +11,9 @@ enum { LEASH_LOAD_MAX = 16 }; /* calls on their way to a helper, in it or back *
 typedef struct Leash Leash;
 
 typedef enum LeashEnd {
-        LEASH_GUILTY,   /* the first call brought it about: why */
-        LEASH_RESTED,   /* no call did, it wanted to be replaced */
-        LEASH_SILENT,   /* it ended without a word: killed */
+        LEASH_GUILTY, /* the first call brought it about: why */
+        LEASH_RESTED, /* no call did: it wanted to be replaced, or had ended before it was asked */
+        LEASH_SILENT, /* it ended without a word: killed */
         LEASH_NO_START, /* it never said hello */
 } LeashEnd;
 

@@ -9,12 +9,14 @@
 /* The answer goes into a coming batch; nobody waits for that. */
 typedef struct Kept {
         LedgerRequest request;
+        Inlet *in;
         Arena *arena;
 } Kept;
 
 static void on_kept(LedgerRequest *q) {
         Kept *k = q->arg;
 
+        k->in->keeping--;
         arena_free(k->arena);
         free(k);
 }
@@ -23,6 +25,8 @@ static void keep(Inlet *in, int64_t event, const Reply *reply) {
         Kept *k = must_alloc(sizeof *k);
         Span body;
 
+        in->keeping++;
+        k->in = in;
         k->arena = arena_new(ANSWER_MAX_BYTES + 4096);
         body = arena_span(k->arena, buf_span(&reply->body));
         k->request = (LedgerRequest){

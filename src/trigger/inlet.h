@@ -31,9 +31,12 @@ typedef struct Inlet {
         unsigned n;
         uint64_t lane_key[2], url_key[2];
         _Atomic bool full; /* the engine has no room: read by other loops */
+        /* Jobs on their way to the engine, from all loops: one record may have thousands. */
+        _Atomic unsigned coming;
         /* Read by the admin listener too: what the ledger had left over has been asked for; no new
          * work is taken. */
         _Atomic bool recovered, draining;
+        size_t keeping; /* answers on their way to the ledger, for repeats */
         struct InletCounts {
                 uint64_t webhooks, refused, repeats, accepted, answered;
         } counts;

@@ -28,6 +28,9 @@ typedef struct Parcel {
 static void through(Parcel *p, bool delivered) {
         Sending *s = p->sending;
 
+        /* Also when no job will ever tell: it was a repeat, or was not stored. */
+        if (p->waiter)
+                heap_remove(&s->in->patience, &p->waiter->patience);
         p->waiter = waiter_unref(p->waiter);
         s->all_delivered = s->all_delivered && delivered;
         if (--s->n_pending > 0)
@@ -41,7 +44,6 @@ static void through(Parcel *p, bool delivered) {
 static void on_told(Waiter *w) {
         Parcel *p = w->arg;
 
-        heap_remove(&p->sending->in->patience, &w->patience);
         p->is_told = true;
         if (p->is_recorded)
                 through(p, w->outcome && w->outcome->status < 300);

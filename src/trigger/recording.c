@@ -35,10 +35,30 @@ static void let_go(Job *job) {
         job_free(job);
 }
 
+static bool is_coming(const Job *job) {
+        return job->state != JOB_WAITING && !job->spilled;
+}
+
 void recording_drop(Recording *r) {
-        for (size_t i = 0; i < r->n_jobs; i++)
-                let_go(r->jobs[i]);
+        for (size_t i = 0; i < r->n_jobs; i++) {
+                Job *job = r->jobs[i];
+
+                if (is_coming(job))
+                        atomic_fetch_sub(&r->in->all[home_of(r->in, job)].coming, 1);
+                let_go(job);
+        }
         unref(r);
+}
+
+/* An engine can say that it is full only when it has heard of what is on its way, and must take
+ * that. */
+static bool may_come(Inlet *home) {
+        if (atomic_load(&home->full))
+                return false;
+        if (atomic_fetch_add(&home->coming, 1) < LEDGER_PENDING_MAX)
+                return true;
+        atomic_fetch_sub(&home->coming, 1);
+        return false;
 }
 
 void recording_place(Recording *r) {
@@ -50,12 +70,14 @@ void recording_place(Recording *r) {
                 if (job->due_ms > now_ms)
                         job->state = JOB_WAITING;
                 else
-                        job->spilled = atomic_load(&r->in->all[home_of(r->in, job)].full);
+                        job->spilled = !may_come(&r->in->all[home_of(r->in, job)]);
         }
 }
 
 /* On the job's own loop: the commit has come. */
 static void arrive(Inlet *home, Job *job, bool is_stored) {
+        if (is_coming(job))
+                atomic_fetch_sub(&home->coming, 1);
         if (is_stored && job->state == JOB_WAITING) {
                 engine_due(home->engine, job->due_ms);
                 let_go(job);

@@ -37,8 +37,9 @@ typedef struct Recording {
 Recording *recording_new(struct Inlet *in, Event *event, size_t n_jobs);
 /* One that is not sent: frees its jobs too. */
 void recording_drop(Recording *r);
-/* Jobs whose home has no room for anyone are spilled; those with due_ms in the future wait in the
- * ledger. To be called before waiters are given to jobs, and before it is sent. */
+/* Jobs whose home has no room for anyone, or to which too many are on their way, are spilled; those
+ * with due_ms in the future wait in the ledger. To be called once, before waiters are given to jobs
+ * and before it is sent or dropped. */
 void recording_place(Recording *r);
 /* Sends it. -EAGAIN when too much waits to be stored: then it is still the caller's. */
 MUST_CHECK int recording_send(Recording *r, void (*done)(Recording *r, void *arg), void *arg);

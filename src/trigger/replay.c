@@ -66,6 +66,31 @@ bool replay_read(Span text, Arena *a, Replay *ret) {
                           &ret->n_types);
 }
 
+static bool changes(Span key) {
+        static const char *const names[] = {"cursor", "done", "progress", "updatedAt"};
+
+        for (size_t i = 0; i < COUNT_OF(names); i++)
+                if (span_eq(key, span_of(names[i])))
+                        return true;
+        return false;
+}
+
+int replay_progress(Span text, int64_t cursor, int64_t done, const char *progress, int64_t now_ms,
+                    Buf *out) {
+        Span key, value;
+        int r = buf_add(out, SPAN("{"));
+
+        for (size_t pos = 0; r == 0 && json_next(text, &pos, &key, &value);)
+                if (!changes(key))
+                        r = buf_addf(out, "\"" SPAN_FMT "\":" SPAN_FMT ",", SPAN_ARG(key),
+                                     SPAN_ARG(value));
+        return r < 0 ? r
+                     : buf_addf(out,
+                                "\"cursor\":%" PRId64 ",\"done\":%" PRId64
+                                ",\"progress\":\"%s\",\"updatedAt\":%" PRId64 "}",
+                                cursor, done, progress, now_ms);
+}
+
 static int state_of(const Replay *r) {
         if (r->kind == REPLAY_RECOVER || (r->kind == REPLAY_FILTER && r->end == REPLAY_FAILED))
                 return JOB_DEAD;

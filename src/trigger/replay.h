@@ -36,6 +36,9 @@ extern const char *const replay_ends[];
 
 /* Reads an object's text; what it holds lives in `a`. False: it is none. */
 MUST_CHECK bool replay_read(Span text, Arena *a, Replay *ret);
+/* Appends the text that it has further on: its cursor, deliveries and progress are these. */
+MUST_CHECK int replay_progress(Span text, int64_t cursor, int64_t done, const char *progress,
+                               int64_t now_ms, Buf *out);
 /* The page of events after its cursor; spans live in `a`. */
 MUST_CHECK bool replay_query(const Replay *r, size_t max, Arena *a, EventQuery *ret);
 /* The deliveries of this event that it is about: how many, and of the first `max` their endpoints

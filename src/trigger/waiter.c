@@ -33,11 +33,23 @@ static void on_note(Note *n) {
         waiter_unref(w);
 }
 
+/* What happened, without what is too large to keep. */
+static Outcome *keep_bare(Waiter *w, const Outcome *o) {
+        Outcome bare = {.status = o->status,
+                        .code = o->code,
+                        .message = o->status < 300
+                                           ? SPAN("Done; the data is too large to show.")
+                                           : SPAN("It failed; the details are too large to show."),
+                        .retryable = o->retryable,
+                        .not_tried = o->not_tried,
+                        .retry_after_s = o->retry_after_s};
+
+        arena_free(w->arena);
+        w->arena = arena_new(WAITER_ARENA_MAX_BYTES);
+        return outcome_copy(w->arena, &bare);
+}
+
 WaiterWord waiter_decide(Waiter *w, const Outcome *o) {
-        static const Outcome too_large = {.status = 200,
-                                          .code = "done",
-                                          .message = {"Done; the data is too large to show.", 36},
-                                          .retry_after_s = -1};
         bool failed = o->status >= 300;
         unsigned left = atomic_fetch_sub(&w->pending, 1) - 1;
         bool open = false;
@@ -48,7 +60,7 @@ WaiterWord waiter_decide(Waiter *w, const Outcome *o) {
                 return WAITER_NOTHING;
         w->outcome = outcome_copy(w->arena, o);
         if (!w->outcome)
-                w->outcome = outcome_copy(w->arena, &too_large);
+                w->outcome = keep_bare(w, o);
         return failed ? WAITER_FAILURE : WAITER_SUCCESS;
 }
 
@@ -56,6 +68,12 @@ void waiter_tell(Waiter *w) {
         waiter_ref(w);
         w->note.read = on_note;
         inbox_send(w->home, &w->note);
+}
+
+void waiter_leave(Waiter *w) {
+        if (w && waiter_give_up(w))
+                waiter_tell(w);
+        waiter_unref(w);
 }
 
 bool waiter_give_up(Waiter *w) {

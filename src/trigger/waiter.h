@@ -39,5 +39,8 @@ WaiterWord waiter_decide(Waiter *w, const Outcome *o);
 /* After WAITER_SUCCESS and WAITER_FAILURE, once: now the source's loop hears of it. What must be
  * on its way to the ledger before the source knows is sent between the two. */
 void waiter_tell(Waiter *w);
+/* A job leaves memory without an end: who waits hears, without an outcome, that the work goes on
+ * later. Takes the job's reference; accepts NULL. */
+void waiter_leave(Waiter *w);
 /* The source's loop: stops waiting. False when a job was first. */
 bool waiter_give_up(Waiter *w);

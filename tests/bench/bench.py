@@ -19,6 +19,7 @@ import sys
 import tempfile
 import time
 
+import sending
 from contenders import Grapnel, Node, Webhook
 from processes import BenchError
 
@@ -27,6 +28,7 @@ JOB_RATES = {Grapnel: 1000, Node: 1000, Webhook: 10}  # jobs/s, which each of th
 ACCEPT_RATE = 1000
 IDLE_S = 2  # after the start, until a program is called idle: helpers come up by themselves
 BODY_BYTES = 1024
+BACKLOG = 100000
 # Two sources of peers/grapnel.yaml, whose events make no call.
 ACCEPTING = {
     "archive": "verified, recorded, 202",
@@ -220,6 +222,7 @@ def run(build, folder, rounds, seconds, starts):
         show_accepting(accepting)
         for one in contenders:
             one.finish()
+    sending.measure(build, folder, 2 * seconds, BACKLOG if rounds > 1 else BACKLOG // 10, table)
     loads = {one: full[one] + paced[one] for one in contenders}
     loads[grapnel] += [result for pair in accepting.values() for some in pair for result in some]
     show_size(loads, took)

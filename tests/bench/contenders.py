@@ -62,7 +62,7 @@ class Contender:
         `helpers_ms`, and the most `memory` that was seen meanwhile."""
         command = [self._load, "--port", self.port, "--path", path or self.path, "--seconds", seconds]
         for name, value in {"connections": self.connections, **options}.items():
-            command += [f"--{name}", value]
+            command += [f"--{name}"] if value is True else [f"--{name}", value]
         before = cpu_s(self.program.pid)
         done, most = threading.Event(), [Memory()]
         sampler = threading.Thread(target=self._sample, args=(done, most))

@@ -263,6 +263,10 @@ def test_a_visitor_comes_reads_and_leaves(desk):
                         key=reader) == "insufficient_access"
     assert desk.faults("POST", f"/auth/app-portal-access/{app}", {"expiry": 59}) == [
         ("body", "expiry")]
+    # What would limit the key and is not known here may not be passed over.
+    assert desk.faults("POST", f"/auth/app-portal-access/{app}", {"capabilities": ["ViewBase"]}
+                       ) == [("body", "capabilities")]
+    desk.post(f"/auth/app-portal-access/{app}", {"capabilities": None}, 200)
     uid = unique("along")
     assert desk.refused("POST", f"/auth/app-portal-access/{uid}", {}) == "not_found"
     desk.post(f"/auth/app-portal-access/{uid}", {"application": {"name": "n", "uid": uid}}, 200)

@@ -163,11 +163,17 @@ def test_an_example_goes_to_one_endpoint_alone(desk, app):
     desk.endpoint(app, "/not-this")
     name = unique("example.type")
     desk.post("/event-type", {"name": name, "description": "d", "schemas": {
-        "1": {"examples": [{"v": 1}]}, "12": {"examples": [{"v": 12}]}, "2": {}}})
+        "1": {"examples": [{"v": 1}]}, "12": {"examples": [{"v": 12}, {"v": 13}]}, "2": {}}})
     sent = desk.post(f"/app/{app}/endpoint/{one}/send-example", {"eventType": name}, 200)
     assert sent["payload"] == {"v": 12}
     assert [e["id"] for e in desk.settled(app, sent["id"])] == [one]
     assert desk.target.seen("POST", path)[-1].json == {"v": 12}
+    sent = desk.post(f"/app/{app}/endpoint/{one}/send-example",
+                     {"eventType": name, "exampleIndex": 1}, 200)
+    assert sent["payload"] == {"v": 13}
+    desk.settled(app, sent["id"])
+    assert desk.faults("POST", f"/app/{app}/endpoint/{one}/send-example",
+                       {"eventType": name, "exampleIndex": 2}) == [("body", "eventType")]
     given = desk.post(f"/app/{app}/endpoint/{one}/send-example",
                       {"eventType": "any", "example": {"v": 3}}, 200)
     desk.settled(app, given["id"])

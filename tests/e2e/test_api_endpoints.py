@@ -74,6 +74,9 @@ def test_put_makes_the_one_that_its_path_names(desk, app):
     ("retry", [5, [-1], ["5"], [8 * 86400], [1] * 33]),
     ("order", ["some"]),
     ("secret", ["", "short", "whsec_!!!!", "whsec_" + "A" * 300]),
+    ("filter", ["((", ".a |", "env", "$ENV.HOME", "input", "import \"a\" as a; .", 1, ""]),
+    ("transform", ["{", "foo(.)", "halt", 1]),
+    ("tls", [{"ca": "x"}, {"certificate": "x", "key": "y"}, {"other": 1}]),
     ("headers", [{"a b": "1"}, {"host": "x"}, {"x": "a\nb"}, {"Webhook-Id": "1"}, {"x": 1}, []]),
 ])
 def test_what_does_not_fit_is_told_at_its_member(desk, app, member, values):
@@ -82,6 +85,17 @@ def test_what_does_not_fit_is_told_at_its_member(desk, app, member, values):
         where = desk.faults("POST", f"/app/{app}/endpoint", body)
         assert where[0][:2] == ("body", member), (value, where)
     assert desk.get(f"/app/{app}/endpoint")["data"] == []
+
+
+def test_programs_are_tried_before_they_are_kept(desk, app):
+    made = desk.post(f"/app/{app}/endpoint", {
+        "url": "https://example.com/", "filter": ".n > 1", "transform": "{text: .n}"})
+    assert (made["filter"], made["transform"]) == (".n > 1", "{text: .n}")
+    path = f"/app/{app}/endpoint/{made['id']}"
+    assert desk.faults("PATCH", path, {"transform": "{text: }"}) == [("body", "transform")]
+    assert desk.get(path) == made
+    assert desk.patch(path, {"filter": None})["filter"] is None
+    assert desk.put(path, {"url": "https://example.com/"})["transform"] == "{text: .n}"
 
 
 def test_auth_and_keys_are_taken_and_never_shown(desk, app):
@@ -164,6 +178,10 @@ def test_headers_are_replaced_patched_and_half_hidden(desk, app):
     desk.patch(path, {"headers": {"x-two": "2", "x-one": None}}, 204)
     assert desk.get(path)["headers"] == {"x-two": "2"}
     assert desk.get(path)["sensitive"] == ["Authorization"]
+    desk.patch(path, {"headers": {"X-Four": "4"}, "deleteHeaders": ["X-TWO", "x-none"]}, 204)
+    assert desk.get(path) == {"headers": {"X-Four": "4"}, "sensitive": ["Authorization"]}
+    assert desk.faults("PATCH", path, {"headers": {}, "deleteHeaders": [1]})[0][:2] == (
+        "body", "deleteHeaders")
     desk.put(path, {"headers": {"x-three": "3"}}, 204)
     assert desk.get(path) == {"headers": {"x-three": "3"}, "sensitive": []}
     kept = desk.put(f"/app/{app}/endpoint/{made}", {"url": "https://example.com/"})

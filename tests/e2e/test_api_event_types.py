@@ -78,10 +78,13 @@ def test_they_are_listed_by_name(tmp_path):
     desk.close()
 
 
-def test_a_feature_flag_hides_a_type_from_keys_without_it(desk):
+@pytest.mark.parametrize("said", [
+    {"featureFlag": "beta"}, {"featureFlags": ["alpha", "beta"]},
+    {"featureFlag": "beta", "featureFlags": ["alpha"]}])
+def test_a_feature_flag_hides_a_type_from_keys_without_it(desk, said):
     open_type, hidden = unique("open"), unique("hidden")
     desk.post("/event-type", {"name": open_type, "description": "d"})
-    desk.post("/event-type", {"name": hidden, "description": "d", "featureFlag": "beta"})
+    desk.post("/event-type", {"name": hidden, "description": "d", **said})
     app = desk.app()
     for flags, sees in (([], False), (["other"], False), (["other", "beta"], True)):
         key = desk.post(f"/auth/app-portal-access/{app}", {"featureFlags": flags}, 200)["token"]

@@ -248,9 +248,11 @@ def test_six_hundred_are_paged_through_in_both_directions(desk, app):
     assert len(found("event_types=t.0&event_types=t.2")) == 400
     assert len(found("channel=even")) == 300
     assert found("channel=none") == [] and found("event_types=none") == []
+    tagged = desk.send(app, "t.9", tags=["a", "b"])
+    assert [one["id"] for one in found("tag=b")] == [tagged] and found("tag=c") == []
     middle = desk.get(f"{path}/{ids[300]}")["timestamp"]
     older, newer = found(f"before={middle}"), found(f"after={middle}")
-    assert len(older) + len(newer) == 600 and older[0]["id"] in ids and ids[300] in {
+    assert len(older) + len(newer) == 601 and older[0]["id"] in ids and ids[300] in {
         one["id"] for one in newer}
     for bad in ("before=x", "channel=a%20b", "event_types=a%20b", "iterator=app_0123456789abc"):
         assert desk.faults("GET", f"{path}?{bad}") == [("query", bad.partition("=")[0])]

@@ -117,6 +117,34 @@ def test_cloudevents_as_one_document(sender):
     assert request.json["id"] == message["id"] and request.json["data"] == [1]
 
 
+def test_a_receiver_is_asked_for_its_consent_first(sender):
+    allowed = [None]
+
+    def act(request):
+        if request.method == "OPTIONS":
+            return Reply(200, None, {"WebHook-Allowed-Origin": allowed[0]} if allowed[0] else {})
+        return Reply(200)
+
+    sender.scene.target.act = act
+    endpoint = sender.endpoint(handshake=True, retry=[])
+    message = sender.send({})
+    job, = sender.jobs(message)
+    assert job["attempts"][0]["code"] == "no-consent"
+    asked, = sender.scene.target.requests
+    origin = asked.headers["webhook-request-origin"]
+    allowed[0] = origin
+    assert sender.send({"n": 1})["delivered"] is True
+    assert sender.send({"n": 2})["delivered"] is True  # asked once
+    assert [(one.method, one.headers["webhook-request-origin"])
+            for one in sender.scene.target.requests[1:]] == [
+                ("OPTIONS", origin), ("POST", origin), ("POST", origin)]
+    allowed[0] = "*"
+    moved = f"http://127.0.0.1:{sender.scene.target.port}/moved"
+    assert sender.call("PATCH", f"/app/shop/endpoint/{endpoint}", {"url": moved}).status == 200
+    assert sender.send({"n": 3})["delivered"] is True  # another URL, asked anew
+    assert [one.method for one in sender.scene.target.seen(path="/moved")] == ["OPTIONS", "POST"]
+
+
 @pytest.mark.parametrize("auth, shown", [
     ({"basic": {"user": "me", "password": "p:w"}}, "Basic bWU6cDp3"),
     ({"bearer": "t0ken"}, "Bearer t0ken")])

@@ -9,14 +9,17 @@ import socket
 
 import pytest
 
-from harness import PATIENCE_S, Scene, statuses, talk, wait_until
+from harness import PATIENCE_S, TO_TARGET, Scene, inside, result_of, statuses, talk, wait_until
 
-CONFIG = """
+CONFIG = TO_TARGET + """
 sources:
   app: {verify: none}
+  waits: {verify: none}
   small: {verify: none, body_max: 1K}
   signed: {verify: {scheme: hmac, header: X-Signature, secret: "${SECRET}", prefix: "sha256="}}
   keyed: {verify: {scheme: bearer, secret: "${SECRET}"}}
+flows:
+  slow: {on: waits, reply: wait, steps: [{sent: {post: 'target:/in'}}]}
 limits: {idle_timeout: 500ms}
 """
 SECRET = "s" * 32
@@ -213,6 +216,22 @@ def test_pipelined_requests_are_answered_in_their_order(daemon):
     assert len(ids) == 201 == daemon.stored() - stored
     order = [daemon.event(one.decode())["body"]["n"] for one in ids[::20]]
     assert order == [*range(0, 200, 20), 200]
+
+
+def test_what_comes_while_one_is_worked_on_waits_for_its_turn(scene, daemon):
+    held = scene.target.act = scene.target.hold()
+    with socket.create_connection(("127.0.0.1", daemon.port), timeout=PATIENCE_S) as connection:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        connection.sendall(post(b'{"first": 1}', path=b"/in/waits", close=False))
+        assert wait_until(lambda: held.came == 1, PATIENCE_S)
+        behind = b"GET /nothing HTTP/1.1\r\nHost: a\r\n\r\n" * 3000 + post(b'{"last": 1}')
+        sender = inside(connection.sendall, behind)  # more than the daemon reads ahead
+        held.release()
+        answer = b""
+        while chunk := connection.recv(65536):
+            answer += chunk
+        result_of(sender)
+    assert statuses(answer) == [200] + [404] * 3000 + [202]
 
 
 def test_a_thousand_pipelined_requests_are_answered_and_a_bad_one_ends_it(daemon):

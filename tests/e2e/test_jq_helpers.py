@@ -3,6 +3,7 @@
 
 import os
 import pathlib
+import re
 import signal
 
 import pytest
@@ -85,8 +86,8 @@ def test_a_helper_killed_at_rest_is_missed_by_nobody(scene):
     for number in range(5):
         helper = helper_of(daemon)
         os.kill(helper, signal.SIGKILL)
-        assert works(daemon, number)
         assert wait_until(lambda helper=helper: gone(helper), PATIENCE_S)
+        assert works(daemon, number)
     assert len(scene.target.requests) == 5
 
 
@@ -130,7 +131,8 @@ def test_a_program_without_end_is_ended_and_told(scene):
     daemon = scene.start(CONFIG)
     answer = daemon.post("now", {"id": 1, "slow": True})
     assert answer.status == 422 and answer.json["code"] == "mapping-limit"
-    assert "used up its CPU time" in answer.json["detail"]
+    # On a busy machine the other clock may be first.
+    assert re.search("used up its CPU time|took too long", answer.json["detail"])
     assert works(daemon, 2)
 
 

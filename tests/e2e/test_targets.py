@@ -220,6 +220,23 @@ def test_who_was_not_told_is_tried_again_until_it_works(other):
     assert {one.body for one in other.target.requests} == {b'{"n": 1}'}  # byte for byte
 
 
+def test_a_flow_may_try_again_although_the_source_was_told(other):
+    other.target.act = one_after_the_other(Reply(500), Reply(200, {}))
+    daemon = other.start(LATER.replace("    on: app\n", "    on: app\n    reply: wait\n"))
+    answer = daemon.post("app", {"n": 1})
+    assert answer.status == 424 and answer.json["code"] == "target-failed"
+    job = daemon.settled(answer.json["event"])["jobs"][0]
+    assert [one["code"] for one in job["attempts"]] == ["target-failed", "updated"]
+
+
+def test_a_hole_that_gives_nothing_calls_nobody(other):
+    daemon = other.start(LATER.replace("target:/in", "target:/in/{.event.who}").replace(
+        "    on: app\n", "    on: app\n    reply: wait\n"))
+    answer = daemon.post("app", {"n": 1})
+    assert answer.status == 422 and answer.json["code"] == "nothing-there"
+    assert "{.event.who}" in answer.json["detail"] and not other.target.requests
+
+
 def test_what_would_fail_again_is_not_tried_again(other):
     other.target.act = Reply(422, {"message": "That is no colour."})
     daemon = other.start(LATER)

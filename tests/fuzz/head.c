@@ -62,6 +62,8 @@ static int parse_in_two(Span in, size_t cut, HttpHead *head, HttpRefusal *refusa
                 memcpy(first, in.p, cut);
         r = http_head_parse_more((Span){first, cut}, &mark, head, refusal);
         free(first);
+        if (r > 0) /* all of it was in the first piece: the same once more, to be looked at */
+                return http_head_parse((Span){in.p, cut}, head, refusal);
         return r == 0 ? http_head_parse_more(in, &mark, head, refusal) : r;
 }
 

@@ -103,12 +103,31 @@ static void enter_lane(Rows *r, Row *row) {
         lane->n++;
 }
 
-void rows_record(Rows *r, Row *row, bool spilled) {
+static void begin(Rows *r, Row *row) {
         row->turn = ++r->turns;
         r->n_open++;
         if (row->lane)
                 enter_lane(r, row);
+}
+
+void rows_record(Rows *r, Row *row, bool spilled) {
+        begin(r, row);
         set_state(r, row, is_behind(r, row) ? JOB_BLOCKED : JOB_QUEUED, !spilled);
+}
+
+void rows_record_waiting(Rows *r, Row *row) {
+        begin(r, row);
+        set_state(r, row, JOB_WAITING, false);
+}
+
+bool rows_replay(Rows *r, Row *row) {
+        if (row->turn && row->state != JOB_DONE && row->state != JOB_DEAD)
+                return false;
+        begin(r, row);
+        row->tries_from = row->attempts;
+        row->due_ms = 0;
+        set_state(r, row, JOB_QUEUED, false);
+        return true;
 }
 
 /* The first of the lane that the engine does not have in memory. */

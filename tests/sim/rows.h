@@ -12,8 +12,9 @@ enum { LOOPS_MAX = 4, TARGETS_MAX = 8 };
 
 typedef struct Row {
         int64_t id, due_ms;
+        int64_t event; /* whose it is; for stores.c */
         uint64_t lane;
-        unsigned loop, target, attempts;
+        unsigned loop, target, attempts, tries_from;
         JobState state;
         uint64_t turn; /* of its record among all records; 0: not committed */
         bool is_held;  /* queued, and a process has it */
@@ -40,6 +41,14 @@ typedef struct Rows {
         size_t n_open;                       /* stored and unfinished */
 } Rows;
 
+/* Seeds in a row make streams that have nothing in common: without the mixing one would be the
+ * other, a step later. */
+static inline Rng rng_of(uint64_t seed) {
+        Rng mixer = {seed};
+
+        return (Rng){rng_next(&mixer)};
+}
+
 enum { WINDOW_MAX = 8 };
 
 /* Ids come in order within `window` of each other; 1: strictly. */
@@ -53,6 +62,11 @@ static inline Row *rows_get(const Rows *r, int64_t id) {
 
 /* The new state is in the row. */
 void rows_record(Rows *r, Row *row, bool spilled);
+/* Delayed, until its due_ms. */
+void rows_record_waiting(Rows *r, Row *row);
+/* Runs it once more, if it has ended, or for the first time, if it was not stored yet; in its lane
+ * and for its loop as they are now. False: it is under way. */
+bool rows_replay(Rows *r, Row *row);
 /* Returns whether a blocked one was woken. */
 bool rows_settle(Rows *r, Row *row, const Job *job, int64_t now_ms);
 typedef struct RowsClaim {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The stores against the simulation's ledger (rows.c): the same records, settles, claims and
- * crashes, drawn from a seed, must have the same outcome in both. So what the simulation shows of
- * the engine holds with the stores that ship.
+ * The stores against the simulation's ledger (rows.c): the same records, settles, claims, replays
+ * and crashes, drawn from a seed, must have the same outcome in both. So what the simulation shows
+ * of the engine holds with the stores that ship.
  *
  *     sim_stores --seed 1 --seeds 20 --steps 3000 */
 #include "ledger/store.h"
@@ -26,7 +26,7 @@ typedef struct Pair {
         unsigned shards;
         Job *held[HELD_MAX];
         size_t n_held;
-        uint64_t crashes, claimed, steps;
+        uint64_t crashes, claimed, replayed, steps;
         const char *why;
 } Pair;
 
@@ -58,6 +58,10 @@ static Row *row_of(Pair *p, const Job *job) {
         return rows_get(&p->rows, row_id(job));
 }
 
+static int64_t due(Pair *p) {
+        return p->now + ((int64_t)rng_below(&p->rng, 30) * TIME_STEP) + ++p->due_place;
+}
+
 /* ---- the deeds ---- */
 
 static bool record(Pair *p) {
@@ -69,16 +73,24 @@ static bool record(Pair *p) {
         Write w;
 
         row->lane = rng_below(&p->rng, LANES + 1);
+        row->event = row->id;
         /* A lane is of one target. */
         row->target = row->lane ? row->lane % TARGETS : (unsigned)rng_below(&p->rng, TARGETS);
         job = job_new(row->id * 2, event, targets[row->target], row->lane);
         event_unref(event);
         job->spilled = spilled;
         row->loop = job->shard % p->shards;
+        if (rng_below(&p->rng, 6) == 0) {
+                job->state = JOB_WAITING;
+                job->due_ms = row->due_ms = due(p);
+        }
         w = (Write){.kind = WRITE_RECORD, .record = {event, &job, 1}};
         if (!write_one(p, &w))
                 return false;
-        rows_record(&p->rows, row, spilled);
+        if (row->due_ms)
+                rows_record_waiting(&p->rows, row);
+        else
+                rows_record(&p->rows, row, spilled);
         if (job->state != row->state)
                 return fails(p, "recorded in another state");
         if (row->is_held)
@@ -117,11 +129,58 @@ static bool settle(Pair *p) {
 
         job->state = ends[rng_below(&p->rng, COUNT_OF(ends) - !may_park(p, row))];
         job->spilled = job->state == JOB_QUEUED; /* given back */
-        job->due_ms = p->now + ((int64_t)rng_below(&p->rng, 30) * TIME_STEP) + ++p->due_place;
+        job->due_ms = due(p);
         ok = write_one(p, &w);
         woke = rows_settle(&p->rows, row, job, p->now);
         job_free(job);
         return ok && (woke == w.settle.woke || fails(p, "another one was woken, or none"));
+}
+
+/* The row of the event's job for the target, or NULL. */
+static Row *job_row(const Pair *p, int64_t event, unsigned target) {
+        for (int64_t id = 1; id <= (int64_t)p->rows.n; id++) {
+                Row *row = rows_get(&p->rows, id);
+
+                if (row->turn && row->event == event && row->target == target)
+                        return row;
+        }
+        return NULL;
+}
+
+static uint64_t lane_for(Pair *p, unsigned target) {
+        uint64_t lane = rng_below(&p->rng, LANES + 1);
+
+        return lane % TARGETS == target ? lane : 0;
+}
+
+/* Some event's job for some target, whether there is one, or it has ended. */
+static bool replay(Pair *p) {
+        const Row *some = rows_get(&p->rows, 1 + (int64_t)rng_below(&p->rng, p->rows.n));
+        unsigned target = (unsigned)rng_below(&p->rng, TARGETS);
+        Row *row = some->turn ? job_row(p, some->event, target) : NULL;
+
+        if (!some->turn)
+                return true;
+        if (!row) {
+                row = rows_make(&p->rows, &p->rng);
+                row->event = some->event;
+                row->target = target;
+        }
+        Event *event = event_new(&(Event){.id = row->event * 2 - 1});
+        Job *job = job_new(row->id * 2, event, targets[target], lane_for(p, target));
+        event_unref(event);
+        /* Its maker says on which loop. */
+        job->shard = (uint8_t)rng_below(&p->rng, 256);
+        if (!row->turn || row->state == JOB_DONE || row->state == JOB_DEAD) {
+                row->lane = job->lane;
+                row->loop = job->shard % p->shards;
+        }
+        Write w = {.kind = WRITE_REPLAY, .replay = {.job = job}};
+        bool ok = write_one(p, &w), done = rows_replay(&p->rows, row);
+        bool is_same = w.replay.done == done && (!done || w.replay.done_id == row->id * 2);
+        job_free(job);
+        p->replayed += done;
+        return ok && (is_same || fails(p, "a replay had another result"));
 }
 
 static bool same_claim(Pair *p, const Claim *got, const RowsClaim *c) {
@@ -132,6 +191,10 @@ static bool same_claim(Pair *p, const Claim *got, const RowsClaim *c) {
         for (size_t i = 0; i < got->n; i++)
                 if (row_id(got->jobs[i]) != c->found[i]->id)
                         return fails(p, "other jobs were claimed");
+        for (size_t i = 0; i < got->n; i++)
+                if (got->jobs[i]->shard % p->shards != c->found[i]->loop ||
+                    got->jobs[i]->tries_from != c->found[i]->tries_from)
+                        return fails(p, "a claimed job is not as it was recorded");
         if (is_due && got->next_due_ms > c->next_due_ms)
                 return fails(p, "a claim says that nothing is due for too long");
         if (!is_due && got->searched_to / 2 > c->searched_to && c->more)
@@ -190,15 +253,17 @@ static bool deed(Pair *p) {
                 crash(p);
                 return true;
         }
-        if (what < 250 && p->n_held + 8 < HELD_MAX)
+        if (what < 230 && p->n_held + 8 < HELD_MAX)
                 return record(p);
+        if (what < 250 && p->rows.n > 0)
+                return replay(p);
         if (what < 650 || p->n_held + 8 >= HELD_MAX)
                 return p->n_held ? settle(p) : true;
         return claim(p);
 }
 
 static bool run(const StoreOps *ops, const char *path, uint64_t seed, uint64_t steps) {
-        Pair p = {.ops = ops, .rng = {seed * UINT64_C(0x9e3779b97f4a7c15) + 1}};
+        Pair p = {.ops = ops, .rng = rng_of(seed)};
         bool ok = true;
 
         p.options = (StoreOptions){.path = path, .node = "n"};
@@ -212,8 +277,8 @@ static bool run(const StoreOps *ops, const char *path, uint64_t seed, uint64_t s
                        ops->scheme, p.steps, p.why);
         else
                 printf("%s, seed %" PRIu64 ": %zu jobs, %" PRIu64 " claimed, %" PRIu64
-                       " crashes: the same\n",
-                       ops->scheme, seed, p.rows.n, p.claimed, p.crashes);
+                       " replayed, %" PRIu64 " crashes: the same\n",
+                       ops->scheme, seed, p.rows.n, p.claimed, p.replayed, p.crashes);
         drop_held(&p);
         p.ops->close(p.store);
         rows_done(&p.rows);
@@ -232,7 +297,8 @@ static uint64_t number(const char *text) {
 
 int main(int argc, char **argv) {
         uint64_t first = 1, n = 10, steps = 3000;
-        char dir[] = "/tmp/grapnel-sim-XXXXXX", path[64];
+        /* In memory where there is such a place: what syncs cost is not the question. */
+        char dir[] = "/dev/shm/grapnel-sim-XXXXXX", other[] = "/tmp/grapnel-sim-XXXXXX", path[64];
         bool ok = true;
 
         for (int i = 1; i < argc; i += 2) {
@@ -245,8 +311,9 @@ int main(int argc, char **argv) {
                 else
                         steps = value;
         }
-        must(mkdtemp(dir));
-        (void)snprintf(path, sizeof path, "%s/t.db", dir);
+        const char *place = mkdtemp(dir) ? dir : mkdtemp(other);
+        must(place);
+        (void)snprintf(path, sizeof path, "%s/t.db", place);
         for (uint64_t seed = first; ok && seed < first + n; seed++) {
                 static const char *const ends[] = {"", "-wal", "-shm", "-lock", ".lock"};
                 char file[96];
@@ -257,6 +324,6 @@ int main(int argc, char **argv) {
                         (void)unlink(file);
                 }
         }
-        (void)rmdir(dir);
+        (void)rmdir(place);
         return ok ? 0 : 1;
 }

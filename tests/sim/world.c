@@ -149,7 +149,7 @@ static void make_targets(World *w) {
 }
 
 static void make(World *w, const Seed *seed) {
-        *w = (World){.rng = {seed->seed * UINT64_C(0x9e3779b97f4a7c15) + 1}};
+        *w = (World){.rng = rng_of(seed->seed)};
         list_init(&w->mortal);
         list_init(&w->asks);
         w->now_ms = INT64_C(1700000000000);

@@ -78,6 +78,7 @@ static void every_route_is_found_by_its_path(void **state) {
                 route_find(HTTP_OPTIONS, path, &m);
                 assert_null(m.route);
                 assert_true(m.allowed & 1u << routes[i].method);
+                assert_false(m.allowed & 1u << HTTP_OPTIONS);
         }
         route_find(HTTP_GET, SPAN("/api/v1/nothing"), &m);
         assert_true(!m.route && !m.allowed);

@@ -69,6 +69,27 @@ static void note_down(void *p) {
         ++*(int *)p;
 }
 
+static void a_small_arena_grows_like_any(void **state) {
+        static const size_t firsts[] = {0, 1, 16, 100, 5000};
+
+        (void)state;
+        for (size_t i = 0; i < COUNT_OF(firsts); i++) {
+                Arena *a = arena_new_for(firsts[i], 100000);
+                char *texts[200];
+
+                for (size_t k = 0; k < COUNT_OF(texts); k++) {
+                        texts[k] = arena_alloc(a, 1 + k * 4);
+                        assert_non_null(texts[k]);
+                        memset(texts[k], (int)k, 1 + k * 4);
+                }
+                for (size_t k = 0; k < COUNT_OF(texts); k++)
+                        for (size_t at = 0; at <= k * 4; at++)
+                                assert_int_equal((unsigned char)texts[k][at], k);
+                assert_null(arena_alloc(a, 100000));
+                arena_free(a);
+        }
+}
+
 static void an_arena_ends_everything_at_once(void **state) {
         Arena *a = arena_new(10000);
         int ended = 0;
@@ -351,6 +372,7 @@ int main(void) {
                 cmocka_unit_test(text_becomes_json),
                 cmocka_unit_test(an_error_keeps_its_first_sentence),
                 cmocka_unit_test(an_arena_ends_everything_at_once),
+                cmocka_unit_test(a_small_arena_grows_like_any),
                 cmocka_unit_test(a_table_finds_what_it_was_given),
                 cmocka_unit_test(hashing_depends_on_key_and_every_byte),
                 cmocka_unit_test(a_heap_gives_the_earliest_and_keeps_turns),

@@ -19,7 +19,7 @@ typedef struct Desk {
         char attempt_code[32];
         RetryRule rule;
         TargetLimits limits;
-        bool has_no_target;
+        bool has_no_target, ends_at_once;
 } Desk;
 
 static void note_run(void *self, Job *job) {
@@ -27,6 +27,8 @@ static void note_run(void *self, Job *job) {
 
         assert_true(d->n_running < NOTED_MAX);
         d->running[d->n_running++] = job;
+        if (d->ends_at_once)
+                engine_ended(d->engine, job, &(JobResult){.verdict = JOB_SUCCEEDED}, 0);
 }
 
 static void note_settle(void *self, Job *job, const Attempt *attempt) {
@@ -486,6 +488,26 @@ static void a_step_is_bounded_and_says_when_there_is_more(void **state) {
         desk_free(d);
 }
 
+/* There was nothing to do, or nobody to do it for. */
+static void a_run_may_end_at_once(void **state) {
+        enum { N = 40 };
+        Desk *d = desk_new(0, 10);
+
+        (void)state;
+        d->ends_at_once = true;
+        for (int64_t id = 1; id <= N; id++)
+                engine_add(d->engine, job_make(id, id % 2 ? 7 : 0), 0);
+        for (size_t settled = 0; settled < N; settled++) {
+                (void)engine_step(d->engine, 0);
+                assert_true(d->n_settling > settled);
+                assert_int_equal(d->settling[settled]->state, JOB_DONE);
+                engine_settled(d->engine, d->settling[settled], 0, false, 0);
+        }
+        assert_int_equal(d->n_running, N);
+        assert_int_equal(d->n_gone, N);
+        desk_free(d);
+}
+
 static void a_draining_engine_begins_nothing(void **state) {
         Desk *d = desk_new(0, 0);
 
@@ -538,6 +560,7 @@ int main(void) {
                 cmocka_unit_test(a_target_has_its_pace),
                 cmocka_unit_test(a_failed_claim_is_asked_again),
                 cmocka_unit_test(a_step_is_bounded_and_says_when_there_is_more),
+                cmocka_unit_test(a_run_may_end_at_once),
                 cmocka_unit_test(a_draining_engine_begins_nothing),
                 cmocka_unit_test(a_blocked_job_is_not_kept),
         };

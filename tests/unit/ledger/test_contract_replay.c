@@ -78,6 +78,15 @@ static void an_ended_job_runs_again(void **state) {
         claim_none(w, 1000);
         v = find(w, 10);
         assert_int_equal(v->jobs[0].n_listed, 5);
+        AttemptPage *p = NULL;
+        AttemptQuery q = {.event = 10, .success = -1, .max = 10};
+        assert_int_equal(w->ops->list_attempts(w->reader, &q, &p, &(Err){0}), 0);
+        assert_int_equal(p->n, 5);
+        for (size_t i = 0; i < 5; i++) {
+                assert_int_equal(v->jobs[0].attempts[i].is_manual, i >= 2);
+                assert_int_equal(p->attempts[4 - i].attempt.is_manual, i >= 2);
+        }
+        attempt_page_free(p);
         event_view_free(v);
 }
 

@@ -470,6 +470,7 @@ static void a_long_search_for_attempts_goes_on(void **state) {
                 assert_int_equal(store_sqlite.list_attempts(t.file_reader, &q, &p, &e), 0);
                 n += p->n;
                 more = p->more;
+                assert_true(!more || p->next_number > 0);
                 q.before_job = p->next_job;
                 q.before_number = p->next_number;
                 attempt_page_free(p);

@@ -274,6 +274,64 @@ static void too_many_bytes_are_refused(void **state) {
         free(body);
 }
 
+/* A record with `n` jobs of ids from `id` on; frees by drop_jobs. */
+static void send_jobs(LedgerRequest *r, Job **jobs, size_t n, int64_t id) {
+        Event *event = make_event(id, NULL, "{}");
+
+        for (size_t i = 0; i < n; i++)
+                jobs[i] = job_new(id + 1 + (int64_t)i, event, SPAN("flow:a"), 0);
+        prepare(r, record_of(event, jobs, n), id);
+        assert_int_equal(ledger_send(world->ledger, r), 0);
+}
+
+static void drop_jobs(LedgerRequest *r, size_t n) {
+        for (size_t i = 0; i < n; i++) {
+                for (size_t k = 0; k < r[i].write.record.n_jobs; k++)
+                        job_free(r[i].write.record.jobs[k]);
+                event_unref(r[i].write.record.event);
+        }
+}
+
+/* One message to everyone is one record with thousands of jobs. */
+static void too_many_jobs_are_refused(void **state) {
+        Job *job = NULL;
+        LedgerRequest first, much;
+
+        (void)state;
+        gate_close();
+        send_jobs(&first, &job, 1, 10);
+        prepare(&much, record_of(make_event(20, NULL, "{}"), NULL, LEDGER_PENDING_JOBS_MAX), 1);
+        assert_int_equal(ledger_send(world->ledger, &much), -EAGAIN);
+        gate_open(0, 0);
+        await(1);
+        drop_jobs(&first, 1);
+        event_unref(much.write.record.event);
+}
+
+static void jobs_fill_a_batch_too(void **state) {
+        enum { N = 10, EACH = 1000 };
+        LedgerRequest r[1 + N + 1];
+        Job *jobs[1 + N + 1][EACH], **many = must_alloc(5 * EACH * sizeof *many);
+
+        (void)state;
+        gate_close();
+        send_jobs(&r[0], jobs[0], 1, 10);
+        gate_await();
+        for (int i = 1; i <= N; i++)
+                send_jobs(&r[i], jobs[i], EACH, 10000 * i);
+        /* One that is too large for any batch has one of its own. */
+        send_jobs(&r[N + 1], many, 5 * EACH, 10000 * (N + 1));
+        gate_open(0, 0);
+        await(1 + N + 1);
+        assert_int_equal(gate.n_writes, 5);
+        assert_int_equal(gate.sizes[1], LEDGER_BATCH_JOBS_MAX / EACH);
+        assert_int_equal(gate.sizes[2], LEDGER_BATCH_JOBS_MAX / EACH);
+        assert_int_equal(gate.sizes[3], N % (LEDGER_BATCH_JOBS_MAX / EACH));
+        assert_int_equal(gate.sizes[4], 1);
+        drop_jobs(r, 1 + N + 1);
+        free(many);
+}
+
 static void a_full_disk_refuses_records_and_keeps_settles(void **state) {
         LedgerRequest first, records[3], settles[2], ask, object;
         Event *event = make_event(10, NULL, "{}");
@@ -448,24 +506,299 @@ static void each_home_gets_its_own(void **state) {
         assert_int_equal(ledger_open(&o, &world->ledger, &e), 0);
 }
 
-static void questions_are_answered_beside_the_writer(void **state) {
-        LedgerRequest record, stats = {.ask = ASK_STATS, .home = &world->home, .done = on_done},
-                              page = {.ask = ASK_EVENTS, .home = &world->home, .done = on_done};
+/* ---- echoes ---- */
+
+enum { ECHOED_MAX = 400, LISTENERS_MAX = 300 };
+
+/* A record that several hear of; the last of them frees it. */
+typedef struct Told {
+        LedgerRequest request;
+        struct Crowd *crowd;
+        int64_t turn;
+        _Atomic unsigned refs;
+        LedgerEcho echoes[LEDGER_ECHOES_MAX];
+} Told;
+
+typedef struct Listener {
+        Inbox inbox;
+        struct Crowd *crowd;
+        int64_t heard[ECHOED_MAX]; /* turns, as they came */
+        int results[ECHOED_MAX];
+        size_t n, expected;
+        pthread_t thread;
+} Listener;
+
+typedef struct Crowd {
+        Listener at[LISTENERS_MAX];
+        size_t n;
+        _Atomic unsigned freed;
+} Crowd;
+
+static void told_unref(Told *t) {
+        if (atomic_fetch_sub(&t->refs, 1) != 1)
+                return;
+        atomic_fetch_add(&t->crowd->freed, 1);
+        event_unref(t->request.write.record.event);
+        free(t);
+}
+
+static void hear(Told *t, Listener *l) {
+        must(l->n < ECHOED_MAX);
+        l->results[l->n] = t->request.result;
+        l->heard[l->n++] = t->turn;
+        told_unref(t);
+}
+
+static void on_first(LedgerRequest *r) {
+        Told *t = CONTAINER_OF(r, Told, request);
+
+        hear(t, CONTAINER_OF(r->home, Listener, inbox));
+}
+
+static void on_other(LedgerEcho *echo) {
+        hear(CONTAINER_OF(echo->of, Told, request), CONTAINER_OF(echo->home, Listener, inbox));
+}
+
+static Crowd *crowd_new(size_t n) {
+        Crowd *c = must_alloc(sizeof *c);
+
+        c->n = n;
+        for (size_t i = 0; i < n; i++) {
+                inbox_init(&c->at[i].inbox, NULL, NULL);
+                c->at[i].crowd = c;
+        }
+        return c;
+}
+
+/* The ledger may still be ringing: it ends first. */
+static void crowd_free(Crowd *c) {
+        LedgerOptions o = {.url = SPAN("memory:")};
+        Err e = {0};
+
+        ledger_close(world->ledger);
+        assert_int_equal(ledger_open(&o, &world->ledger, &e), 0);
+        for (size_t i = 0; i < c->n; i++)
+                inbox_done(&c->at[i].inbox);
+        free(c);
+}
+
+/* Told to `n` listeners in a row, the first of them as its sender. */
+static void tell(Crowd *c, int64_t turn, size_t first, size_t n) {
+        Told *t = must_alloc(sizeof *t);
+
+        t->crowd = c;
+        t->turn = turn;
+        t->refs = (unsigned)n;
+        prepare(&t->request, record_of(make_event(10 + turn * 2, NULL, "{}"), NULL, 0), turn);
+        t->request.home = &c->at[first % c->n].inbox;
+        t->request.done = on_first;
+        t->request.echoes = t->echoes;
+        for (size_t i = 1; i < n; i++)
+                t->echoes[t->request.n_echoes++] =
+                        (LedgerEcho){.home = &c->at[(first + i) % c->n].inbox, .heard = on_other};
+        for (size_t i = 0; i < n; i++)
+                c->at[(first + i) % c->n].expected++;
+        assert_int_equal(ledger_send(world->ledger, &t->request), 0);
+}
+
+static void *listen_all(void *arg) {
+        Listener *l = arg;
+
+        while (l->n < l->expected)
+                for (Note *note = inbox_wait(&l->inbox, -1), *next; note; note = next) {
+                        next = note->next;
+                        note->read(note);
+                }
+        return NULL;
+}
+
+/* Each on a thread of its own: that is what echoes are for. */
+static void listen(Crowd *c) {
+        for (size_t i = 0; i < c->n; i++)
+                must(pthread_create(&c->at[i].thread, NULL, listen_all, &c->at[i]) == 0);
+        for (size_t i = 0; i < c->n; i++)
+                must(pthread_join(c->at[i].thread, NULL) == 0);
+}
+
+static void everyone_heard_in_order(const Crowd *c, int result) {
+        for (size_t i = 0; i < c->n; i++) {
+                const Listener *l = &c->at[i];
+
+                assert_int_equal(l->n, l->expected);
+                for (size_t k = 0; k < l->n; k++) {
+                        assert_int_equal(l->results[k], result);
+                        assert_true(k == 0 || l->heard[k - 1] < l->heard[k]);
+                }
+        }
+}
+
+static void echoes_are_heard_in_the_order_of_commits(void **state) {
+        enum { LISTENERS = 5 };
+        Crowd *c = crowd_new(LISTENERS);
 
         (void)state;
+        gate_close();
+        for (int64_t i = 0; i < ECHOED_MAX; i++)
+                tell(c, i, (size_t)(i * 3), 1 + (size_t)(i % LISTENERS));
+        gate_open(0, 0);
+        listen(c);
+        everyone_heard_in_order(c, 0);
+        assert_int_equal(c->freed, ECHOED_MAX);
+        assert_int_equal(ledger_gauges(world->ledger).waiting, 0);
+        crowd_free(c);
+}
+
+/* Batches end while the next ones are written, and each has other listeners. */
+static void echoes_of_many_batches(void **state) {
+        enum { LISTENERS = 7 };
+        Crowd *c = crowd_new(LISTENERS);
+        LedgerRequest beside[ECHOED_MAX];
+
+        (void)state;
+        for (int64_t i = 0; i < ECHOED_MAX; i++) {
+                tell(c, i, (size_t)i, 1 + (size_t)(i % LISTENERS));
+                prepare(&beside[i], answer_of(1, 200, "x"), i);
+                assert_int_equal(ledger_send(world->ledger, &beside[i]), 0);
+        }
+        listen(c);
+        await(ECHOED_MAX);
+        everyone_heard_in_order(c, 0);
+        assert_int_equal(c->freed, ECHOED_MAX);
+        crowd_free(c);
+}
+
+/* More listeners in one batch than are answered together. */
+static void more_listeners_than_one_turn_answers(void **state) {
+        Crowd *c = crowd_new(LISTENERS_MAX);
+
+        (void)state;
+        gate_close();
+        for (int64_t i = 0; i < ECHOED_MAX; i++)
+                tell(c, i, (size_t)(i * 41), i % 5 == 4 ? 1 : LEDGER_ECHOES_MAX + 1);
+        gate_open(0, 0);
+        for (size_t i = 0; i < c->n; i++)
+                listen_all(&c->at[i]);
+        everyone_heard_in_order(c, 0);
+        assert_int_equal(c->freed, ECHOED_MAX);
+        assert_true(gate.n_writes <= 3);
+        crowd_free(c);
+}
+
+static void echoes_hear_of_faults_too(void **state) {
+        enum { LISTENERS = 4, N = 20 };
+        Crowd *c = crowd_new(LISTENERS);
+
+        (void)state;
+        gate_close();
+        tell(c, 0, 0, LISTENERS);
+        gate_await();
+        for (int64_t i = 1; i < N; i++)
+                tell(c, i, (size_t)i, LISTENERS);
+        gate_open(-ENOSPC, 2); /* of the first, and of those behind it */
+        listen(c);
+        everyone_heard_in_order(c, -ENOSPC);
+        assert_int_equal(c->freed, N);
+        assert_int_equal(ledger_gauges(world->ledger).waiting, 0);
+        assert_int_equal(ledger_gauges(world->ledger).waiting_bytes, 0);
+        /* And then it goes on. */
+        for (size_t i = 0; i < LISTENERS; i++)
+                c->at[i].n = c->at[i].expected = 0;
+        tell(c, N, 1, LISTENERS);
+        listen(c);
+        everyone_heard_in_order(c, 0);
+        crowd_free(c);
+}
+
+static void closing_tells_everyone(void **state) {
+        enum { LISTENERS = 3, N = 50 };
+        Crowd *c = crowd_new(LISTENERS);
+        LedgerOptions o = {.url = SPAN("memory:")};
+        Err e = {0};
+
+        (void)state;
+        gate_close();
+        for (int64_t i = 0; i < N; i++)
+                tell(c, i, (size_t)i, 1 + (size_t)(i % LISTENERS));
+        gate_open(0, 0);
+        ledger_close(world->ledger);
+        assert_int_equal(ledger_open(&o, &world->ledger, &e), 0);
+        for (size_t i = 0; i < LISTENERS; i++)
+                (void)inbox_read(&c->at[i].inbox);
+        everyone_heard_in_order(c, 0);
+        assert_int_equal(c->freed, N);
+        crowd_free(c);
+}
+
+/* What was refused is still the sender's, with its echoes. */
+static void a_refused_record_tells_nobody(void **state) {
+        enum { LISTENERS = 2 };
+        Crowd *c = crowd_new(LISTENERS);
+        size_t mib = 20 << 20;
+        char *body = must_alloc(mib + 1);
+        LedgerEcho echo = {.home = &c->at[1].inbox, .heard = on_other};
+        LedgerRequest much, more;
+
+        (void)state;
+        memset(body, 'x', mib);
+        gate_close();
+        prepare(&much, record_of(make_event(10, NULL, body), NULL, 0), 0);
+        assert_int_equal(ledger_send(world->ledger, &much), 0);
+        prepare(&more, record_of(make_event(12, NULL, body), NULL, 0), 1);
+        more.home = &c->at[0].inbox;
+        more.echoes = &echo;
+        more.n_echoes = 1;
+        assert_int_equal(ledger_send(world->ledger, &more), -EAGAIN);
+        gate_open(0, 0);
+        await(1);
+        assert_null(inbox_take(&c->at[0].inbox));
+        assert_null(inbox_take(&c->at[1].inbox));
+        drop_events(&much, 1);
+        drop_events(&more, 1);
+        free(body);
+        crowd_free(c);
+}
+
+static void questions_are_answered_beside_the_writer(void **state) {
+        LedgerRequest record,
+                stats = {.ask = ASK_STATS, .home = &world->home, .done = on_done},
+                page = {.ask = ASK_EVENTS, .home = &world->home, .done = on_done},
+                attempts = {.ask = ASK_ATTEMPTS, .home = &world->home, .done = on_done},
+                target = {.ask = ASK_TARGET, .home = &world->home, .done = on_done};
+        Event *event = make_event(5, NULL, "{}");
+        Job *j = job_new(6, event, SPAN("endpoint:a"), 0);
+        Attempt a = {.number = 1, .status = 200};
+        LedgerRequest known[2];
+
+        (void)state;
+        prepare(&known[0], record_of(event, &j, 1), 0);
+        assert_int_equal(ledger_send(world->ledger, &known[0]), 0);
+        await(1);
+        prepare(&known[1], settle_of(j, JOB_DONE, &a), 0);
+        assert_int_equal(ledger_send(world->ledger, &known[1]), 0);
+        await(2);
         gate_close();
         send_event(&record, 0);
         gate_await();
         page.events.query = (EventQuery){.state = -1};
         assert_int_equal(ledger_send(world->ledger, &stats), 0);
         assert_int_equal(ledger_send(world->ledger, &page), 0);
-        await(2);
-        assert_int_equal(stats.stats.events, 0);
-        assert_int_equal(page.events.ret->n, 0);
+        attempts.attempts.query = (AttemptQuery){.target = SPAN("endpoint:a"), .success = -1};
+        target.target.target = SPAN("endpoint:a");
+        assert_int_equal(ledger_send(world->ledger, &attempts), 0);
+        assert_int_equal(ledger_send(world->ledger, &target), 0);
+        await(6);
+        assert_int_equal(stats.stats.events, 1);
+        assert_int_equal(page.events.ret->n, 1);
+        assert_int_equal(attempts.attempts.ret->n, 1);
+        assert_int_equal(attempts.attempts.ret->attempts[0].job, 6);
+        assert_int_equal(target.target.ret.jobs[JOB_DONE], 1);
         event_page_free(page.events.ret);
+        attempt_page_free(attempts.attempts.ret);
         gate_open(0, 0);
-        await(3);
+        await(7);
         drop_events(&record, 1);
+        job_free(j);
+        event_unref(event);
 }
 
 static void on_object(void *arg, const Object *o) {
@@ -547,11 +880,19 @@ int main(void) {
                 LEDGER_TEST(a_question_for_a_key_sees_what_was_recorded_before),
                 LEDGER_TEST(too_many_records_are_refused_others_never),
                 LEDGER_TEST(too_many_bytes_are_refused),
+                LEDGER_TEST(too_many_jobs_are_refused),
+                LEDGER_TEST(jobs_fill_a_batch_too),
                 LEDGER_TEST(a_full_disk_refuses_records_and_keeps_settles),
                 LEDGER_TEST(what_may_wait_shares_the_next_commit),
                 LEDGER_TEST(a_broken_commit_answers_nobody),
                 LEDGER_TEST(closing_answers_what_was_sent),
                 LEDGER_TEST(each_home_gets_its_own),
+                LEDGER_TEST(echoes_are_heard_in_the_order_of_commits),
+                LEDGER_TEST(echoes_of_many_batches),
+                LEDGER_TEST(more_listeners_than_one_turn_answers),
+                LEDGER_TEST(echoes_hear_of_faults_too),
+                LEDGER_TEST(closing_tells_everyone),
+                LEDGER_TEST(a_refused_record_tells_nobody),
                 LEDGER_TEST(questions_are_answered_beside_the_writer),
                 LEDGER_TEST(objects_are_told_while_the_threads_run),
                 LEDGER_TEST(strange_urls_are_refused),

@@ -1,0 +1,212 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The pages of docs/ hold nothing that was not tried: every configuration in them is checked, and
+the examples of the steps are run."""
+
+import base64
+import hashlib
+import hmac
+import json
+import os
+import pathlib
+import re
+import subprocess
+import time
+import urllib.parse
+
+import pytest
+
+from harness import GRAPNEL, JSON, Reply, Scene, ask, signature
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+ANY_SECRET = "whsec_" + "QUJD" * 11
+FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.M | re.S)
+
+
+def blocks(page):
+    """(language, text, line) of each fenced block."""
+    text = page.read_text()
+    return [(m[1], m[2], text.count("\n", 0, m.start()) + 1) for m in FENCE.finditer(text)]
+
+
+CONFIGURATIONS = [pytest.param(text, id=f"{page.name}:{line}")
+                  for page in PAGES for language, text, line in blocks(page) if language == "yaml"]
+
+
+@pytest.mark.parametrize("text", CONFIGURATIONS)
+def test_each_configuration_is_accepted(text, tmp_path):
+    (tmp_path / "grapnel.yaml").write_text(text)
+    names = re.findall(r"\$\{(\w+)\}", text)
+    done = subprocess.run([GRAPNEL, "check"], cwd=tmp_path, capture_output=True, text=True,
+                          timeout=60, check=False,
+                          env={**os.environ, **dict.fromkeys(names, ANY_SECRET)})
+    assert done.returncode == 0 and done.stderr == "", done.stderr
+
+
+def test_there_are_examples():
+    assert len(CONFIGURATIONS) >= 18
+
+
+USER = {"id": "IDNUMBER1234", "email": "aino@example.com", "firstName": "Aino",
+        "lastName": "Virtanen"}
+CONTACT = {"id": "C-1001", "email": "old@example.com", "name": "Aino Virtanen"}
+
+
+def world(request):
+    """The two systems of the examples."""
+    where = urllib.parse.urlsplit(request.path)
+    if request.method == "GET" and where.path.startswith("/id/users/"):
+        return Reply(200, USER) if where.path.endswith(USER["id"]) else Reply(404)
+    if request.method == "GET" and where.path == "/crm/contacts":
+        count = {f"external_id={USER['id']}": 1, "external_id=TWICE": 2}.get(where.query, 0)
+        return Reply(200, {"items": [CONTACT] * count})
+    if where.path == "/crm/taken":
+        return Reply(422, {"errors": [{"field": "mail",
+                                       "message": "This address belongs to somebody else."}]})
+    return Reply(201, {"id": "C-2002"}) if request.method == "POST" else Reply(204)
+
+
+def runs():
+    """(configuration, transcript) of the page on steps."""
+    found = blocks(ROOT / "docs" / "steps.md")
+    pairs = zip(found, found[1:])
+    return [pytest.param(one[1], other[1], id=f"line-{one[2]}") for one, other in pairs
+            if (one[0], other[0]) == ("yaml", "text")]
+
+
+@pytest.fixture(name="scene")
+def its_scene(tmp_path):
+    """The two systems, on one port."""
+    scene = Scene(tmp_path)
+    scene.target.act = world
+    yield scene
+    scene.close()
+
+
+def transcript(scene, daemon, asked):
+    """What happened, as the page writes it."""
+    source, body = re.fullmatch(r"POST /in/(\S+) (.*)", asked).groups()
+    answer = daemon.post(source, body.encode())
+    lines = [asked]
+    for one in scene.target.requests:
+        system, _, path = one.path[1:].partition("/")
+        lines.append(f"  {one.method} {system}.example.com/{path} {one.body.decode()}".rstrip())
+    told = answer.json
+    lines.append(f"{answer.status} {told['code']}: {told.get('message') or told['detail']}")
+    lines += [f"{one['pointer']}: {one['detail']}" for one in told.get("errors", [])]
+    return "\n".join(lines) + "\n"
+
+
+@pytest.mark.parametrize("config, wanted", runs())
+def test_each_example_of_a_step_does_what_the_page_says(scene, config, wanted):
+    here = f"http://127.0.0.1:{scene.target.port}"
+    daemon = scene.start(re.sub(r"https://(\w+)\.example\.com", rf"{here}/\1", config))
+    assert transcript(scene, daemon, wanted.splitlines()[0]) == wanted
+    if "changes.log" in config:
+        line = json.loads((daemon.folder / "changes.log").read_text())
+        assert line["log"] == {"who": USER["id"]} and line["meta"]["source"] == "portal"
+
+
+def credentials(body, secret):
+    """The headers with which each source of the page proves that it is itself."""
+    key = secret.encode()
+    hexed = hmac.new(key, body, hashlib.sha256).hexdigest()
+    based = base64.b64encode(hmac.new(key, body, hashlib.sha512).digest()).decode()
+    pair = base64.b64encode(f"office:{secret}".encode()).decode()
+    now = int(time.time())
+    return {
+        "portal": {"webhook-id": "msg_1", "webhook-timestamp": str(now),
+                   "webhook-signature": signature(secret, "msg_1", now, body)},
+        "forge": {"x-hub-signature-256": f"sha256={hexed}"},
+        "shop": {"x-shop-hmac": based},
+        "office": {"authorization": f"Basic {pair}"},
+        "desk": {"authorization": f"Bearer {secret}"},
+        "moving": {"authorization": f"Bearer {secret}"},
+    }
+
+
+def test_each_scheme_of_the_page_takes_its_own_and_nothing_else(scene):
+    config = next(text for language, text, _ in blocks(ROOT / "docs" / "sources.md")
+                  if language == "yaml" and "moving" in text)
+    other = "whsec_" + "WFla" * 11
+    names = dict.fromkeys(re.findall(r"\$\{(\w+)\}", config), ANY_SECRET)
+    daemon = scene.start(config, **{**names, "OLD_TOKEN": other})
+    body = b'{"id": 1}'
+    right, wrong = credentials(body, ANY_SECRET), credentials(body, "whsec_" + "ZZZZ" * 11)
+
+    def told(source, headers):
+        return ask(daemon.port, "POST", f"/in/{source}", body, {**JSON, **headers}).status
+
+    for source, headers in right.items():
+        assert told(source, {}) == told(source, wrong[source]) == 401
+        assert daemon.metrics()["grapnel_ledger_events"] == list(right).index(source)
+        assert told(source, headers) == 202
+    assert told("moving", credentials(body, other)["moving"]) == 202
+    assert told("lab", {}) == 202
+
+
+OPERATING = (ROOT / "docs" / "operating.md").read_text()
+CODES = [r'run_fail\(r,[^;"]*"([a-z-]+)"', r'refuse\(k, \d+, "([a-z-]+)"',
+         r'\(EndMeaning\)\{"([a-z-]+)"',
+         r'code = SPAN\("([a-z-]+)"\)', r'code = [^;]*"([a-z-]+)"']
+
+
+def test_the_page_on_operating_knows_every_metric_and_every_code(scene):
+    daemon = scene.start("sources: {app: {verify: none}}\n")
+    assert set(daemon.metrics()) == set(re.findall(r"`(grapnel_\w+)`", OPERATING))
+    listed = set(re.findall(r"`([a-z-]+)`", OPERATING.partition("### Codes")[2]))
+    told = set()
+    for files in ("flow/step_*.c", "flow/run.c", "flow/exchange.c", "engine/*.c", "ledger/*.c",
+                  "trigger/webhook.c"):
+        for file in (ROOT / "src").glob(files):
+            told |= {code for one in CODES for code in re.findall(one, file.read_text())}
+    told.discard("accepted")  # a 202 shows its URL instead
+    assert len(told) > 25 and told <= listed, told - listed
+
+
+def test_the_admin_listener_answers_as_the_page_says(scene):
+    daemon = scene.start("""
+connections: {target: {url: "http://127.0.0.1:${TARGET_PORT}"}}
+sources: {one: {verify: none}, other: {verify: none}}
+flows: {all: {on: one, reply: wait, steps: [{sent: {post: 'target:/refuses'}}]}}
+""")
+    scene.target.act = Reply(422)
+    ids = [daemon.post("one", {"n": n}).json["event"] for n in range(3)]
+    ids += [daemon.post("other", {"n": n}).json["event"] for n in range(3)]
+    daemon.settled(ids[2])
+
+    def listed(query):
+        return [one["id"] for one in daemon.api(f"/api/v1/events?{query}")["events"]]
+
+    assert listed("") == ids[::-1]
+    assert listed("state=dead") == listed("source=one") == ids[2::-1]
+    assert listed("source=other&limit=2") == [ids[5], ids[4]]
+    assert listed(f"before={ids[3]}") == ids[2::-1]
+    assert listed("state=waiting") == []
+    for query in ("state=odd", "limit=0", "limit=x", "limit=251", "before=yesterday"):
+        assert ask(daemon.admin, "GET", f"/api/v1/events?{query}").status in (400, 422)
+    whole = daemon.event(ids[0])
+    assert whole["body"] == {"n": 0} and whole["answer"]["status"] == 424
+    attempt = whole["jobs"][0]["attempts"][0]
+    assert attempt["code"] == "target-refused" and set(attempt["calls"][0]) >= {
+        "step", "method", "url", "address", "status", "end", "us"}
+    assert ask(daemon.admin, "GET", "/api/v1/events/evt_0000000000000").status == 404
+    assert ask(daemon.admin, "GET", "/healthz").json == {"status": "ok"}
+    assert {path.name for path in daemon.folder.glob("grapnel.db*")} == {
+        "grapnel.db", "grapnel.db-wal", "grapnel.db-shm", "grapnel.db.lock"}
+
+
+def test_links_lead_somewhere():
+    for page in [*PAGES, ROOT / "ARCHITECTURE.md", ROOT / "CONTRIBUTING.md"]:
+        text = re.sub(r"```.*?```", "", page.read_text(), flags=re.S)
+        for target in re.findall(r"\]\(([^)]+)\)", text):
+            file, _, anchor = target.partition("#")
+            if "://" in target:
+                continue
+            other = (page.parent / file) if file else page
+            assert other.exists(), f"{page.name}: {target}"
+            if anchor:
+                headings = re.findall(r"^#+ (.*)$", other.read_text(), re.M)
+                slugs = {re.sub(r"[^\w -]", "", one).strip().lower().replace(" ", "-")
+                         for one in headings}
+                assert anchor in slugs, f"{page.name}: {target}"
