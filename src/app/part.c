@@ -393,7 +393,8 @@ static void on_stop_tick(uv_timer_t *t) {
         EngineGauges g = engine_gauges(p->engine);
         int64_t over_ms = clock_mono_ms() - p->stop_by_ms;
 
-        if (!p->drained && g.running == 0 && g.unsettled == 0 && p->outlet.writes.n == 0 &&
+        if (!p->drained && g.running == 0 && g.unsettled == 0 && !g.is_asking &&
+            atomic_load(&p->inlet->coming) == 0 && p->outlet.writes.n == 0 &&
             replayer_idle(p->replayer) && p->inlet->keeping == 0 && server_idle(p->server)) {
                 p->drained = true;
                 atomic_fetch_sub(p->undrained, 1);
