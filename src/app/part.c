@@ -432,9 +432,15 @@ void part_join(Part *p) {
         pthread_join(p->thread, NULL);
 }
 
-void part_done(Part *p) {
-        p->engine = engine_free(p->engine);
-        outlet_done(&p->outlet);
-        p->snapshot = snapshot_unref(p->snapshot);
-        loop_done(&p->loop);
+void parts_done(Part *parts, unsigned n) {
+        for (unsigned i = 0; i < n; i++) {
+                Part *p = &parts[i];
+
+                /* Who still waits for a job, on whatever loop, is sent a last note. */
+                p->engine = engine_free(p->engine);
+                outlet_done(&p->outlet);
+                p->snapshot = snapshot_unref(p->snapshot);
+        }
+        for (unsigned i = 0; i < n; i++)
+                loop_done(&parts[i].loop);
 }
