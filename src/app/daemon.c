@@ -316,8 +316,7 @@ int daemon_run(const char *path) {
         for (unsigned i = 0; i < d.n; i++)
                 part_join(&d.parts[i]);
         ledger_close(d.ledger); /* it too sends notes to the loops */
-        for (unsigned i = 0; i < d.n; i++)
-                part_done(&d.parts[i]);
+        parts_done(d.parts, d.n);
         registry_free(d.registry);
         shelf_free(d.shelf);
         idem_free(d.idempotency);

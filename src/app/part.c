@@ -398,7 +398,8 @@ static void on_stop_tick(uv_timer_t *t) {
         EngineGauges g = engine_gauges(p->engine);
         int64_t over_ms = clock_mono_ms() - p->stop_by_ms;
 
-        if (!p->drained && g.running == 0 && g.unsettled == 0 && p->outlet.writes.n == 0 &&
+        if (!p->drained && g.running == 0 && g.unsettled == 0 && !g.is_asking &&
+            atomic_load(&p->inlet->coming) == 0 && p->outlet.writes.n == 0 &&
             replayer_idle(p->replayer) && p->inlet->keeping == 0 && server_idle(p->server)) {
                 p->drained = true;
                 atomic_fetch_sub(p->undrained, 1);
@@ -436,9 +437,15 @@ void part_join(Part *p) {
         pthread_join(p->thread, NULL);
 }
 
-void part_done(Part *p) {
-        p->engine = engine_free(p->engine);
-        outlet_done(&p->outlet);
-        p->snapshot = snapshot_unref(p->snapshot);
-        loop_done(&p->loop);
+void parts_done(Part *parts, unsigned n) {
+        for (unsigned i = 0; i < n; i++) {
+                Part *p = &parts[i];
+
+                /* Who still waits for a job, on whatever loop, is sent a last note. */
+                p->engine = engine_free(p->engine);
+                outlet_done(&p->outlet);
+                p->snapshot = snapshot_unref(p->snapshot);
+        }
+        for (unsigned i = 0; i < n; i++)
+                loop_done(&parts[i].loop);
 }

@@ -58,4 +58,5 @@ void part_start(Part *p); /* its thread */
 void part_reload(Part *p, Snapshot *s); /* takes over a reference */
 void part_stop(Part *p); /* it ends when all have finished their work, or the time for that is up */
 void part_join(Part *p); /* its thread */
-void part_done(Part *p); /* after the threads of all have ended: they send each other notes */
+/* All of them, after the threads of all have ended: they send each other notes. */
+void parts_done(Part *parts, unsigned n);

@@ -383,5 +383,6 @@ EngineGauges engine_gauges(const Engine *e) {
                 .ready = e->queues.n_ready,
                 .parked_lanes = e->lanes.n_parked,
                 .unsettled = e->settling.n + e->refused.n,
+                .is_asking = e->claims.is_asking,
         };
 }

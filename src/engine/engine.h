@@ -121,5 +121,6 @@ void engine_drain(Engine *e);
 
 typedef struct EngineGauges {
         size_t in_memory, running, ready, parked_lanes, unsettled;
+        bool is_asking; /* a claim is on its way */
 } EngineGauges;
 EngineGauges engine_gauges(const Engine *e);

@@ -119,6 +119,18 @@ void judge_turn(World *w, const Loop *l) {
                 broken(w, 0, "more jobs on lists than in memory");
 }
 
+void judge_stop(World *w) {
+        for (unsigned i = 0; i < w->n_loops; i++)
+                if (engine_gauges(w->loop[i].engine).in_memory > 0)
+                        broken(w, 0, "loop %u stops with jobs in memory", i);
+        for (int64_t id = 1; id <= (int64_t)w->rows.n; id++) {
+                const Row *row = rows_get(&w->rows, id);
+
+                if (row->turn && row->state == JOB_QUEUED && row->is_held)
+                        broken(w, id, "a job is held by a process that has stopped");
+        }
+}
+
 void judge_end(World *w) {
         for (int64_t id = 1; id <= (int64_t)w->rows.n; id++) {
                 const Row *row = rows_get(&w->rows, id);

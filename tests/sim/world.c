@@ -3,7 +3,7 @@
 
 #define HOUR_MS INT64_C(3600000)
 
-enum { REST_HOURS = 2000, DEEDS_MAX = 200 * 1000 * 1000 };
+enum { REST_HOURS = 2000, DEEDS_MAX = 200 * 1000 * 1000, STOP_MS = 18000, STOP_LOOK_MS = 20 };
 
 int64_t chance(World *w, int64_t below) {
         return (int64_t)rng_below(&w->rng, (uint64_t)below);
@@ -40,6 +40,8 @@ static void on_arrival(World *w, Deed *d) {
         unsigned loop = (unsigned)chance(w, w->n_loops);
 
         (void)d;
+        if (w->is_stopping)
+                return;
         if (happens(w, w->lane_percent)) {
                 lane = 1 + target * w->lanes_per_target + (uint64_t)chance(w, w->lanes_per_target);
                 loop = (unsigned)(lane % w->n_loops);
@@ -62,7 +64,14 @@ static void process_dies(World *w) {
                         free(ask->job);
                 ask_free(ask);
         }
-        w->is_committing = false;
+        w->is_committing = w->is_stopping = false;
+}
+
+static void start_anew(World *w) {
+        process_dies(w);
+        rows_restart(&w->rows);
+        for (unsigned i = 0; i < w->n_loops; i++)
+                loop_start(&w->loop[i], true);
 }
 
 static void on_crash(World *w, Deed *d) {
@@ -71,10 +80,46 @@ static void on_crash(World *w, Deed *d) {
                 return;
         tell(w, NULL, "the process dies and starts anew");
         w->tally.crashes++;
-        process_dies(w);
-        rows_restart(&w->rows);
-        for (unsigned i = 0; i < w->n_loops; i++)
-                loop_start(&w->loop[i], true);
+        start_anew(w);
+}
+
+static bool is_at_rest(const World *w) {
+        for (unsigned i = 0; i < w->n_loops; i++) {
+                EngineGauges g = engine_gauges(w->loop[i].engine);
+
+                if (g.running > 0 || g.unsettled > 0 || g.is_asking || w->loop[i].recording > 0)
+                        return false;
+        }
+        return w->asks.n == 0 && !w->is_committing;
+}
+
+static void on_stop_look(World *w, Deed *d) {
+        (void)d;
+        if (!w->is_stopping) /* it has died meanwhile */
+                return;
+        if (is_at_rest(w))
+                judge_stop(w);
+        else if (w->now_ms < w->stop_by_ms) {
+                deed_at(w, w->now_ms + STOP_LOOK_MS, on_stop_look, false);
+                return;
+        }
+        tell(w, NULL, "the process has stopped and starts anew");
+        start_anew(w);
+}
+
+static void on_stop(World *w, Deed *d) {
+        (void)d;
+        if (w->is_closing || w->is_stopping)
+                return;
+        tell(w, NULL, "the process is told to stop");
+        w->tally.stops++;
+        w->is_stopping = true;
+        w->stop_by_ms = w->now_ms + STOP_MS;
+        for (unsigned i = 0; i < w->n_loops; i++) {
+                engine_drain(w->loop[i].engine);
+                loop_step(&w->loop[i]);
+        }
+        deed_at(w, w->now_ms, on_stop_look, false);
 }
 
 static void on_disk_freed(World *w, Deed *d) {
@@ -106,6 +151,8 @@ static void on_burst(World *w, Deed *d) {
                 deed_at(w, w->now_ms + chance(w, within_ms), on_arrival, false);
         if (happens(w, 5))
                 deed_at(w, w->now_ms + chance(w, within_ms + 500), on_crash, false);
+        if (happens(w, 5))
+                deed_at(w, w->now_ms + chance(w, within_ms + 500), on_stop, false);
         if (happens(w, 5))
                 deed_at(w, w->now_ms + chance(w, within_ms + 500), on_disk_full, false);
         deed_at(w, w->now_ms + chance(w, happens(w, 30) ? 2000 : HOUR_MS), on_burst, false);

@@ -54,8 +54,8 @@ typedef struct Loop {
 } Loop;
 
 typedef struct Tally {
-        uint64_t accepted, refused, spilled, runs, done, dead, crashes, full_disks, parked, claims,
-                crossed, given;
+        uint64_t accepted, refused, spilled, runs, done, dead, crashes, stops, full_disks, parked,
+                claims, crossed, given;
 } Tally;
 
 struct World {
@@ -75,6 +75,8 @@ struct World {
         int commit_max_ms, reply_max_ms, batch_max, lane_percent;
         unsigned lanes_per_target;
         bool is_closing; /* no more arrivals or faults: everything must come to its end */
+        bool is_stopping;
+        int64_t stop_by_ms;
         Tally tally;
         /* The verdict: the first promise broken. */
         char failure[300];
@@ -108,6 +110,7 @@ void loop_arrival(Loop *l, unsigned target, uint64_t lane);
 void judge_run(World *w, const Loop *l, const Job *job);
 void judge_settle(World *w, const Job *job);
 void judge_turn(World *w, const Loop *l);
+void judge_stop(World *w); /* nothing runs, and all that was sent to the ledger came back */
 void judge_end(World *w);
 void broken(World *w, int64_t job, const char *format, ...) PRINTF_LIKE(3, 4);
 void tell(const World *w, const Row *row, const char *format, ...) PRINTF_LIKE(3, 4);
