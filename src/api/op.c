@@ -8,6 +8,7 @@
 
 #define ARENA_MAX_BYTES (64 * 1024 * 1024)
 #define RUNS_MAX        20 /* of one that others' writes came between */
+#define PAUSE_MAX_MS    64 /* before the next of them */
 
 /* ---- life ---- */
 
@@ -158,13 +159,35 @@ int64_t op_new_id(Op *op) {
         return id_make(&op->admin->inlet->ids, clock_wall_ms());
 }
 
-void op_again(Op *op) {
-        if (++op->runs > RUNS_MAX)
-                op_error(op, 409, "conflict", "it is being changed by others; try again");
-        else if (!find_owners(op))
+static void on_pause_closed(uv_handle_t *h) {
+        free(h);
+}
+
+static void on_pause(uv_timer_t *t) {
+        Op *op = t->data;
+
+        uv_close((uv_handle_t *)t, on_pause_closed);
+        if (!find_owners(op))
                 op_missing(op);
         else
                 op->route->run(op);
+}
+
+/* The other's write is in the ledger, but its loop may not yet have told the registry: each run
+ * waits longer than the one before, all of them about a second. */
+void op_again(Op *op) {
+        uint64_t pause_ms = ((uint64_t)1 << op->runs) - 1;
+        uv_timer_t *t;
+
+        if (++op->runs > RUNS_MAX) {
+                op_error(op, 409, "conflict", "it is being changed by others; try again");
+                return;
+        }
+        t = must_alloc(sizeof *t);
+        t->data = op;
+        must(uv_timer_init(&op->admin->loop->uv, t) == 0 &&
+             uv_timer_start(t, on_pause, pause_ms < PAUSE_MAX_MS ? pause_ms : PAUSE_MAX_MS, 0) ==
+                     0);
 }
 
 static void registered(Op *op, const Writing *w) {
