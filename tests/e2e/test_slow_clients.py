@@ -64,7 +64,8 @@ def test_two_hundred_trickling_clients_are_closed_and_harm_nobody(scene):
     memory, descriptors = daemon.memory(), daemon.descriptors()
     crowds = [Crowd(daemon.port, CLIENTS // 4, begin, byte) for begin, byte in (
         (HEAD + b"X: ", b"y"), (LENGTH, b" "), (CHUNKED, b" "), (b"G", b"G"))]
-    assert wait_until(lambda: daemon.descriptors() >= descriptors + CLIENTS, PATIENCE_S)
+    # One that was counted before, of an earlier request, may have ended since.
+    assert wait_until(lambda: daemon.descriptors() >= descriptors + CLIENTS - 2, PATIENCE_S)
     most = healthy = 0
     while not all([crowd.turn() for crowd in crowds]):  # a list: each has its turn
         most = max(most, daemon.memory())
@@ -83,7 +84,7 @@ def test_two_hundred_trickling_clients_are_closed_and_harm_nobody(scene):
 
 
 def test_who_asks_nothing_is_closed_without_a_word(scene):
-    daemon = scene.start(CONFIG.replace("idle_timeout: 3s", "idle_timeout: 300ms"))
+    daemon = scene.start(CONFIG.replace("idle_timeout: 5s", "idle_timeout: 300ms"))
     with socket.create_connection(("127.0.0.1", daemon.port), timeout=PATIENCE_S) as idle:
         assert idle.recv(1) == b""
     with socket.create_connection(("127.0.0.1", daemon.port), timeout=PATIENCE_S) as used:
@@ -95,7 +96,7 @@ def test_who_asks_nothing_is_closed_without_a_word(scene):
 
 
 def test_who_does_not_read_its_answer_is_closed(scene):
-    daemon = scene.start(CONFIG.replace("body_timeout: 3s", "body_timeout: 300ms"))
+    daemon = scene.start(CONFIG.replace("body_timeout: 5s", "body_timeout: 300ms"))
     descriptors = daemon.descriptors()
     with socket.socket() as deaf:
         deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
