@@ -399,7 +399,12 @@ static void on_stop_tick(uv_timer_t *t) {
                 p->drained = true;
                 atomic_fetch_sub(p->undrained, 1);
         }
-        if (atomic_load(p->undrained) == 0 || over_ms > STOP_LAST_MS)
+        /* The admin listener tells how it goes, so it is the last to go; who has begun to ask is
+         * answered. */
+        if (atomic_load(p->undrained) == 0)
+                server_drain(p->admin_server);
+        if ((atomic_load(p->undrained) == 0 && server_idle(p->admin_server)) ||
+            over_ms > STOP_LAST_MS)
                 close_rest(p);
         else if (over_ms > 0)
                 expire_runs(p);
