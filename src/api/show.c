@@ -127,6 +127,9 @@ int show_metrics(const Inlet *inlets, unsigned n, const Ledger *l, const LedgerS
                 sum.refused += c->refused;
                 sum.repeats += c->repeats;
                 sum.accepted += c->accepted;
+                sum.messages += c->messages;
+                sum.delivered += c->delivered;
+                sum.undelivered += c->undelivered;
         }
         const struct {
                 const char *name, *kind, *help;
@@ -138,6 +141,12 @@ int show_metrics(const Inlet *inlets, unsigned n, const Ledger *l, const LedgerS
                 {"grapnel_webhooks_repeated_total", "counter", "Deliveries known before.",
                  sum.repeats},
                 {"grapnel_events_total", "counter", "Events recorded.", sum.accepted},
+                {"grapnel_messages_total", "counter", "Of these, messages to applications.",
+                 sum.messages},
+                {"grapnel_deliveries_total", "counter", "Attempts that endpoints took.",
+                 sum.delivered},
+                {"grapnel_deliveries_failed_total", "counter", "Attempts that they did not take.",
+                 sum.undelivered},
                 {"grapnel_ledger_batches_total", "counter", "Commits of the ledger.", g.batches},
                 {"grapnel_ledger_writes_total", "counter", "Writes in these commits.", g.writes},
                 {"grapnel_ledger_waiting", "gauge", "Records that wait for a commit.", g.waiting},

@@ -24,6 +24,11 @@ static void on_run_ended(void *self, Job *job, const JobResult *result, const Ou
         Waiter *w = job->waiter;
         WaiterWord word = w ? waiter_decide(w, o) : WAITER_NOTHING;
 
+        if (is_delivery(job)) {
+                p->inlet->counts.delivered += result->verdict == JOB_SUCCEEDED;
+                p->inlet->counts.undelivered += result->verdict != JOB_SUCCEEDED;
+        }
+
         /* Who sends messages hears how the first attempt went; the others follow all the same. */
         if (word == WAITER_FAILURE && !is_delivery(job) && !(flow && flow->config->retry_given)) {
                 job->last_word = true;

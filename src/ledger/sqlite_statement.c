@@ -132,8 +132,7 @@ static const char *const texts[SQL_STATEMENTS] = {
                           " WHERE id > ?1 ORDER BY id",
         [SQL_TRIM_OPEN] = "SELECT 1 FROM jobs WHERE id BETWEEN ?1 AND ?2 AND event = ?3"
                           " AND state < 3 LIMIT 1",
-        [SQL_TRIM_ATTEMPTS] = "DELETE FROM attempts WHERE job IN (SELECT id FROM jobs"
-                              " WHERE id BETWEEN ?1 AND ?2 AND event = ?3)",
+        [SQL_TRIM_ATTEMPTS] = "DELETE FROM attempts WHERE job = ?1",
         [SQL_TRIM_ASIDE] = "DELETE FROM aside WHERE job BETWEEN ?1 AND ?2 AND event = ?3",
         [SQL_TRIM_JOBS] = "DELETE FROM jobs WHERE id BETWEEN ?1 AND ?2 AND event = ?3",
         [SQL_TRIM_ANSWER] = "DELETE FROM answers WHERE event = ?1",

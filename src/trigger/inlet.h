@@ -39,6 +39,7 @@ typedef struct Inlet {
         size_t keeping; /* answers on their way to the ledger, for repeats */
         struct InletCounts {
                 uint64_t webhooks, refused, repeats, accepted, answered;
+                uint64_t messages, delivered, undelivered; /* attempts of the last two */
         } counts;
 } Inlet;
 

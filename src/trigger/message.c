@@ -56,6 +56,10 @@ static void on_recorded(Recording *r, void *arg) {
         p->is_recorded = true;
         out->fault = r->fault;
         out->result = r->result;
+        if (r->fault == 0 && r->result == RECORD_NEW) {
+                p->sending->in->counts.messages++;
+                p->sending->in->counts.accepted++;
+        }
         if (r->fault < 0)
                 out->why = "the message could not be stored; try again";
         else if (r->result != RECORD_NEW)

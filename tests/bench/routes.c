@@ -40,6 +40,7 @@ static const struct {
         [ROUTE_CONTACT] = {"contacts", SPAN("GET /contacts?external_id="), contact},
         [ROUTE_PATCH] = {"patches", SPAN("PATCH /contacts/"), patched},
         [ROUTE_HANG] = {"hung", SPAN("POST /hang/"), received},
+        [ROUTE_BUSY] = {"busy", SPAN("POST /busy/"), nothing},
         [ROUTE_SINK] = {"posts", SPAN("POST /"), received},
         [ROUTE_SUMMARY] = {"summaries", SPAN("GET /summary"), nothing},
         [ROUTE_UNKNOWN] = {"unknown", SPAN(""), nothing},

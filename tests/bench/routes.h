@@ -11,6 +11,7 @@ typedef enum Route {
         ROUTE_CONTACT, /* GET /contacts?external_id=ID: the one match, which always differs */
         ROUTE_PATCH,   /* PATCH /contacts/C-ID */
         ROUTE_HANG,    /* POST /hang/...: answered after a while */
+        ROUTE_BUSY,    /* POST /busy/...: 503 */
         ROUTE_SINK,    /* any other POST */
         ROUTE_SUMMARY, /* GET /summary: what was counted so far; not counted itself */
         ROUTE_UNKNOWN, /* 404 */

@@ -102,7 +102,11 @@ static int on_request(Target *t, Peer *p, const Message *m) {
         default:
                 break;
         }
-        return answer(t, p, r == ROUTE_UNKNOWN ? "404 Not Found" : "200 OK", buf_span(&t->body));
+        return answer(t, p,
+                      r == ROUTE_UNKNOWN ? "404 Not Found"
+                      : r == ROUTE_BUSY  ? "503 Busy"
+                                         : "200 OK",
+                      buf_span(&t->body));
 }
 
 /* Answers whatever has come whole. A peer that hangs is not read on. */

@@ -148,6 +148,7 @@ static void each_request_line_has_its_route(void **state) {
                       "\"old@example.com\",\"name\":\"Ada Byron\"}]}")},
                 {SPAN("PATCH /contacts/C-U7 HTTP/1.1"), ROUTE_PATCH, SPAN("{\"id\":\"C-U7\"}")},
                 {SPAN("POST /hang/1 HTTP/1.1"), ROUTE_HANG, SPAN("{}")},
+                {SPAN("POST /busy/1 HTTP/1.1"), ROUTE_BUSY, SPAN("")},
                 {SPAN("POST /hooks HTTP/1.1"), ROUTE_SINK, SPAN("{}")},
                 {SPAN("GET /summary HTTP/1.1"), ROUTE_SUMMARY, SPAN("")},
                 {SPAN("DELETE /users/U7 HTTP/1.1"), ROUTE_UNKNOWN, SPAN("")},

@@ -97,7 +97,7 @@ def test_replay_makes_what_failed_once_more(shop, scene):
     fail = [True]
     scene.target.act = lambda _: b"HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n" if fail[0] else \
         b"HTTP/1.1 200 Yes\r\nContent-Length: 0\r\n\r\n"
-    shop.call("PATCH", "/app/shop/endpoint/hook", {"retry": []})
+    shop.call("PATCH", "/app/shop/endpoint/hook", {"retry": [], "concurrency": 1})
     sent = [shop.call("POST", "/app/shop/msg", {"eventType": "t", "payload": {"n": n}})["id"]
             for n in range(5)]
     assert wait_until(lambda: len(shop.events("dead")) == 5, PATIENCE_S)

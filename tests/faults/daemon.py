@@ -8,6 +8,7 @@ import signal
 import subprocess
 import threading
 import time
+import urllib.request
 
 STOP_MAX_S = 20
 PRELUDE = """\
@@ -86,11 +87,19 @@ class Daemon:
         self.lives[-1].ended = time.time()
         return status
 
-    def rss_bytes(self):
-        """Resident memory of the daemon alone, without its helpers."""
+    def memory(self):
+        """Resident bytes now and at their most, of the daemon without its helpers."""
         text = pathlib.Path(f"/proc/{self.process.pid}/status").read_text()
-        line = next(line for line in text.splitlines() if line.startswith("VmRSS"))
-        return int(line.split()[1]) * 1024
+        fields = dict(line.split(":", 1) for line in text.splitlines())
+        return tuple(int(fields[name].split()[0]) * 1024 for name in ("VmRSS", "VmHWM"))
+
+    def is_ready(self):
+        """What it says of itself."""
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.admin}/readyz", timeout=20):
+                return True
+        except OSError:
+            return False
 
 
 def kill_often(daemon, kills, chance, while_dead=lambda: None):

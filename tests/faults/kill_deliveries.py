@@ -28,9 +28,8 @@ import random
 import sys
 import tempfile
 import threading
-import time
-import urllib.request
 
+from api import JSON, call
 from daemon import Daemon, kill_often
 from drain import drain
 from generator import Generator
@@ -39,7 +38,6 @@ from recorder import BUSY, OK, RESET, Recorder
 
 SENDERS, SUBJECTS = 6, 24
 AHEAD = 500  # messages acknowledged that the slowest endpoint has not seen
-JSON = {"content-type": "application/json"}
 RETRY = [0] * 8 + [1] * 24  # a kill may use up a try
 PAD = "x" * 200
 
@@ -82,15 +80,6 @@ class Endpoint:
         text = f"{seen.headers['webhook-id']}.{seen.headers['webhook-timestamp']}.".encode()
         mac = hmac.new(self.secret, text + seen.body, hashlib.sha256).digest()
         return seen.headers["webhook-signature"] == "v1," + base64.b64encode(mac).decode()
-
-
-def call(daemon, method, path, body=None):
-    """One call of the API."""
-    data = json.dumps(body).encode() if body is not None else None
-    asked = urllib.request.Request(f"http://127.0.0.1:{daemon.admin}/api/v1{path}", data, JSON,
-                                   method=method)
-    with urllib.request.urlopen(asked, timeout=20) as answer:
-        return json.load(answer)
 
 
 def make_endpoints(daemon, chance):

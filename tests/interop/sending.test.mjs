@@ -528,6 +528,8 @@ test('attempts: of a message, of an endpoint, one, filtered, sent again, forgott
     const app = await makeApp();
     const good = await subscribe(app.id);
     const bad = await subscribe(app.id, { channels: ['eu'] });
+    const slow = { retry: [HOUR_MS / 1000] }; // its second attempt is not to come meanwhile
+    await daemon.call('PATCH', `/app/${app.id}/endpoint/${bad.id}`, slow);
     receiver.answers(good.where, 200, 'Thank you: ü');
     receiver.answers(bad.where, 500, 'no');
     const message = await send(app.id, { channels: ['eu'] });
