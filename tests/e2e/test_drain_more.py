@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""SIGTERM, and those whose turn had not come: who waits for them hears at once that the work goes on
-later, and the next start begins them as if nothing had been. Who asks the API is answered."""
+"""SIGTERM, and those whose turn had not come: who waits for them hears at once that the work goes
+on later, and the next start begins them as if nothing had been. Who asks the API is answered."""
 
 import signal
 import socket
