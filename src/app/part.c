@@ -123,9 +123,22 @@ static void on_settled(LedgerRequest *q) {
         engine_settled(p->engine, job, result, woke, clock_wall_ms());
 }
 
+/* It dies without a run: its target went while it stood in line. */
+static void tell_dead(Waiter *w, const Attempt *attempt) {
+        Outcome o = {.status = 424,
+                     .code = "no-target",
+                     .message = attempt ? attempt->message : SPAN("It cannot be run any more."),
+                     .retry_after_s = -1};
+
+        if (waiter_decide(w, &o) != WAITER_NOTHING)
+                waiter_tell(w);
+        waiter_unref(w);
+}
+
 static void port_settle(void *self, Job *job, const Attempt *attempt) {
         Part *p = self;
         Settling *s = must_alloc(sizeof *s);
+        Waiter *w = job->state == JOB_DEAD ? TAKE(job->waiter) : NULL;
 
         s->part = p;
         s->request =
@@ -145,6 +158,8 @@ static void port_settle(void *self, Job *job, const Attempt *attempt) {
                 s->request.write.settle.attempt = &s->attempt;
         }
         must(ledger_send(p->ledger, &s->request) == 0); /* settles are always taken */
+        if (w)
+                tell_dead(w, attempt);
 }
 
 typedef struct Claiming {
@@ -404,7 +419,12 @@ static void on_stop_tick(uv_timer_t *t) {
                 p->drained = true;
                 atomic_fetch_sub(p->undrained, 1);
         }
-        if (atomic_load(p->undrained) == 0 || over_ms > STOP_LAST_MS)
+        /* The admin listener tells how it goes, so it is the last to go; who has begun to ask is
+         * answered. */
+        if (atomic_load(p->undrained) == 0)
+                server_drain(p->admin_server);
+        if ((atomic_load(p->undrained) == 0 && server_idle(p->admin_server)) ||
+            over_ms > STOP_LAST_MS)
                 close_rest(p);
         else if (over_ms > 0)
                 expire_runs(p);

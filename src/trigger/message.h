@@ -43,10 +43,12 @@ typedef struct MessageOut {
  * shard that of the endpoint. The caller's. */
 Job *message_job(Inlet *in, Event *event, const Endpoint *p);
 
-/* Records `n` messages; copies what they lend. `done` is called once, on this loop's thread and
- * never inside this call, when all of them are committed or refused, and with `wait_ms` > 0 not
- * before every delivery has ended or that time has passed: `all_delivered` says whether each has
- * succeeded. `out` is lent for the call. */
+/* Records `n` messages; copies what they lend (subjects of at most EVENT_SUBJECT_MAX_BYTES). `done`
+ * is called once, on this loop's thread and never inside this call, when all of them are committed
+ * or refused; with `wait_ms` > 0 not before it is known of each whether its deliveries succeed at
+ * their first attempt: the last has succeeded, the first has not, one does not run at once (it is
+ * delayed, behind another, or there is no room), or that time has passed. `all_delivered` says
+ * whether each has succeeded. `out` is lent for the call. */
 void message_send(Inlet *in, const MessageIn *messages, size_t n, int64_t wait_ms,
                   void (*done)(void *arg, const MessageOut *out, size_t n, bool all_delivered),
                   void *arg);

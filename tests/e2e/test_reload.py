@@ -71,6 +71,29 @@ def test_a_missing_file_changes_nothing(scene):
     assert daemon.post("app", {"id": 1}).status == 200
 
 
+def test_who_waits_for_a_flow_that_is_removed_hears_that_it_is_gone(scene):
+    config = "threads: 1\n" + TWO_STEPS.replace("reply: wait\n", "reply: wait\n    subject: .who\n")
+    daemon = scene.start(config)
+    held = scene.target.hold(Reply(200, {"name": "Aino"}))
+    scene.target.act = held
+    first = inside(daemon.post, "app", {"id": 1, "who": 1})
+    assert wait_until(lambda: held.came == 1, PATIENCE_S)
+    second = inside(daemon.post, "app", {"id": 2, "who": 1})
+    assert wait_until(lambda: len(daemon.events()) == 2, PATIENCE_S)
+    daemon.reload(config.replace("  first:\n", "  other:\n"))
+
+    def is_new():
+        event = daemon.post("app", {"id": 3, "who": 3}, prefer="respond-async").json["event"]
+        return daemon.event(event)["jobs"][0]["target"] == "flow:other"
+
+    assert wait_until(is_new, PATIENCE_S)
+    held.release()
+    assert result_of(first).status == 200
+    answer = result_of(second)
+    assert answer.status == 424 and answer.json["code"] == "no-target", answer
+    assert answer.json["retryable"] is False
+
+
 def test_a_removed_source_is_unknown_and_a_new_one_is_not(scene):
     daemon = scene.start(TWO_STEPS)
     assert daemon.post("later", {"id": 1}).status == 202

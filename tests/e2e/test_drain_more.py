@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """SIGTERM, and those whose turn had not come: who waits for them hears at once that the work goes
-on later, and the next start begins them as if nothing had been."""
+on later, and the next start begins them as if nothing had been. Who asks the API is answered."""
 
 import signal
+import socket
 
 from harness import PATIENCE_S, TO_TARGET, Reply, inside, result_of, wait_until
 
@@ -46,3 +47,24 @@ def test_who_waits_for_a_turn_that_will_not_come_hears_it_at_once(scene):
     for event in daemon.events():
         assert wait_until(lambda one=event: len(attempts_of(daemon, one["id"])) == 1, PATIENCE_S)
         assert attempts_of(daemon, event["id"]) == ["updated"]
+
+
+def test_who_has_begun_to_ask_the_api_is_answered(scene):
+    daemon = scene.start(CONFIG)
+    body = b'{"name": "acme"}'
+    head = (b"POST /api/v1/app HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
+            b"Content-Length: %d\r\n\r\n" % len(body))
+    asking = socket.create_connection(("127.0.0.1", daemon.admin), timeout=PATIENCE_S)
+    asking.sendall(head + body[:5])
+    idle = socket.create_connection(("127.0.0.1", daemon.admin), timeout=PATIENCE_S)
+    assert wait_until(lambda: daemon.metrics() is not None, PATIENCE_S)
+    daemon.signal(signal.SIGTERM)
+    assert idle.recv(1) == b""  # there is nothing else to wait for
+    asking.sendall(body[5:])
+    answer = b""
+    while chunk := asking.recv(65536):
+        answer += chunk
+    assert answer.startswith(b"HTTP/1.1 201 ") and b"\r\nConnection: close\r\n" in answer
+    assert daemon.wait() == 0
+    asking.close()
+    idle.close()
