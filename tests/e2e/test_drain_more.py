@@ -50,7 +50,8 @@ def test_who_waits_for_a_turn_that_will_not_come_hears_it_at_once(scene):
 
 
 def test_who_has_begun_to_ask_the_api_is_answered(scene):
-    daemon = scene.start(CONFIG)
+    # One thread: with two, that of `idle` may hear of the end before the other.
+    daemon = scene.start("threads: 1\n" + CONFIG)
     body = b'{"name": "acme"}'
     head = (b"POST /api/v1/app HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
             b"Content-Length: %d\r\n\r\n" % len(body))
