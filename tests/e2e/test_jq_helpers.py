@@ -77,8 +77,9 @@ def test_a_helper_killed_while_it_runs_fails_one_job(scene):
     assert works(daemon, 3)
     assert [one.json for one in scene.target.requests] == [{"n": 2}, {"n": 4}]
     assert helper_of(daemon) != helper
-    states = [event["jobs"][0]["state"] for event in daemon.events()]
-    assert states == ["done", "dead", "done"]
+    states = ["done", "dead", "done"]
+    assert wait_until(lambda: [event["jobs"][0]["state"] for event in daemon.events()] == states,
+                      PATIENCE_S)
 
 
 def test_a_helper_killed_at_rest_is_missed_by_nobody(scene):
