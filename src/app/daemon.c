@@ -213,11 +213,11 @@ static void load_replays(Daemon *d) {
         d->replays = NULL;
 }
 
-static void load_backlog(void *arg, Span target) {
+static void load_backlog(void *arg, Span target, int64_t due_ms) {
         Daemon *d = arg;
 
         for (unsigned i = 0; i < d->n; i++)
-                part_backlog(&d->parts[i], target);
+                part_backlog(&d->parts[i], target, due_ms);
 }
 
 /* Connections are descriptors, in and out: as many as the system gives. */

@@ -182,8 +182,7 @@ static void on_claimed(LedgerRequest *q) {
         }
 }
 
-/* The target is lent until the claim is answered. */
-static void port_claim(void *self, size_t max, Span target, int64_t after_id) {
+static void port_claim(void *self, const EngineAsk *ask) {
         Part *p = self;
         Claiming *c = must_alloc(sizeof *c);
 
@@ -195,9 +194,11 @@ static void port_claim(void *self, size_t max, Span target, int64_t after_id) {
                                      .claim = {.ask = {.now_ms = clock_wall_ms(),
                                                        .shard = p->index,
                                                        .shards = p->n,
-                                                       .max = max,
-                                                       .after_id = after_id,
-                                                       .target = target}}};
+                                                       .max = ask->max,
+                                                       .target = ask->target,
+                                                       .is_due = ask->is_due,
+                                                       .from_ms = ask->from_ms,
+                                                       .after_id = ask->after_id}}};
         must(ledger_send(p->ledger, &c->request) == 0);
 }
 
@@ -293,13 +294,16 @@ int part_init(Part *p, unsigned index, const PartShares *all, Snapshot *s, Err *
              uv_prepare_init(&p->loop.uv, &p->turn) == 0);
         p->engine_timer.data = p->turn.data = p->stop_timer.data = p;
         must(uv_prepare_start(&p->turn, on_turn) == 0);
-        engine_due(p->engine, clock_wall_ms());
         atomic_store(&p->inlet->full, engine_full(p->engine));
         return 0;
 }
 
-void part_backlog(Part *p, Span target) {
-        engine_spilled(p->engine, target, 1);
+void part_backlog(Part *p, Span target, int64_t due_ms) {
+        if (due_ms == STORE_NOW)
+                engine_spilled(p->engine, target, 1);
+        else
+                engine_due(p->engine, target, due_ms);
+        p->has_leftovers = p->has_leftovers || due_ms <= clock_wall_ms();
 }
 
 int part_listen(Part *p, uint16_t port, uint16_t admin_port, Err *e) {
@@ -337,6 +341,8 @@ static void *thread_main(void *arg) {
 }
 
 void part_start(Part *p) {
+        if (!p->has_leftovers)
+                atomic_store(&p->inlet->recovered, true);
         must(pthread_create(&p->thread, NULL, thread_main, p) == 0);
 }
 

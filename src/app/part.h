@@ -30,6 +30,7 @@ typedef struct Part {
         int64_t engine_due_ms;
         unsigned index, n;
         bool stopping, drained, stopped;
+        bool has_leftovers;          /* jobs from before the start may run now */
         _Atomic unsigned *undrained; /* parts that have work left: shared by all */
         int64_t stop_by_ms;
         uv_timer_t stop_timer;
@@ -49,8 +50,9 @@ typedef struct PartShares {
 } PartShares;
 
 MUST_CHECK int part_init(Part *p, unsigned index, const PartShares *all, Snapshot *s, Err *e);
-/* Jobs of the target lie in the ledger from before the start. */
-void part_backlog(Part *p, Span target);
+/* Jobs of the target lie in the ledger from before the start: queued ones (STORE_NOW), or waiting
+ * ones, the first of them until then. */
+void part_backlog(Part *p, Span target, int64_t due_ms);
 /* `admin_port`: where the admin listeners of the parts before it are; 0 for the first. */
 MUST_CHECK int part_listen(Part *p, uint16_t port, uint16_t admin_port, Err *e);
 void part_start(Part *p); /* its thread */

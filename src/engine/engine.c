@@ -33,7 +33,7 @@ struct Engine {
         Queues queues;
         Lanes lanes;
         Claims claims;
-        Span asked_target; /* of the claim on its way; empty: what is due */
+        Span asked_target; /* of the claim on its way */
         List running, settling, refused;
         Heap again; /* the refused by time */
         Rng rng;
@@ -88,8 +88,8 @@ Engine *engine_free(Engine *e) {
         return NULL;
 }
 
-void engine_due(Engine *e, int64_t due_ms) {
-        claims_due(&e->claims, due_ms);
+void engine_due(Engine *e, Span target, int64_t due_ms) {
+        queues_due(&e->queues, target, due_ms);
 }
 
 bool engine_full(const Engine *e) {
@@ -204,7 +204,7 @@ void engine_ended(Engine *e, Job *job, const JobResult *result, int64_t now_ms) 
         settle(e, job, to, &e->running, counts ? &attempt : NULL);
 }
 
-static void on_settled(Engine *e, Job *job, bool woke, int64_t now_ms) {
+static void on_settled(Engine *e, Job *job, bool woke) {
         Job *next = NULL;
 
         switch (job->state) {
@@ -212,11 +212,13 @@ static void on_settled(Engine *e, Job *job, bool woke, int64_t now_ms) {
         case JOB_DEAD:
                 if (job->lane)
                         next = lane_ended(&e->lanes, job);
+                /* One of its lane, so of its target; when it became due was for the ledger to say.
+                 */
                 if (woke)
-                        claims_due(&e->claims, now_ms);
+                        queues_due(&e->queues, job->target, 0);
                 break;
         case JOB_WAITING:
-                claims_due(&e->claims, job->due_ms);
+                queues_due(&e->queues, job->target, job->due_ms);
                 if (job->lane)
                         next = lane_waits(&e->lanes, job, park, e);
                 break;
@@ -244,7 +246,7 @@ void engine_settled(Engine *e, Job *job, int fault, bool woke, int64_t now_ms) {
                 return;
         }
         list_remove(&e->settling, &job->link);
-        on_settled(e, job, woke, now_ms);
+        on_settled(e, job, woke);
         leave(e, job);
 }
 
@@ -253,15 +255,19 @@ void engine_claimed(Engine *e, const ClaimResult *r, int64_t now_ms) {
 
         if (r->fault < 0) {
                 claims_failed(&e->claims, now_ms);
+                if (e->claims.asked_due)
+                        queues_heard_due(&e->queues, target, e->claims.asked_from_ms);
                 return;
         }
-        claims_heard(&e->claims, r->more, r->next_due_ms, now_ms);
+        claims_heard(&e->claims);
         for (size_t i = 0; i < r->n; i++) {
                 must(i == 0 || r->jobs[i]->id > r->jobs[i - 1]->id);
                 job_move(r->jobs[i], JOB_QUEUED, NULL, NULL);
                 place(e, r->jobs[i], !e->is_draining && queues_room(&e->queues, r->jobs[i]));
         }
-        if (target.n)
+        if (e->claims.asked_due)
+                queues_heard_due(&e->queues, target, r->next_due_ms);
+        else
                 queues_heard(&e->queues, target, r->searched_to, r->more);
 }
 
@@ -300,38 +306,43 @@ static void settle_again(Engine *e, size_t max, int64_t now_ms) {
                        &e->refused, NULL);
 }
 
-static void ask(Engine *e, Span target, size_t max, int64_t after_id) {
-        e->asked_target = target;
-        claims_asked(&e->claims, target.n == 0, max);
-        e->ports.claim(e->ports.self, max, target, after_id);
+static void ask(Engine *e, const EngineAsk *a) {
+        e->asked_target = a->target;
+        claims_asked(&e->claims, a->is_due, a->from_ms, a->max);
+        e->ports.claim(e->ports.self, a);
 }
 
-/* What is due comes first and is given back when there is no room for it. */
-static size_t due_max(const Engine *e) {
-        size_t share = e->queues.here_max / 8 + 1;
+static bool ask_due(Engine *e, int64_t now_ms) {
+        EngineAsk a = {.is_due = true};
 
-        return share < CLAIM_MAX ? share : CLAIM_MAX;
+        if (!queues_ask_due(&e->queues, now_ms, CLAIM_MAX, &a.target, &a.max, &a.from_ms))
+                return false;
+        ask(e, &a);
+        return true;
 }
 
-/* A backlog of a target with room, and what is due, by turns. Returns when to look again. */
+static bool ask_backlog(Engine *e) {
+        EngineAsk a = {0};
+
+        if (!queues_ask(&e->queues, CLAIM_MAX, &a.target, &a.max, &a.after_id))
+                return false;
+        ask(e, &a);
+        return true;
+}
+
+/* What is due of a target, and the backlog of one, by turns. Returns when to look again; what has
+ * no room waits until something leaves memory. */
 static int64_t claim(Engine *e, int64_t now_ms) {
-        int64_t due_ms = claims_when(&e->claims), after_id;
-        bool is_due = due_ms <= now_ms && !engine_full(e);
-        size_t max;
-        Span target;
+        Claims *c = &e->claims;
 
-        if (e->claims.is_asking)
+        if (c->is_asking)
                 return INT64_MAX;
-        if (e->claims.not_before_ms > now_ms)
-                return e->queues.backlogs.n > 0 ? e->claims.not_before_ms : due_ms;
-        if ((!is_due || e->claims.asked_due) &&
-            queues_ask(&e->queues, CLAIM_MAX, &target, &max, &after_id))
-                ask(e, target, max, after_id);
-        else if (is_due)
-                ask(e, (Span){NULL, 0}, due_max(e), 0);
-        else
-                return due_ms > now_ms ? due_ms : INT64_MAX; /* until something leaves memory */
-        return INT64_MAX;
+        if (c->not_before_ms > now_ms)
+                return c->not_before_ms;
+        if (c->asked_due ? ask_backlog(e) || ask_due(e, now_ms)
+                         : ask_due(e, now_ms) || ask_backlog(e))
+                return INT64_MAX;
+        return queues_due_ms(&e->queues);
 }
 
 int64_t engine_step(Engine *e, int64_t now_ms) {

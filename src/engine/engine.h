@@ -47,6 +47,15 @@ typedef struct JobResult {
         Attempt attempt; /* spans must stay until the settle is confirmed: copied by the port */
 } JobResult;
 
+/* A question to the ledger, about the jobs of one target. */
+typedef struct EngineAsk {
+        Span target; /* lent until the answer */
+        size_t max;
+        bool is_due;      /* for waiting ones that are due ... */
+        int64_t from_ms;  /* ... of which none is due before; else: */
+        int64_t after_id; /* for queued ones that nobody holds, with greater ids */
+} EngineAsk;
+
 /* What the engine asks of the outside. All are called from within engine_* and may call back
  * engine_* only later (never before they return), but for `run`. */
 typedef struct EnginePorts {
@@ -60,10 +69,8 @@ typedef struct EnginePorts {
          * copy and writes that. Settles are written in the order of these calls; those of jobs that
          * hurry at once, others may wait for a batch to share. */
         void (*settle)(void *self, Job *job, const Attempt *attempt);
-        /* Ask the ledger for at most `max` jobs: those of a target that are queued and that nobody
-         * holds, with ids above `after_id`; or, with an empty target, waiting ones that are due.
-         * Ends by exactly one engine_claimed. */
-        void (*claim)(void *self, size_t max, Span target, int64_t after_id);
+        /* Ends by exactly one engine_claimed. */
+        void (*claim)(void *self, const EngineAsk *ask);
         /* The retry rule of the job's target; NULL: the target is gone from the configuration (the
          * job is settled dead with code "no-target"). */
         const RetryRule *(*rule)(void *self, const Job *job);
@@ -85,9 +92,9 @@ Engine *engine_new(const EngineLimits *limits, const EnginePorts *ports, uint64_
 /* Jobs in memory are handed back by `gone` without a settle: they stay queued in the ledger. */
 Engine *engine_free(Engine *e);
 
-/* Jobs wait in the ledger, the first of them until then: after a start (now), and for what was
- * recorded as waiting. */
-void engine_due(Engine *e, int64_t due_ms);
+/* Jobs of the target wait in the ledger, none of them for less than until then: left by a process
+ * that ended, or recorded as waiting. What is due before is not looked for. */
+void engine_due(Engine *e, Span target, int64_t due_ms);
 /* Is there no room for anyone? Then record as spilled, without engine_add, and call engine_spilled
  * once the record is committed. */
 bool engine_full(const Engine *e);
@@ -104,10 +111,12 @@ void engine_settled(Engine *e, Job *job, int fault, bool woke, int64_t now_ms);
 typedef struct ClaimResult {
         Job *const *jobs;
         size_t n;
-        bool more;           /* the ledger holds more of what was asked ... */
-        int64_t searched_to; /* ... for a target: with ids above this */
-        int64_t next_due_ms; /* of the waiting jobs left, if those were asked for; INT64_MAX none */
-        int fault;           /* < 0: nothing was claimed */
+        /* Of queued jobs: */
+        bool more;           /* the ledger holds more of them ... */
+        int64_t searched_to; /* ... with ids above this */
+        /* Of waiting jobs: none that is left is due before; INT64_MAX for none. */
+        int64_t next_due_ms;
+        int fault; /* < 0: nothing was claimed */
 } ClaimResult;
 void engine_claimed(Engine *e, const ClaimResult *r, int64_t now_ms);
 /* Does what is due: starts, claims, settles to be tried again, a bounded number of each. To be

@@ -5,12 +5,14 @@
 
 enum {
         IDLE_MAX = 256, /* kept, so that a target with a job now and then costs no memory work */
-        BACKLOG_ASK_MIN = 32, /* few at a time would be many questions */
+        LEDGER_ASK_MIN = 32, /* few at a time would be many questions */
 };
 
 typedef struct Queue {
         Link link;         /* on `turns`, `idle`, or on none */
         Link backlog_link; /* on `backlogs` or on none */
+        Link due_link;     /* on `due` or on none */
+        HeapNode wait;     /* on `waiting` or not */
         HeapNode pace;     /* on `paced` or not */
         List ready;
         size_t running, here, bytes;
@@ -18,6 +20,11 @@ typedef struct Queue {
         int64_t next_us;       /* pace: when the next run is due */
         int64_t backlog_after; /* ids up to it were looked at */
         int64_t backlog_news;  /* the first that came since the ledger was asked; INT64_MAX none */
+        /* When the first of its waiting jobs is due, as far as we know; INT64_MAX none. While the
+         * ledger is asked for them (it is neither on `due` nor on `waiting` then): of those that
+         * came since. */
+        int64_t due_ms;
+        bool is_asked_due;
         size_t name_n;
         char name[];
 } Queue;
@@ -31,6 +38,7 @@ void queues_init(Queues *q, size_t targets_max, size_t running_max, size_t here_
                       .bytes_max = bytes_max};
         list_init(&q->turns);
         list_init(&q->backlogs);
+        list_init(&q->due);
         list_init(&q->idle);
 }
 
@@ -72,6 +80,7 @@ static void free_queue(void *arg, Span key, void *value) {
 void queues_done(Queues *q) {
         table_each(q->table, free_queue, NULL);
         q->table = table_free(q->table);
+        heap_done(&q->waiting);
         heap_done(&q->paced);
 }
 
@@ -98,6 +107,8 @@ static Queue *queue_make(Queues *q, Span target) {
         list_init(&queue->ready);
         link_init(&queue->link);
         link_init(&queue->backlog_link);
+        link_init(&queue->due_link);
+        queue->due_ms = INT64_MAX;
         queue->name_n = target.n;
         if (target.n)
                 memcpy(queue->name, target.p, target.n);
@@ -110,7 +121,8 @@ static Span name_of(const Queue *queue) {
 }
 
 static void queue_rest(Queues *q, Queue *queue) {
-        if (queue->here > 0 || link_on(&queue->backlog_link))
+        if (queue->here > 0 || link_on(&queue->backlog_link) || queue->due_ms < INT64_MAX ||
+            queue->is_asked_due)
                 return;
         list_push(&q->idle, &queue->link);
         if (q->idle.n <= IDLE_MAX)
@@ -262,7 +274,18 @@ int64_t queues_pace_ms(const Queues *q) {
         return first ? first->due : INT64_MAX;
 }
 
-/* ---- backlogs ---- */
+/* ---- what lies in the ledger ---- */
+
+/* How many may come from there now: with `most` at once in memory, and not a few at a time. */
+static size_t ledger_room(const Queues *q, const Queue *queue, size_t most) {
+        size_t room = room_of(q, queue);
+
+        most = most > queue->here ? most - queue->here : 0;
+        if (q->bytes_here + queue->bytes >= q->bytes_max && queue->here > 0)
+                return 0;
+        room = room < most ? room : most;
+        return room < LEDGER_ASK_MIN && queue->here > 0 ? 0 : room;
+}
 
 void queues_backlog(Queues *q, Span target, int64_t id) {
         Queue *queue = queue_make(q, target);
@@ -284,21 +307,10 @@ bool queues_has_backlog(const Queues *q, Span target) {
         return queue && link_on(&queue->backlog_link);
 }
 
-/* How many may come from the ledger now. */
-static size_t backlog_room(const Queues *q, const Queue *queue) {
-        size_t most = QUEUE_JOBS_MAX > queue->here ? QUEUE_JOBS_MAX - queue->here : 0;
-        size_t room = room_of(q, queue);
-
-        if (q->bytes_here + queue->bytes >= q->bytes_max && queue->here > 0)
-                return 0;
-        room = room < most ? room : most;
-        return room < BACKLOG_ASK_MIN && queue->here > 0 ? 0 : room;
-}
-
 bool queues_ask(Queues *q, size_t max, Span *ret_target, size_t *ret_max, int64_t *ret_after) {
         LIST_EACH(&q->backlogs, at) {
                 Queue *queue = CONTAINER_OF(at, Queue, backlog_link);
-                size_t room = backlog_room(q, queue);
+                size_t room = ledger_room(q, queue, QUEUE_JOBS_MAX);
 
                 if (room == 0)
                         continue;
@@ -325,4 +337,65 @@ void queues_heard(Queues *q, Span target, int64_t id, bool more) {
                 return;
         list_remove(&q->backlogs, &queue->backlog_link);
         queue_rest(q, queue);
+}
+
+/* ---- what waits ---- */
+
+void queues_due(Queues *q, Span target, int64_t due_ms) {
+        Queue *queue = queue_make(q, target);
+
+        must(due_ms < INT64_MAX);
+        if (due_ms >= queue->due_ms)
+                return;
+        queue->due_ms = due_ms;
+        if (queue->is_asked_due || link_on(&queue->due_link))
+                return;
+        heap_remove(&q->waiting, &queue->wait);
+        heap_push(&q->waiting, &queue->wait, due_ms);
+}
+
+static void come_due(Queues *q, int64_t now_ms) {
+        HeapNode *at;
+
+        while ((at = heap_pop_due(&q->waiting, now_ms)))
+                list_push(&q->due, &CONTAINER_OF(at, Queue, wait)->due_link);
+}
+
+bool queues_ask_due(Queues *q, int64_t now_ms, size_t max, Span *ret_target, size_t *ret_max,
+                    int64_t *ret_from_ms) {
+        come_due(q, now_ms);
+        LIST_EACH(&q->due, at) {
+                Queue *queue = CONTAINER_OF(at, Queue, due_link);
+                size_t room = ledger_room(q, queue, SIZE_MAX);
+
+                if (room == 0)
+                        continue;
+                list_remove(&q->due, at);
+                *ret_target = name_of(queue);
+                *ret_max = room < max ? room : max;
+                *ret_from_ms = queue->due_ms;
+                queue->is_asked_due = true;
+                queue->due_ms = INT64_MAX;
+                return true;
+        }
+        return false;
+}
+
+void queues_heard_due(Queues *q, Span target, int64_t next_due_ms) {
+        Queue *queue = queue_find(q, target);
+
+        must(queue && queue->is_asked_due);
+        queue->is_asked_due = false;
+        if (next_due_ms < queue->due_ms)
+                queue->due_ms = next_due_ms;
+        if (queue->due_ms < INT64_MAX)
+                heap_push(&q->waiting, &queue->wait, queue->due_ms);
+        else
+                queue_rest(q, queue);
+}
+
+int64_t queues_due_ms(const Queues *q) {
+        const HeapNode *first = heap_first(&q->waiting);
+
+        return first ? first->due : INT64_MAX;
 }

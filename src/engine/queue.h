@@ -6,7 +6,8 @@
  * alone it gets half of them, two greedy ones get a third each, and there is always a place for a
  * target that runs nothing. Memory is shared in the same way. So one that is slow or dead, with
  * however long a queue, delays nobody else: what does not fit of it lies in the ledger as its
- * *backlog*, and comes as its own queue empties.
+ * *backlog*, and comes as its own queue empties. So do its jobs that waited for a time and are due:
+ * however many of one target come due in one moment, those of others need not wait for them.
  *
  * A target may have a width (runs at once) and a pace (runs per second) of its own. */
 #pragma once
@@ -26,7 +27,9 @@ typedef struct Queues {
         Table *table;  /* target -> Queue */
         List turns;    /* queues that may begin a job, the next one first */
         List backlogs; /* queues with a backlog in the ledger, the one to be asked for next first */
-        List idle;     /* queues with nothing in memory and no backlog, the longest idle first */
+        Heap waiting;  /* queues with jobs that wait in the ledger, by when the first is due */
+        List due;      /* queues with waiting jobs that are due, the next to be asked for first */
+        List idle;     /* queues with nothing in memory or in the ledger, the longest idle first */
         Heap paced;    /* queues that may begin a job later; due in ms */
         size_t n_ready, n_running, running_max;
         size_t n_here, here_max;      /* jobs in memory */
@@ -63,3 +66,15 @@ bool queues_has_backlog(const Queues *q, Span target);
 bool queues_ask(Queues *q, size_t max, Span *ret_target, size_t *ret_max, int64_t *ret_after);
 /* The answer: the ledger was searched up to `id`; `more`: not to its end. */
 void queues_heard(Queues *q, Span target, int64_t id, bool more);
+
+/* A job of the target waits in the ledger until then. */
+void queues_due(Queues *q, Span target, int64_t due_ms);
+/* The target whose waiting jobs that are due are to be asked for next, how many may come, and the
+ * moment before which none of them is due; false when there is none with room. Ends by
+ * queues_heard_due. */
+bool queues_ask_due(Queues *q, int64_t now_ms, size_t max, Span *ret_target, size_t *ret_max,
+                    int64_t *ret_from_ms);
+/* The answer: of the waiting jobs left none is due before; INT64_MAX for there are none. */
+void queues_heard_due(Queues *q, Span target, int64_t next_due_ms);
+/* When one that waits is due next; INT64_MAX for none. */
+int64_t queues_due_ms(const Queues *q);

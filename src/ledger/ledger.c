@@ -501,7 +501,8 @@ int ledger_each_object(Ledger *l, void (*each)(void *arg, const Object *o), void
         return r;
 }
 
-int ledger_each_backlog(Ledger *l, void (*each)(void *arg, Span target), void *arg, Err *e) {
+int ledger_each_backlog(Ledger *l, void (*each)(void *arg, Span target, int64_t due_ms), void *arg,
+                        Err *e) {
         Store *reader = NULL;
         int r = l->ops->open_reader(l->store, &reader, e);
 

@@ -119,8 +119,8 @@ void ledger_close(Ledger *l);
 MUST_CHECK int ledger_send(Ledger *l, LedgerRequest *r);
 /* All objects as they are, by kind and id. For the start: it blocks, and `each` may not ask the
  * ledger for anything. */
-MUST_CHECK int ledger_each_backlog(Ledger *l, void (*each)(void *arg, Span target), void *arg,
-                                   Err *e);
+MUST_CHECK int ledger_each_backlog(Ledger *l, void (*each)(void *arg, Span target, int64_t due_ms),
+                                   void *arg, Err *e);
 MUST_CHECK int ledger_each_object(Ledger *l, void (*each)(void *arg, const Object *o), void *arg,
                                   Err *e);
 int64_t ledger_last_id(const Ledger *l); /* as it was at opening */

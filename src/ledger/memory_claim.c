@@ -4,12 +4,11 @@
 #include "ledger/store_memory.h"
 
 static bool claimable(const MemoryJob *j, const ClaimAsk *ask) {
-        if (j->shard % ask->shards != ask->shard)
+        if (j->shard % ask->shards != ask->shard || !span_eq(span_of(j->target), ask->target))
                 return false;
-        if (ask->target.n == 0)
+        if (ask->is_due)
                 return j->state == JOB_WAITING && j->due_ms <= ask->now_ms;
-        return j->state == JOB_QUEUED && j->is_free && j->id > ask->after_id &&
-               span_eq(span_of(j->target), ask->target);
+        return j->state == JOB_QUEUED && j->is_free && j->id > ask->after_id;
 }
 
 static int by_due(const void *a, const void *b) {
@@ -50,7 +49,7 @@ static int64_t next_due(const Memory *m, const ClaimAsk *ask) {
                 const MemoryJob *j = CONTAINER_OF(it, MemoryJob, link);
 
                 if (j->shard % ask->shards == ask->shard && j->state == JOB_WAITING &&
-                    j->due_ms < next_ms)
+                    j->due_ms < next_ms && span_eq(span_of(j->target), ask->target))
                         next_ms = j->due_ms;
         }
         return next_ms;
@@ -73,7 +72,7 @@ int memory_claim(Store *s, const ClaimAsk *ask, Claim *ret, Err *e) {
                 if (claimable(j, ask))
                         found[n++] = j;
         }
-        if (ask->target.n == 0)
+        if (ask->is_due)
                 qsort(found, n, sizeof *found, by_due);
         ret->more = n > ask->max;
         n = n > ask->max ? ask->max : n;
@@ -87,9 +86,28 @@ int memory_claim(Store *s, const ClaimAsk *ask, Claim *ret, Err *e) {
         return 0;
 }
 
-int memory_each_backlog(Store *s, void (*each)(void *arg, Span target), void *arg, Err *e) {
+typedef struct Telling {
+        void (*each)(void *arg, Span target, int64_t due_ms);
+        void *arg;
+} Telling;
+
+static void tell_waiting(void *telling, Span target, void *job) {
+        const Telling *t = telling;
+
+        t->each(t->arg, target, ((MemoryJob *)job)->due_ms);
+}
+
+static void note_waiting(Table *waiting, MemoryJob *j) {
+        const MemoryJob *first = table_get(waiting, span_of(j->target));
+
+        if (!first || j->due_ms < first->due_ms)
+                must(table_put(waiting, span_of(j->target), j) == 0);
+}
+
+int memory_each_backlog(Store *s, void (*each)(void *arg, Span target, int64_t due_ms), void *arg,
+                        Err *e) {
         Memory *m = memory_of(s)->writer;
-        Table *told = table_new(MEMORY_ROWS_MAX);
+        Table *told = table_new(MEMORY_ROWS_MAX), *waiting = table_new(MEMORY_ROWS_MAX);
 
         (void)e;
         pthread_mutex_lock(&m->lock);
@@ -97,12 +115,16 @@ int memory_each_backlog(Store *s, void (*each)(void *arg, Span target), void *ar
                 MemoryJob *j = CONTAINER_OF(it, MemoryJob, link);
                 Span target = span_of(j->target);
 
+                if (j->state == JOB_WAITING)
+                        note_waiting(waiting, j);
                 if (j->state != JOB_QUEUED || !j->is_free || table_get(told, target))
                         continue;
                 must(table_put(told, target, j) == 0);
-                each(arg, target);
+                each(arg, target, STORE_NOW);
         }
+        table_each(waiting, tell_waiting, &(Telling){each, arg});
         pthread_mutex_unlock(&m->lock);
         table_free(told);
+        table_free(waiting);
         return 0;
 }

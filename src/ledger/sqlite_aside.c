@@ -22,8 +22,6 @@ int sqlite_aside_put(Sqlite *s, const Job *j, JobState state, int64_t holder, Er
         bind_int(st, 6, (int64_t)j->lane);
         bind_int(st, 7, j->shard);
         bind_int(st, 8, holder);
-        if (state == JOB_WAITING)
-                sqlite_claim_waiting(s, j->shard, j->due_ms);
         return sqlite_run(s, st, e, "put a job aside");
 }
 
@@ -93,11 +91,9 @@ int sqlite_lane_wake(Sqlite *s, uint64_t lane, int64_t due_ms, Err *e) {
                 return r;
         int64_t job = sqlite3_column_int64(st, 0);
         bool is_blocked = sqlite3_column_int(st, 1) == JOB_BLOCKED;
-        unsigned shard = (unsigned)sqlite3_column_int(st, 2);
         sqlite3_reset(st);
         if (!is_blocked)
                 return 0;
-        sqlite_claim_waiting(s, shard, due_ms);
         r = wake(s, SQL_JOB_WAKE, job, due_ms, e);
         if (r == 0)
                 r = wake(s, SQL_ASIDE_WAKE, job, due_ms, e);

@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Claims: jobs that came due, or queued ones of a target that nobody holds. A claim looks at a
- * bounded number of index entries; many may belong to other shards. For what is due each shard
- * remembers what it need not look at again; memory may only know too little: whatever adds a job
- * that the cursor has passed puts it back, also when its transaction fails. For a target whoever
- * asks remembers (engine/queue.h).
+ * Claims: jobs of a target that came due, or queued ones that nobody holds. A claim looks at a
+ * bounded number of index entries; many may belong to other shards. Whoever asks remembers what
+ * need not be looked at again (engine/queue.h).
  *
  * What is found is gone through by id. A job whose lane has an earlier one that nobody holds is
  * not given but blocked: that one's end will wake it. */
@@ -15,43 +13,23 @@ typedef struct Found {
         bool is_recovered; /* held by an earlier start of this process: it may have been running */
 } Found;
 
-static ClaimCursor *cursor_of(Sqlite *s, unsigned shard) {
-        return s->shards ? &s->cursors[shard % s->shards] : NULL;
-}
-
-void sqlite_claim_waiting(Sqlite *s, unsigned shard, int64_t due_ms) {
-        ClaimCursor *c = cursor_of(s, shard);
-
-        if (c && due_ms < c->due_from)
-                c->due_from = due_ms;
-}
-
-static void use_shards(Sqlite *s, unsigned shards) {
-        if (s->shards == shards)
-                return;
-        must(shards > 0 && shards <= SHARDS_MAX);
-        s->shards = shards;
-        for (unsigned i = 0; i < shards; i++)
-                s->cursors[i] = (ClaimCursor){.due_from = INT64_MIN};
-}
-
 static int find_due(Sqlite *s, const ClaimAsk *ask, Found *found, Claim *ret, Err *e) {
-        ClaimCursor *c = &s->cursors[ask->shard];
+        int64_t target = 0, due = ask->from_ms, before;
         sqlite3_stmt *st = NULL;
         size_t looked = 0;
-        int64_t due = c->due_from;
-        int r;
+        int r = sqlite_name_find(s, ask->target, &target, e);
 
-        ret->next_due_ms = c->due_from;
-        if (c->due_from == INT64_MAX)
-                return 0;
-        r = sqlite_get(s, SQL_CLAIM_DUE, &st, e);
-        if (r < 0)
+        if (r > 0)
+                r = sqlite_get(s, SQL_CLAIM_DUE, &st, e);
+        if (r < 0 || !st)
                 return r;
-        bind_int(st, 1, c->due_from);
+        bind_int(st, 1, target);
+        bind_int(st, 2, ask->from_ms);
         while ((r = sqlite_row(s, st, e, "look for due jobs")) > 0) {
+                before = due;
                 due = sqlite3_column_int64(st, 2);
-                if (looked++ == SCAN_MAX)
+                /* It goes on later from a moment, so those of one moment are looked at together. */
+                if (looked++ >= SCAN_MAX && due > before)
                         break;
                 if ((unsigned)sqlite3_column_int(st, 1) % ask->shards != ask->shard)
                         continue;
@@ -233,10 +211,8 @@ int sqlite_claim(Store *store, const ClaimAsk *ask, Claim *ret, Err *e) {
         int r;
 
         must(ask->shard < ask->shards && ask->max > 0);
-        use_shards(s, ask->shards);
         *ret = (Claim){.next_due_ms = INT64_MAX, .searched_to = ask->after_id};
-        ClaimCursor *c = &s->cursors[ask->shard];
-        r = ask->target.n ? find_free(s, ask, found, ret, e) : find_due(s, ask, found, ret, e);
+        r = ask->is_due ? find_due(s, ask, found, ret, e) : find_free(s, ask, found, ret, e);
         if (r < 0)
                 return r;
         size_t n = ret->n, taken = 0;
@@ -260,37 +236,36 @@ int sqlite_claim(Store *store, const ClaimAsk *ask, Claim *ret, Err *e) {
                 /* Too large together: what was found and not taken is found again. */
                 ret->more = true;
                 ret->searched_to = found[taken].id - 1;
-                ret->next_due_ms = c->due_from > INT64_MIN ? c->due_from : ask->now_ms;
-        } else if (ask->target.n == 0) {
-                c->due_from = ret->next_due_ms;
+                ret->next_due_ms = ask->from_ms;
         }
         return 0;
 }
 
-/* 1 when there is a target with a greater number. */
-static int next_backlog(Sqlite *s, int64_t after, int64_t *ret, Err *e) {
+/* The next target in `name`'s index: 1, or 0 for no more. */
+static int next_target(Sqlite *s, StatementName name, int64_t *target, int64_t *ret_due_ms,
+                       Err *e) {
         sqlite3_stmt *st = NULL;
-        int r = sqlite_get(s, SQL_BACKLOG_NEXT, &st, e);
+        int r = sqlite_get(s, name, &st, e);
 
         if (r < 0)
                 return r;
-        bind_int(st, 1, after);
-        r = sqlite_row(s, st, e, "look for targets with a backlog");
+        bind_int(st, 1, *target);
+        r = sqlite_row(s, st, e, "look for targets with jobs");
         if (r <= 0)
                 return r;
-        *ret = sqlite3_column_int64(st, 0);
+        *target = sqlite3_column_int64(st, 0);
+        *ret_due_ms = name == SQL_WAITING_NEXT ? sqlite3_column_int64(st, 1) : STORE_NOW;
         sqlite3_reset(st);
         return 1;
 }
 
-int sqlite_each_backlog(Store *store, void (*each)(void *arg, Span target), void *arg, Err *e) {
-        Sqlite *s = sqlite_of(store);
+static int each_target(Sqlite *s, StatementName name,
+                       void (*each)(void *arg, Span target, int64_t due_ms), void *arg, Err *e) {
         sqlite3_stmt *st = NULL;
-        int64_t target = 0;
+        int64_t target = 0, due_ms;
         int r;
 
-        sqlite_question_begin(s);
-        while ((r = next_backlog(s, target, &target, e)) > 0) {
+        while ((r = next_target(s, name, &target, &due_ms, e)) > 0) {
                 r = sqlite_get(s, SQL_NAME_OF, &st, e);
                 if (r < 0)
                         break;
@@ -298,8 +273,18 @@ int sqlite_each_backlog(Store *store, void (*each)(void *arg, Span target), void
                 r = sqlite_row(s, st, e, "read the name of a target");
                 if (r <= 0)
                         break;
-                each(arg, column_span(st, 0));
+                each(arg, column_span(st, 0), due_ms);
                 sqlite3_reset(st);
         }
         return r;
+}
+
+int sqlite_each_backlog(Store *store, void (*each)(void *arg, Span target, int64_t due_ms),
+                        void *arg, Err *e) {
+        Sqlite *s = sqlite_of(store);
+        int r;
+
+        sqlite_question_begin(s);
+        r = each_target(s, SQL_BACKLOG_NEXT, each, arg, e);
+        return r < 0 ? r : each_target(s, SQL_WAITING_NEXT, each, arg, e);
 }

@@ -54,9 +54,8 @@ static const char *const texts[SQL_STATEMENTS] = {
         [SQL_ANSWER_GET] = "SELECT status, content_type, body FROM answers WHERE event = ?1",
         [SQL_LANE_BUSY] =
                 "SELECT 1 FROM aside INDEXED BY aside_lane WHERE " IN_LANE " AND job < ?2 LIMIT 1",
-        [SQL_LANE_FIRST] =
-                "SELECT job, state, shard FROM aside INDEXED BY aside_lane WHERE " IN_LANE
-                " ORDER BY job LIMIT 1",
+        [SQL_LANE_FIRST] = "SELECT job, state FROM aside INDEXED BY aside_lane WHERE " IN_LANE
+                           " ORDER BY job LIMIT 1",
         [SQL_JOB_WAKE] = "UPDATE jobs SET state = 1, due_ms = ?2 WHERE id = ?1",
         [SQL_ASIDE_WAKE] = "UPDATE aside SET state = 1, due_ms = ?2 WHERE job = ?1",
         [SQL_STRAY_ADD] = "INSERT OR IGNORE INTO strays(name, event, job) VALUES(?1, ?2, ?3)",
@@ -115,12 +114,15 @@ static const char *const texts[SQL_STATEMENTS] = {
                                " WHERE generation = ?1",
         [SQL_GENERATION_DROP] = "DELETE FROM key_filters WHERE generation < ?1",
         [SQL_CLAIM_DUE] = "SELECT job, shard, due_ms FROM aside INDEXED BY aside_due"
-                          " WHERE state = 1 AND due_ms >= ?1 ORDER BY due_ms, job",
+                          " WHERE state = 1 AND target = ?1 AND due_ms >= ?2"
+                          " ORDER BY due_ms, job",
         [SQL_CLAIM_FREE] = "SELECT job, shard, holder FROM aside INDEXED BY aside_free"
                            " WHERE state = 0 AND holder <= 0 AND target = ?1 AND job > ?2"
                            " ORDER BY job",
         [SQL_BACKLOG_NEXT] = "SELECT target FROM aside INDEXED BY aside_free WHERE state = 0 AND"
                              " holder <= 0 AND target > ?1 ORDER BY target LIMIT 1",
+        [SQL_WAITING_NEXT] = "SELECT target, due_ms FROM aside INDEXED BY aside_due"
+                             " WHERE state = 1 AND target > ?1 ORDER BY target, due_ms LIMIT 1",
         [SQL_CLAIM_LOAD] = "SELECT j.attempts, j.lane, t.name, j.shard, ifnull(j.tries_from, "
                            "0), j.tries_from IS NOT NULL, " EVENT_COLUMNS
                            " FROM jobs j CROSS JOIN events e ON e.id = j.event"

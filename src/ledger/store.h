@@ -131,29 +131,33 @@ typedef struct StoreOptions {
         uint32_t index_per_run;
 } StoreOptions;
 
-/* Either waiting jobs that are due, by their time; or, with a target, the queued jobs of that
- * target that nobody holds (spilled, given back, replayed, recovered), by their ids. What is found
- * is gone through by id: a job whose lane has an earlier one that nobody holds (waiting, blocked,
- * or queued and not claimed) is blocked instead of given. */
+/* Jobs of a target: either the waiting ones that are due, by their time; or the queued ones that
+ * nobody holds (spilled, given back, replayed, recovered), by their ids. What is found is gone
+ * through by id: a job whose lane has an earlier one that nobody holds (waiting, blocked, or queued
+ * and not claimed) is blocked instead of given. */
 typedef struct ClaimAsk {
         int64_t now_ms;
         unsigned shard, shards; /* jobs with job.shard % shards == shard */
         size_t max;
-        Span target;      /* empty: what is due */
-        int64_t after_id; /* of the target, jobs with a greater id only: 0 from the start */
+        Span target;
+        bool is_due;      /* the waiting ones ... */
+        int64_t from_ms;  /* ... of which whoever asks knows that none is due before; else: */
+        int64_t after_id; /* of the queued ones those with a greater id: 0 from the start */
 } ClaimAsk;
 
 typedef struct Claim {
         Job **jobs; /* events loaded; in the order of id; the caller frees all */
         size_t n;
         bool more; /* max was reached, or all of it is more than a claim may carry */
-        /* No waiting job left for this shard is due earlier; INT64_MAX for none. Of a claim for
-         * what is due. */
+        /* Of a claim for what is due: no waiting job left of the target and for this shard is due
+         * earlier; INT64_MAX for none. */
         int64_t next_due_ms;
-        /* Of a claim for a target: no job of this shard that could be claimed has an id in
+        /* Of a claim for queued ones: none of this shard that could be claimed has an id in
          * (after_id, searched_to] any more. */
         int64_t searched_to;
 } Claim;
+
+#define STORE_NOW INT64_MIN
 
 typedef struct TrimRule {
         int64_t before_ms; /* finished events received earlier go; 0: no limit by age */
@@ -180,9 +184,11 @@ typedef struct StoreOps {
          * store for anything. */
         int (*each_object)(Store *reader, void (*each)(void *arg, const Object *o), void *arg,
                            Err *e);
-        /* The targets that have queued jobs which nobody holds, each once; lent for the call, which
-         * may not ask the store for anything. */
-        int (*each_backlog)(Store *reader, void (*each)(void *arg, Span target), void *arg, Err *e);
+        /* The targets that have jobs to be claimed: each once for its queued ones which nobody
+         * holds, with STORE_NOW, and once for its waiting ones, with when the first is due. Lent
+         * for the call, which may not ask the store for anything. */
+        int (*each_backlog)(Store *reader, void (*each)(void *arg, Span target, int64_t due_ms),
+                            void *arg, Err *e);
         /* The greatest id ever stored: id makers go on above it. */
         int64_t (*last_id)(Store *s);
         /* Housekeeping that the writer does between batches: checkpoint, sealing of key

@@ -17,8 +17,7 @@ enum {
         WAL_CHECKPOINT_PAGES = 2000, /* 32 MB: then a checkpoint that waits for nobody */
         WAL_MAX_PAGES = 4096,        /* 64 MB: then one that waits for readers */
         MARK_EVERY_JOBS = 16384,     /* how far a restart looks back for jobs that were running */
-        SHARDS_MAX = 256,
-        SCAN_MAX = 8192,                    /* index entries that one claim looks at */
+        SCAN_MAX = 8192,             /* index entries that one claim looks at */
         CLAIM_MAX_BYTES = 16 * 1024 * 1024, /* of events loaded by one claim */
         NAMES_CACHED_MAX = 65536,
         KEY_GENERATIONS = 8,
@@ -90,6 +89,7 @@ typedef enum StatementName {
         SQL_CLAIM_DUE,
         SQL_CLAIM_FREE,
         SQL_BACKLOG_NEXT,
+        SQL_WAITING_NEXT,
         SQL_CLAIM_LOAD,
         SQL_CLAIM_STATE,
         SQL_ASIDE_STATE,
@@ -138,11 +138,6 @@ typedef enum StatementName {
         SQL_OLDEST,
         SQL_STATEMENTS,
 } StatementName;
-
-/* What claims learned, so that a scan is not repeated: see sqlite_claim.c. */
-typedef struct ClaimCursor {
-        int64_t due_from; /* no waiting job of this shard is due before */
-} ClaimCursor;
 
 typedef struct KeyGeneration {
         int64_t number; /* of the keys with ids [number * per_generation, ...) */
@@ -200,8 +195,6 @@ typedef struct Sqlite {
         int wal_pages;
         KeyLog keys;
         Index index;
-        unsigned shards;
-        ClaimCursor cursors[SHARDS_MAX];
         int64_t low_water; /* queued jobs that are not aside have greater ids */
         int64_t low_water_committed;
         int64_t mark_next; /* the greatest job id at the last mark: the next low_water */
@@ -311,8 +304,8 @@ MUST_CHECK int sqlite_event_range(Sqlite *s, int64_t event, int64_t *first, int6
 
 /* sqlite_object.c */
 MUST_CHECK int sqlite_object_write(Sqlite *s, Write *w, Err *e);
-MUST_CHECK int sqlite_each_backlog(Store *s, void (*each)(void *arg, Span target), void *arg,
-                                   Err *e);
+MUST_CHECK int sqlite_each_backlog(Store *s, void (*each)(void *arg, Span target, int64_t due_ms),
+                                   void *arg, Err *e);
 MUST_CHECK int sqlite_each_object(Store *s, void (*each)(void *arg, const Object *o), void *arg,
                                   Err *e);
 
@@ -320,7 +313,6 @@ MUST_CHECK int sqlite_each_object(Store *s, void (*each)(void *arg, const Object
 MUST_CHECK int sqlite_write(Store *s, Write *const *writes, size_t n, Err *e);
 MUST_CHECK int sqlite_attempt_add(Sqlite *s, const Job *j, const Attempt *a, Err *e);
 MUST_CHECK int sqlite_claim(Store *s, const ClaimAsk *ask, Claim *ret, Err *e);
-void sqlite_claim_waiting(Sqlite *s, unsigned shard, int64_t due_ms);
 MUST_CHECK int sqlite_trim(Store *s, const TrimRule *rule, size_t *ret_trimmed, Err *e);
 MUST_CHECK int sqlite_bytes(Sqlite *s, int64_t *ret, Err *e);
 MUST_CHECK int sqlite_find_event(Store *s, int64_t id, EventView **ret, Err *e);

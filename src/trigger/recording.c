@@ -79,7 +79,7 @@ static void arrive(Inlet *home, Job *job, bool is_stored) {
         if (is_coming(job))
                 atomic_fetch_sub(&home->coming, 1);
         if (is_stored && job->state == JOB_WAITING) {
-                engine_due(home->engine, job->due_ms);
+                engine_due(home->engine, job->target, job->due_ms);
                 let_go(job);
         } else if (is_stored && job->spilled) {
                 engine_spilled(home->engine, job->target, job->id);

@@ -100,16 +100,18 @@ static void port_settle(void *self, Job *job, const Attempt *attempt) {
         ledger_ask(w, ask_new(l, ASK_SETTLE, job));
 }
 
-static void port_claim(void *self, size_t max, Span target, int64_t after_id) {
+static void port_claim(void *self, const EngineAsk *asked) {
         Loop *l = self;
         World *w = l->world;
         Ask *ask = ask_new(l, ASK_CLAIM, NULL);
 
-        ask->claim = (RowsClaim){.loop = l->index, .max = max, .target = -1, .after_id = after_id};
-        for (int i = 0; target.n && i < (int)w->n_targets; i++)
-                if (span_eq(target, span_of(w->target[i].name)))
-                        ask->claim.target = i;
-        must(target.n == 0 || ask->claim.target >= 0);
+        ask->claim = (RowsClaim){.loop = l->index,
+                                 .max = asked->max,
+                                 .is_due = asked->is_due,
+                                 .from_ms = asked->from_ms,
+                                 .after_id = asked->after_id};
+        while (!span_eq(asked->target, span_of(w->target[ask->claim.target].name)))
+                must(++ask->claim.target < w->n_targets);
         ledger_ask(w, ask);
 }
 
@@ -141,10 +143,14 @@ void loop_start(Loop *l, bool recovers) {
         l->reply_at_ms = 0;
         l->recording = l->live = 0;
         memset(l->live_of, 0, sizeof l->live_of);
-        for (unsigned i = 0; recovers && i < l->world->n_targets; i++)
-                engine_spilled(l->engine, span_of(l->world->target[i].name), 1);
-        if (recovers)
-                engine_due(l->engine, l->world->now_ms);
+        for (unsigned i = 0; recovers && i < l->world->n_targets; i++) {
+                Span target = span_of(l->world->target[i].name);
+                const HeapNode *first = heap_first(&l->world->rows.waiting[l->index][i]);
+
+                engine_spilled(l->engine, target, 1);
+                if (first)
+                        engine_due(l->engine, target, first->due);
+        }
         loop_step(l);
 }
 

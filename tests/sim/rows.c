@@ -13,9 +13,10 @@ void rows_done(Rows *r) {
         for (size_t i = 0; i < r->n; i++)
                 free(r->row[i]);
         for (size_t i = 0; i < LOOPS_MAX; i++) {
-                heap_done(&r->waiting[i]);
-                for (size_t t = 0; t < TARGETS_MAX; t++)
+                for (size_t t = 0; t < TARGETS_MAX; t++) {
+                        heap_done(&r->waiting[i][t]);
                         heap_done(&r->unheld[i][t]);
+                }
         }
         free(r->row);
         free(r->lanes);
@@ -70,7 +71,7 @@ static bool is_behind(const Rows *r, const Row *row) {
 static void off_heaps(Rows *r, Row *row) {
         if (row->node.at == 0)
                 return;
-        heap_remove(row->state == JOB_WAITING ? &r->waiting[row->loop]
+        heap_remove(row->state == JOB_WAITING ? &r->waiting[row->loop][row->target]
                                               : &r->unheld[row->loop][row->target],
                     &row->node);
 }
@@ -80,7 +81,7 @@ static void set_state(Rows *r, Row *row, JobState state, bool is_held) {
         row->state = state;
         row->is_held = state == JOB_QUEUED && is_held;
         if (state == JOB_WAITING)
-                heap_push(&r->waiting[row->loop], &row->node, row->due_ms);
+                heap_push(&r->waiting[row->loop][row->target], &row->node, row->due_ms);
         else if (state == JOB_QUEUED && !is_held)
                 heap_push(&r->unheld[row->loop][row->target], &row->node, row->id);
         if (state != JOB_DONE && state != JOB_DEAD)
@@ -164,39 +165,36 @@ static int by_id(const void *a, const void *b) {
         return (*x)->id < (*y)->id ? -1 : (*x)->id > (*y)->id;
 }
 
-/* Takes off what may come; what is not looked for is put back. */
-static void take_unheld(Rows *r, RowsClaim *c) {
-        Heap *unheld = &r->unheld[c->loop][c->target];
+/* Takes off what may come; what is not looked for, before `from`, is put back. */
+static void take(RowsClaim *c, Heap *heap, int64_t from, int64_t to) {
         size_t n = 0;
-        HeapNode *at, **passed = must_alloc((unheld->n + 1) * sizeof *passed);
+        HeapNode *at, **passed = must_alloc((heap->n + 1) * sizeof *passed);
 
-        while ((at = heap_first(unheld)) && at->due <= c->after_id)
-                passed[n++] = heap_pop_due(unheld, INT64_MAX);
-        while (c->n < c->max && (at = heap_pop_due(unheld, INT64_MAX))) {
+        while ((at = heap_first(heap)) && at->due < from)
+                passed[n++] = heap_pop_due(heap, INT64_MAX);
+        while (c->n < c->max && (at = heap_pop_due(heap, to)))
                 c->found[c->n++] = CONTAINER_OF(at, Row, node);
-                c->searched_to = CONTAINER_OF(at, Row, node)->id;
-        }
-        c->more = unheld->n > 0;
+        at = heap_first(heap);
+        c->next_due_ms = at ? at->due : INT64_MAX;
+        c->more = at && at->due <= to;
         while (n > 0) {
                 at = passed[--n];
-                heap_push(unheld, at, at->due);
+                heap_push(heap, at, at->due);
         }
         free(passed);
 }
 
 void rows_claim(Rows *r, RowsClaim *c) {
-        Heap *waiting = &r->waiting[c->loop];
         size_t found;
-        HeapNode *at;
 
         c->n = 0;
-        c->searched_to = c->after_id;
-        if (c->target >= 0)
-                take_unheld(r, c);
-        while (c->target < 0 && c->n < c->max && (at = heap_pop_due(waiting, c->now_ms)))
-                c->found[c->n++] = CONTAINER_OF(at, Row, node);
+        if (c->is_due)
+                take(c, &r->waiting[c->loop][c->target], c->from_ms, c->now_ms);
+        else
+                take(c, &r->unheld[c->loop][c->target], c->after_id + 1, INT64_MAX);
         qsort(c->found, c->n, sizeof(Row *), by_id);
         found = c->n;
+        c->searched_to = found ? c->found[found - 1]->id : c->after_id;
         c->n = 0;
         for (size_t i = 0; i < found; i++) {
                 Row *row = c->found[i];
@@ -206,10 +204,6 @@ void rows_claim(Rows *r, RowsClaim *c) {
                 if (!stays)
                         c->found[c->n++] = row;
         }
-        at = heap_first(waiting);
-        c->next_due_ms = at ? at->due : INT64_MAX;
-        if (c->target < 0)
-                c->more = at && at->due <= c->now_ms;
 }
 
 void rows_restart(Rows *r) {

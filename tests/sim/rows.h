@@ -36,9 +36,9 @@ typedef struct Rows {
         uint64_t turns;
         List *lanes; /* by lane, from 1 */
         size_t n_lanes;
-        Heap waiting[LOOPS_MAX];             /* by due_ms */
-        Heap unheld[LOOPS_MAX][TARGETS_MAX]; /* queued and held by nobody, by id */
-        size_t n_open;                       /* stored and unfinished */
+        Heap waiting[LOOPS_MAX][TARGETS_MAX]; /* by due_ms */
+        Heap unheld[LOOPS_MAX][TARGETS_MAX];  /* queued and held by nobody, by id */
+        size_t n_open;                        /* stored and unfinished */
 } Rows;
 
 /* Seeds in a row make streams that have nothing in common: without the mixing one would be the
@@ -71,8 +71,10 @@ bool rows_replay(Rows *r, Row *row);
 bool rows_settle(Rows *r, Row *row, const Job *job, int64_t now_ms);
 typedef struct RowsClaim {
         unsigned loop;
-        int target; /* its unheld ones with ids above after_id; -1: waiting ones that are due */
-        int64_t after_id, now_ms;
+        unsigned target;
+        bool is_due;             /* its waiting ones that are due at now_ms ... */
+        int64_t from_ms, now_ms; /* ... of which none is due before from_ms; else: */
+        int64_t after_id;        /* its unheld ones with greater ids */
         size_t max;
         /* Out: */
         Row **found; /* by id */

@@ -184,8 +184,6 @@ static bool replay(Pair *p) {
 }
 
 static bool same_claim(Pair *p, const Claim *got, const RowsClaim *c) {
-        bool is_due = c->target < 0;
-
         if (got->n != c->n)
                 return fails(p, "more or fewer jobs were claimed");
         for (size_t i = 0; i < got->n; i++)
@@ -195,31 +193,38 @@ static bool same_claim(Pair *p, const Claim *got, const RowsClaim *c) {
                 if (got->jobs[i]->shard % p->shards != c->found[i]->loop ||
                     got->jobs[i]->tries_from != c->found[i]->tries_from)
                         return fails(p, "a claimed job is not as it was recorded");
-        if (is_due && got->next_due_ms > c->next_due_ms)
+        if (c->is_due && got->next_due_ms > c->next_due_ms)
                 return fails(p, "a claim says that nothing is due for too long");
-        if (!is_due && got->searched_to / 2 > c->searched_to && c->more)
+        if (!c->is_due && got->searched_to / 2 > c->searched_to && c->more)
                 return fails(p, "a claim says that it has searched too far");
-        return !c->more || got->more || (is_due && got->next_due_ms <= p->now) ||
+        return !c->more || got->more || (c->is_due && got->next_due_ms <= p->now) ||
                fails(p, "a claim says that there is no more");
 }
 
 static bool claim(Pair *p) {
         Row *found[8];
         RowsClaim c = {.loop = (unsigned)rng_below(&p->rng, p->shards),
-                       .target = (int)rng_below(&p->rng, TARGETS + 1) - 1,
+                       .target = (unsigned)rng_below(&p->rng, TARGETS),
+                       .is_due = rng_below(&p->rng, 2),
                        .now_ms = p->now,
                        .max = 1 + (size_t)rng_below(&p->rng, COUNT_OF(found)),
                        .found = found};
-        ClaimAsk ask = {.now_ms = p->now, .shard = c.loop, .shards = p->shards, .max = c.max};
+        ClaimAsk ask = {.now_ms = p->now,
+                        .shard = c.loop,
+                        .shards = p->shards,
+                        .max = c.max,
+                        .target = targets[c.target],
+                        .is_due = c.is_due};
+        const HeapNode *first = heap_first(&p->rows.waiting[c.loop][c.target]);
         Claim got;
         Err e = {0};
         bool ok;
 
-        if (c.target >= 0) {
-                ask.target = targets[c.target];
+        if (!c.is_due)
                 c.after_id = rng_below(&p->rng, 4) ? 0 : (int64_t)rng_below(&p->rng, p->rows.n + 1);
-                ask.after_id = c.after_id * 2;
-        }
+        else if (rng_below(&p->rng, 2))
+                ask.from_ms = c.from_ms = first ? first->due : p->now;
+        ask.after_id = c.after_id * 2;
         if (p->ops->claim(p->store, &ask, &got, &e) < 0)
                 return fails(p, "a claim failed");
         rows_claim(&p->rows, &c);

@@ -13,7 +13,8 @@ typedef struct Desk {
         Job *running[NOTED_MAX], *settling[NOTED_MAX];
         size_t n_running, n_settling, n_gone, n_claims, claim_max;
         char claim_target[32];
-        int64_t claim_after;
+        bool claim_is_due;
+        int64_t claim_from_ms, claim_after;
         bool has_attempt;
         unsigned attempt_number;
         char attempt_code[32];
@@ -43,13 +44,15 @@ static void note_settle(void *self, Job *job, const Attempt *attempt) {
         snprintf(d->attempt_code, sizeof d->attempt_code, SPAN_FMT, SPAN_ARG(attempt->code));
 }
 
-static void note_claim(void *self, size_t max, Span target, int64_t after_id) {
+static void note_claim(void *self, const EngineAsk *ask) {
         Desk *d = self;
 
         d->n_claims++;
-        d->claim_max = max;
-        d->claim_after = after_id;
-        snprintf(d->claim_target, sizeof d->claim_target, SPAN_FMT, SPAN_ARG(target));
+        d->claim_max = ask->max;
+        d->claim_is_due = ask->is_due;
+        d->claim_from_ms = ask->from_ms;
+        d->claim_after = ask->after_id;
+        snprintf(d->claim_target, sizeof d->claim_target, SPAN_FMT, SPAN_ARG(ask->target));
 }
 
 static TargetLimits limits_of(void *self, const Job *job) {
@@ -60,7 +63,7 @@ static TargetLimits limits_of(void *self, const Job *job) {
 }
 
 static void claimed(Desk *d, Job **jobs, size_t n, bool more, int64_t now_ms) {
-        ClaimResult r = {jobs, n, more, n ? jobs[n - 1]->id : 0, INT64_MAX, 0};
+        ClaimResult r = {jobs, n, more, n ? jobs[n - 1]->id : 0, more ? now_ms : INT64_MAX, 0};
 
         engine_claimed(d->engine, &r, now_ms);
 }
@@ -156,7 +159,9 @@ static void a_failed_job_waits_for_its_pause(void **state) {
         assert_int_equal(d->n_claims, 0);
         assert_int_equal(engine_step(d->engine, 1500), INT64_MAX);
         assert_int_equal(d->n_claims, 1);
-        assert_string_equal(d->claim_target, "");
+        assert_string_equal(d->claim_target, "flow:a");
+        assert_true(d->claim_is_due);
+        assert_int_equal(d->claim_from_ms, 1500);
         desk_free(d);
 }
 
@@ -306,7 +311,7 @@ static void claimed_jobs_stand_by_their_ids(void **state) {
         static const int64_t order[] = {2, 3, 5};
 
         (void)state;
-        engine_due(d->engine, 0);
+        engine_due(d->engine, SPAN("flow:a"), 0);
         (void)engine_step(d->engine, 0);
         claimed(d, jobs, 2, true, 0);
         (void)engine_step(d->engine, 0);
@@ -515,7 +520,7 @@ static void a_draining_engine_begins_nothing(void **state) {
         add(d, 1, 0);
         (void)engine_step(d->engine, 0);
         add(d, 2, 0);
-        engine_due(d->engine, 0);
+        engine_due(d->engine, SPAN("flow:a"), 0);
         engine_drain(d->engine);
         assert_int_equal(engine_step(d->engine, 1), INT64_MAX);
         assert_int_equal(d->n_running, 1);

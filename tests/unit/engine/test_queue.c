@@ -275,6 +275,88 @@ static void backlogs_are_asked_for_by_turns(void **state) {
         queues_done(&q);
 }
 
+/* The target that is asked for next, and from when on. */
+static void expect_due(Queues *q, int64_t now_ms, const char *name, int64_t from_ms) {
+        int64_t from;
+        size_t max;
+        Span target;
+
+        assert_true(queues_ask_due(q, now_ms, 256, &target, &max, &from));
+        assert_true(span_eq(target, span_of(name)));
+        assert_int_equal(from, from_ms);
+        assert_in_range(max, 1, 256);
+}
+
+static void targets_that_are_due_take_turns(void **state) {
+        int64_t from;
+        size_t max;
+        Span target;
+        Queues q;
+
+        (void)state;
+        start_queues(&q, 100);
+        assert_int_equal(queues_due_ms(&q), INT64_MAX);
+        queues_due(&q, SPAN("many"), 100);
+        queues_due(&q, SPAN("many"), 150); /* not the first of them */
+        queues_due(&q, SPAN("other"), 200);
+        assert_int_equal(queues_due_ms(&q), 100);
+        assert_false(queues_ask_due(&q, 99, 256, &target, &max, &from));
+        expect_due(&q, 200, "many", 100);
+        /* One that is asked for is not asked for again, though more of it is due. */
+        expect_due(&q, 200, "other", 200);
+        assert_false(queues_ask_due(&q, 200, 256, &target, &max, &from));
+        queues_heard_due(&q, SPAN("many"), 100); /* there are more of that moment */
+        queues_due(&q, SPAN("third"), 201);
+        expect_due(&q, 201, "many", 100);
+        queues_heard_due(&q, SPAN("many"), 100);
+        expect_due(&q, 201, "third", 201);
+        queues_heard_due(&q, SPAN("other"), INT64_MAX);
+        queues_heard_due(&q, SPAN("third"), 9000);
+        expect_due(&q, 201, "many", 100);
+        queues_heard_due(&q, SPAN("many"), INT64_MAX);
+        assert_int_equal(queues_due_ms(&q), 9000);
+        queues_done(&q);
+}
+
+/* Jobs that wait since the ledger was asked: the answer may not know of them. */
+static void what_comes_while_the_due_are_asked_for_is_not_forgotten(void **state) {
+        Queues q;
+
+        (void)state;
+        start_queues(&q, 100);
+        queues_due(&q, SPAN("a"), 100);
+        expect_due(&q, 500, "a", 100);
+        queues_due(&q, SPAN("a"), 90);
+        queues_heard_due(&q, SPAN("a"), INT64_MAX);
+        expect_due(&q, 500, "a", 90);
+        queues_due(&q, SPAN("a"), 700);
+        queues_heard_due(&q, SPAN("a"), 600);
+        assert_int_equal(queues_due_ms(&q), 600);
+        expect_due(&q, 600, "a", 600);
+        queues_heard_due(&q, SPAN("a"), INT64_MAX);
+        queues_due(&q, SPAN("a"), 800);
+        assert_int_equal(queues_due_ms(&q), 800);
+        queues_done(&q);
+}
+
+/* However many of one target are due, its share of memory is all that they get. */
+static void a_full_target_does_not_hold_those_that_are_due_elsewhere(void **state) {
+        int64_t from;
+        size_t max;
+        Span target;
+        Queues q;
+
+        (void)state;
+        queues_init(&q, 100, 100, 200, 1 << 20);
+        push_many(&q, "full", 100);
+        queues_due(&q, SPAN("full"), 10);
+        queues_due(&q, SPAN("other"), 20);
+        expect_due(&q, 30, "other", 20);
+        assert_false(queues_ask_due(&q, 30, 256, &target, &max, &from));
+        queues_heard_due(&q, SPAN("other"), INT64_MAX);
+        assert_int_equal(end_queues(&q), 100);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(a_greedy_target_leaves_room_for_others),
@@ -285,6 +367,9 @@ int main(void) {
                 cmocka_unit_test(memory_is_shared_like_places),
                 cmocka_unit_test(bytes_are_shared_too),
                 cmocka_unit_test(backlogs_are_asked_for_by_turns),
+                cmocka_unit_test(targets_that_are_due_take_turns),
+                cmocka_unit_test(what_comes_while_the_due_are_asked_for_is_not_forgotten),
+                cmocka_unit_test(a_full_target_does_not_hold_those_that_are_due_elsewhere),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -118,15 +118,16 @@ static inline int claimed_by_id(const void *a, const void *b) {
 
 /* All that may be claimed, whether it is due or was left by whoever held it. */
 static inline Claim claim_any(Store *s, int64_t now_ms) {
-        static const Span targets[] = {{NULL, 0},          SPAN("flow:a"),     SPAN("flow:b"),
-                                       SPAN("endpoint:a"), SPAN("endpoint:b"), SPAN("endpoint:c")};
+        static const Span targets[] = {SPAN("flow:a"), SPAN("flow:b"), SPAN("endpoint:a"),
+                                       SPAN("endpoint:b"), SPAN("endpoint:c")};
         Claim all = {.next_due_ms = INT64_MAX};
 
-        for (size_t i = 0; i < COUNT_OF(targets); i++) {
+        for (size_t i = 0; i < 2 * COUNT_OF(targets); i++) {
                 Claim c = claim(s, (ClaimAsk){.now_ms = now_ms,
                                               .shards = 1,
                                               .max = 100,
-                                              .target = targets[i]});
+                                              .target = targets[i / 2],
+                                              .is_due = i % 2 == 0});
 
                 all.jobs = realloc(all.jobs, (all.n + c.n + 1) * sizeof(Job *));
                 assert_non_null(all.jobs);
@@ -134,13 +135,18 @@ static inline Claim claim_any(Store *s, int64_t now_ms) {
                         memcpy(all.jobs + all.n, c.jobs, c.n * sizeof(Job *));
                 all.n += c.n;
                 free(c.jobs);
-                if (i == 0)
+                if (i % 2 == 0 && c.next_due_ms < all.next_due_ms)
                         all.next_due_ms = c.next_due_ms;
         }
         qsort(all.jobs, all.n, sizeof(Job *), claimed_by_id);
         return all;
 }
 
+/* What is due of the target that most of them have. */
 static inline ClaimAsk ask_all(int64_t now_ms) {
-        return (ClaimAsk){.now_ms = now_ms, .shards = 1, .max = 100};
+        return (ClaimAsk){.now_ms = now_ms,
+                          .shards = 1,
+                          .max = 100,
+                          .target = SPAN("flow:a"),
+                          .is_due = true};
 }

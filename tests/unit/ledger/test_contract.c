@@ -291,6 +291,42 @@ static void waiting_jobs_are_claimed_when_due(void **state) {
                 job_free(jobs[i]);
 }
 
+static Job *record_for(World *w, int64_t id, const char *target) {
+        Event *event = make_event(id, NULL, "{}");
+        Job *j = job_new(id + 1, event, span_of(target), 0);
+        Write write = record_of(event, &j, 1);
+
+        write_one(w->store, &write);
+        event_unref(event);
+        return j;
+}
+
+static void what_is_due_is_claimed_by_target(void **state) {
+        World *w = *state;
+        Job *ours = record_job(w->store, 10, 0, false), *theirs = record_for(w, 20, "flow:b");
+        ClaimAsk ask = ask_all(200);
+
+        settle(w->store, theirs, JOB_WAITING, 100);
+        settle(w->store, ours, JOB_WAITING, 150);
+        Claim c = claim(w->store, ask);
+        assert_int_equal(c.n, 1);
+        assert_int_equal(c.jobs[0]->id, 11);
+        assert_int_equal(c.next_due_ms, INT64_MAX);
+        claim_free(&c);
+        ask.target = SPAN("flow:unheard-of");
+        c = claim(w->store, ask);
+        assert_int_equal(c.n, 0);
+        assert_int_equal(c.next_due_ms, INT64_MAX);
+        claim_free(&c);
+        ask.target = SPAN("flow:b");
+        c = claim(w->store, ask);
+        assert_int_equal(c.n, 1);
+        assert_int_equal(c.jobs[0]->id, 21);
+        claim_free(&c);
+        job_free(ours);
+        job_free(theirs);
+}
+
 static void a_claim_is_bounded_and_says_so(void **state) {
         World *w = *state;
 
@@ -327,10 +363,11 @@ static void shards_share_no_job(void **state) {
                 job_free(j);
         }
         for (unsigned i = 0; i < 2 * shards; i++) {
-                ClaimAsk ask = {.now_ms = 9, .shard = i / 2, .shards = 3, .max = 100};
+                ClaimAsk ask = ask_all(9);
 
-                if (i % 2)
-                        ask.target = SPAN("flow:a");
+                ask.shard = i / 2;
+                ask.shards = 3;
+                ask.is_due = i % 2 == 0;
                 Claim c = claim(w->store, ask);
                 assert_true(c.n > 0);
                 for (size_t k = 0; k < c.n; k++)
@@ -353,7 +390,7 @@ static void queued_jobs_are_claimed_when_nobody_has_them(void **state) {
         Claim c = claim(w->store, ask);
         assert_int_equal(c.n, 0);
         claim_free(&c);
-        ask.target = SPAN("flow:a");
+        ask.is_due = false;
         ask.after_id = 21;
         c = claim(w->store, ask);
         assert_int_equal(c.n, 1);
@@ -434,7 +471,7 @@ static void a_lane_stays_behind_a_spilled_job(void **state) {
         ClaimAsk ask = ask_all(9);
 
         assert_int_equal(b->state, JOB_BLOCKED);
-        ask.target = SPAN("flow:a");
+        ask.is_due = false;
         Claim c = claim(w->store, ask);
         assert_int_equal(c.n, 1);
         assert_int_equal(c.jobs[0]->id, 11);
@@ -456,7 +493,7 @@ static void a_claim_blocks_what_is_behind(void **state) {
         ClaimAsk ask = ask_all(99);
 
         settle(w->store, a, JOB_WAITING, 100);
-        ask.target = SPAN("flow:a");
+        ask.is_due = false;
         Claim c = claim(w->store, ask);
         assert_int_equal(c.n, 1);
         assert_int_equal(c.jobs[0]->id, 31);
@@ -488,7 +525,12 @@ static void a_job_keeps_its_shard(void **state) {
         write_one(w->store, &write);
         settle(w->store, j, JOB_WAITING, 100);
         for (int i = 0; i < 2; i++) {
-                ClaimAsk ask = {.now_ms = 100, .shard = !(shard & 1), .shards = 2, .max = 9};
+                ClaimAsk ask = {.now_ms = 100,
+                                .shard = !(shard & 1),
+                                .shards = 2,
+                                .max = 9,
+                                .target = SPAN("endpoint:a"),
+                                .is_due = true};
                 Claim c = claim(w->store, ask);
 
                 assert_int_equal(c.n, 0);
@@ -508,7 +550,7 @@ static void a_job_keeps_its_shard(void **state) {
 
 static Job *record_delayed(World *w, int64_t id, uint64_t lane, int64_t due_ms) {
         Event *event = make_event(id, NULL, "{}");
-        Job *j = job_new(id + 1, event, SPAN("endpoint:a"), lane);
+        Job *j = job_new(id + 1, event, SPAN("flow:a"), lane);
         Write write = record_of(event, &j, 1);
 
         j->state = JOB_WAITING;
@@ -518,10 +560,12 @@ static Job *record_delayed(World *w, int64_t id, uint64_t lane, int64_t due_ms) 
         return j;
 }
 
-static void note_target(void *arg, Span target) {
+static void note_target(void *arg, Span target, int64_t due_ms) {
         Buf *all = arg;
 
         assert_int_equal(buf_addf(all, SPAN_FMT " ", SPAN_ARG(target)), 0);
+        if (due_ms != STORE_NOW)
+                assert_int_equal(buf_addf(all, "%" PRId64 " ", due_ms), 0);
 }
 
 static void backlogs_are_told_by_target(void **state) {
@@ -539,6 +583,16 @@ static void backlogs_are_told_by_target(void **state) {
         write_one(w->store, &record);
         assert_int_equal(w->ops->each_backlog(w->reader, note_target, &all, &e), 0);
         assert_true(span_eq(buf_span(&all), SPAN("flow:a endpoint:c ")));
+        /* And those that wait, with the first of them. */
+        buf_clear(&all);
+        settle(w->store, jobs[0], JOB_WAITING, 700);
+        settle(w->store, a, JOB_DONE, 0);
+        settle(w->store, more, JOB_DONE, 0);
+        Job *late = record_for(w, 60, "flow:b");
+        settle(w->store, late, JOB_WAITING, 300);
+        job_free(late);
+        assert_int_equal(w->ops->each_backlog(w->reader, note_target, &all, &e), 0);
+        assert_true(span_eq(buf_span(&all), SPAN("endpoint:c flow:b 300 ")));
         for (size_t i = 0; i < COUNT_OF(jobs); i++)
                 job_free(jobs[i]);
         job_free(a);
@@ -586,7 +640,7 @@ static void a_delayed_job_holds_its_lane(void **state) {
 
         assert_int_equal(delayed->state, JOB_WAITING);
         assert_int_equal(behind->state, JOB_BLOCKED);
-        ask.target = SPAN("flow:a");
+        ask.is_due = false;
         Claim c = claim(w->store, ask);
         assert_int_equal(c.n, 1);
         assert_int_equal(c.jobs[0]->id, 11);
@@ -822,6 +876,7 @@ int main(void) {
                 BOTH(many_keys_are_remembered),
                 BOTH(equal_keys_meet_in_one_batch),
                 BOTH(waiting_jobs_are_claimed_when_due),
+                BOTH(what_is_due_is_claimed_by_target),
                 BOTH(a_claim_is_bounded_and_says_so),
                 BOTH(shards_share_no_job),
                 BOTH(queued_jobs_are_claimed_when_nobody_has_them),

@@ -216,7 +216,7 @@ static void a_replay_brings_its_lane_and_shard(void **state) {
         write_one(w->store, &write);
         assert_int_equal(write.replay.done_id, 11);
         ClaimAsk ask = ask_all(9);
-        ask.target = SPAN("flow:a");
+        ask.is_due = false;
         ask.shards = 2;
         ask.shard = j->shard & 1;
         Claim c = claim(w->store, ask);

@@ -132,7 +132,7 @@ static void a_failed_sync_ends_the_writing(void **state) {
         heal();
         disk.syncs = syncs;
         assert_int_equal(try_record(s, 30, NULL), -EIO);
-        ask.target = SPAN("flow:a");
+        ask.is_due = false;
         if (store_sqlite.claim(s, &ask, &c, &e) == 0)
                 assert_int_equal(c.n, 0);
         store_sqlite.close(s);
@@ -194,7 +194,7 @@ static void housekeeping_survives_a_full_disk(void **state) {
                         settle(s, j, nth % 4 ? JOB_WAITING : JOB_DONE, 1);
                 job_free(j);
                 if (nth % 2)
-                        ask.target = SPAN("flow:a");
+                        ask.is_due = false;
                 sqlite_of(s)->wal_pages = WAL_CHECKPOINT_PAGES;
                 fail_write(nth % 20 + 1, SIZE_MAX / 2, ENOSPC);
                 int r = store_sqlite.claim(s, &ask, &first, &(Err){0});

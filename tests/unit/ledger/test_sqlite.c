@@ -190,7 +190,7 @@ static void a_restart_takes_its_jobs_back(void **state) {
         assert_int_equal(store_sqlite.last_id(s), 51);
         store_sqlite.secret(s, "x", again);
         assert_memory_equal(secret, again, 32);
-        ask.target = SPAN("flow:a");
+        ask.is_due = false;
         c = claim(s, ask);
         assert_int_equal(c.n, 3);
         assert_int_equal(c.jobs[0]->id, 11);
@@ -267,12 +267,62 @@ static void marks_lose_no_job(void **state) {
         s = open_at(*state);
         assert_int_equal(sqlite_of(s)->events_counted, BATCHES * PER_BATCH);
         ClaimAsk ask = ask_all(1);
-        ask.target = SPAN("flow:a");
+        ask.is_due = false;
         for (Claim c = {.more = true}; c.more; n += c.n, claim_free(&c)) {
                 ask.max = 3;
                 c = claim(s, ask);
         }
         assert_int_equal(n, kept);
+        store_sqlite.close(s);
+}
+
+/* A claim looks at a bounded number of rows, which may all belong to another shard: it says from
+ * where to go on, and gets there, even when many wait for one and the same moment. */
+static void many_of_another_shard_hide_none(void **state) {
+        enum { BATCH = 500, BATCHES = 50 };
+        Store *s = open_at(*state);
+        int64_t from_ms = 0, mine = 0;
+        size_t n = 0, asked = 0;
+        Err e = {0};
+
+        for (int i = 0; i < BATCHES; i++) {
+                Job *jobs[BATCH];
+                Write records[BATCH], *batch[BATCH];
+
+                for (int k = 0; k < BATCH; k++) {
+                        int64_t id = 1000 + 2 * (i * BATCH + k);
+                        Event *event = make_event(id, NULL, "{}");
+
+                        jobs[k] = job_new(id + 1, event, SPAN("flow:a"), 0);
+                        event_unref(event);
+                        jobs[k]->shard = 1;
+                        jobs[k]->state = JOB_WAITING;
+                        jobs[k]->due_ms = i < BATCHES / 2 ? 100 : 101 + i * BATCH + k;
+                        if (i == BATCHES / 2 - 1 && k == BATCH - 1)
+                                jobs[k]->shard = 0, mine = id + 1;
+                        records[k] = record_of(event, &jobs[k], 1);
+                        batch[k] = &records[k];
+                }
+                assert_int_equal(store_sqlite.write(s, batch, BATCH, &e), 0);
+                for (int k = 0; k < BATCH; k++)
+                        job_free(jobs[k]);
+        }
+        do {
+                ClaimAsk ask = ask_all(INT64_MAX - 1);
+
+                ask.shards = 2;
+                ask.from_ms = from_ms;
+                Claim c = claim(s, ask);
+                if (c.n > 0)
+                        assert_int_equal(c.jobs[0]->id, mine);
+                n += c.n;
+                assert_true(c.next_due_ms > from_ms);
+                from_ms = c.next_due_ms;
+                claim_free(&c);
+                asked++;
+        } while (from_ms < INT64_MAX);
+        assert_int_equal(n, 1);
+        assert_in_range(asked, 2, 10);
         store_sqlite.close(s);
 }
 
@@ -591,6 +641,7 @@ int main(void) {
                 FILE_TEST(readers_cannot_write),
                 FILE_TEST(a_restart_takes_its_jobs_back),
                 FILE_TEST(marks_lose_no_job),
+                FILE_TEST(many_of_another_shard_hide_none),
                 FILE_TEST(a_restart_finds_replays),
                 FILE_TEST(keys_survive_restarts),
                 FILE_TEST(old_generations_are_dropped),

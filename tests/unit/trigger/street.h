@@ -100,13 +100,11 @@ static inline void street_settle(void *self, Job *job, const Attempt *attempt) {
         jobs_add(&((House *)self)->settling, job);
 }
 
-static inline void street_claim(void *self, size_t max, Span target, int64_t after_id) {
+static inline void street_claim(void *self, const EngineAsk *ask) {
         House *h = self;
 
-        (void)max;
-        (void)after_id;
         h->n_asked++;
-        (void)snprintf(h->asked, sizeof h->asked, SPAN_FMT, SPAN_ARG(target));
+        (void)snprintf(h->asked, sizeof h->asked, SPAN_FMT, SPAN_ARG(ask->target));
 }
 
 static inline const RetryRule *street_rule(void *self, const Job *job) {
