@@ -80,8 +80,8 @@ static int add_times(Buf *b, const ClientAnswer *a) {
                         a->total_us, a->name_us, a->connect_us, a->tls_us, a->first_byte_us);
 }
 
-static int add_response(Buf *b, const ClientAnswer *a) {
-        bool is_cut = a->body.n > DELIVERY_KEPT_BYTES || a->end == CLIENT_TOO_BIG;
+static int add_response(Buf *b, const ClientAnswer *a, size_t kept) {
+        bool is_cut = a->body.n > kept || a->end == CLIENT_TOO_BIG;
         int r = buf_add(b, SPAN(",\"response\":{\"headers\":"));
 
         if (r == 0)
@@ -89,14 +89,12 @@ static int add_response(Buf *b, const ClientAnswer *a) {
         if (r == 0)
                 r = buf_add(b, SPAN(",\"body\":"));
         if (r == 0)
-                r = buf_add_json(b, (Span){a->body.p, a->body.n > DELIVERY_KEPT_BYTES
-                                                              ? DELIVERY_KEPT_BYTES
-                                                              : a->body.n});
+                r = buf_add_json(b, (Span){a->body.p, a->body.n > kept ? kept : a->body.n});
         return r == 0 ? buf_addf(b, ",\"truncated\":%s}", is_cut ? "true" : "false") : r;
 }
 
 /* The log of the attempt, as the API shows it. */
-static int write_detail(const Delivery *d, const ClientAnswer *a, Buf *b) {
+static int write_what_happened(const Delivery *d, const ClientAnswer *a, size_t kept, Buf *b) {
         int r = buf_add(b, SPAN("{\"url\":"));
 
         if (r == 0)
@@ -111,13 +109,24 @@ static int write_detail(const Delivery *d, const ClientAnswer *a, Buf *b) {
         if (r == 0)
                 r = add_times(b, a);
         if (r == 0 && a->status)
-                r = add_response(b, a);
+                r = add_response(b, a, kept);
         if (r == 0 && a->why[0]) {
                 r = buf_add(b, SPAN(",\"why\":"));
                 if (r == 0)
                         r = buf_add_json(b, span_of(a->why));
         }
         return r == 0 ? buf_add_char(b, '}') : r;
+}
+
+/* Where it is too much, in JSON, the body gives way: control bytes take six times their room. */
+static void write_detail(const Delivery *d, const ClientAnswer *a, Buf *b) {
+        static const size_t kept[] = {DELIVERY_KEPT_BYTES, DELIVERY_KEPT_BYTES / 8, 0};
+
+        for (size_t i = 0; i < COUNT_OF(kept); i++) {
+                if (write_what_happened(d, a, kept[i], b) == 0)
+                        return;
+                buf_clear(b);
+        }
 }
 
 static void delivery_end(Delivery *d, const Verdict *v, const ClientAnswer *a) {
@@ -137,8 +146,9 @@ static void delivery_end(Delivery *d, const Verdict *v, const ClientAnswer *a) {
                                         .code = span_of(v->code),
                                         .message = span_of(v->message)}};
 
-        if (a && write_detail(d, a, &detail) == 0)
-                result.attempt.detail = buf_span(&detail);
+        if (a)
+                write_detail(d, a, &detail);
+        result.attempt.detail = detail.n ? buf_span(&detail) : (Span){NULL, 0};
         list_remove(&o->deliveries, &d->link);
         o->host.ended(o->host.self, d->job, &result, &outcome);
         bearer_unref(d->bearer);

@@ -6,6 +6,7 @@
 #include "flow/delivery.h"
 #include "flow_unit.h"
 #include "net/peer.h"
+#include "json/check.h"
 
 #include <signal.h>
 
@@ -32,12 +33,13 @@ typedef struct Scene {
         Seen *seen[SEEN_MAX];
         size_t n_seen, n_ended, n_told;
         JobResult result; /* of the latest */
-        char code[64];
+        char code[64], detail[256 * 1024];
         /* The peer's: */
         pthread_mutex_t lock;
         pthread_cond_t changed;
         bool is_held;
         const char *answer;
+        char *kept, *kept_too; /* answers that it may still be sending */
 } Scene;
 
 static void on_guard(uv_timer_t *guard) {
@@ -107,6 +109,7 @@ static void on_ended(void *self, Job *job, const JobResult *result, const Outcom
         s->n_ended++;
         s->result = *result;
         (void)snprintf(s->code, sizeof s->code, SPAN_FMT, SPAN_ARG(result->attempt.code));
+        (void)snprintf(s->detail, sizeof s->detail, SPAN_FMT, SPAN_ARG(result->attempt.detail));
         assert_string_equal(o->code, s->code);
         assert_int_equal(o->status < 300, result->verdict == JOB_SUCCEEDED);
         job_free(job);
@@ -199,6 +202,8 @@ static int end(void **state) {
         loop_run(&s->loop);
         outlet_done(&s->outlet);
         peer_free(s->peer);
+        free(s->kept);
+        free(s->kept_too);
         (void)inbox_read(&s->loop.inbox);
         loop_done(&s->loop);
         for (size_t i = 0; i < s->n_seen; i++)
@@ -254,6 +259,47 @@ static void a_delivery_arrives(void **state) {
         assert_int_equal(strncmp(s->seen[0]->text, "POST /x?y HTTP/1.1\r\n", 20), 0);
         assert_non_null(strstr(s->seen[0]->text, "webhook-id: msg_"));
         assert_non_null(strstr(s->seen[0]->text, "\r\n\r\n{\"n\":1}"));
+}
+
+/* 20,000 control bytes behind `n` lines of quotes. */
+static void make_large(Buf *answer, size_t n) {
+        char quotes[1001] = "";
+
+        memset(quotes, '"', sizeof quotes - 1);
+        assert_int_equal(buf_add(answer, SPAN("HTTP/1.1 500 Oops\r\nContent-Length: 20000\r\n")),
+                         0);
+        for (size_t i = 0; i < n; i++)
+                assert_int_equal(buf_addf(answer, "X-%zu: %s\r\n", i, quotes), 0);
+        assert_int_equal(buf_add(answer, SPAN("\r\n")), 0);
+        for (size_t i = 0; i < 20000; i++)
+                assert_int_equal(buf_add_char(answer, 1), 0);
+        assert_int_equal(buf_add_char(answer, 0), 0);
+}
+
+/* The log says what fits, and where it ends. */
+static void the_log_says_what_fits(void **state) {
+        static const size_t lines[] = {0, 29};
+        Scene *s = *state;
+        Buf answers[] = {BUF(1 << 20), BUF(1 << 20)};
+        JsonFault fault;
+
+        endpoint_put(s, 31, "/x", "");
+        for (size_t i = 0; i < COUNT_OF(lines); i++) {
+                make_large(&answers[i], lines[i]);
+                peer_does(s, false, answers[i].p);
+                outlet_start(&s->outlet, job_of(100 + 2 * (int64_t)i, 31));
+                until_ended(s, i + 1);
+                assert_int_equal(s->result.attempt.status, 500);
+                assert_int_equal(json_check(span_of(s->detail), SIZE_MAX, &fault), 0);
+                assert_non_null(strstr(s->detail, "\"request\":{\"headers\":{"));
+                assert_non_null(strstr(s->detail, "\"body\":\"\\u0001\\u0001"));
+                assert_non_null(strstr(s->detail, "\"truncated\":true"));
+                assert_true(i == 0 || strstr(s->detail, "\"X-28\":\"\\\"\\\""));
+        }
+        until_seen(s, COUNT_OF(lines));
+        peer_does(s, false, NULL);
+        s->kept = answers[0].p;
+        s->kept_too = answers[1].p;
 }
 
 /* Another loop may remove it between the engine's question and its order. */
@@ -460,6 +506,7 @@ static void stations_do_not_pile_up(void **state) {
 int main(void) {
         const struct CMUnitTest tests[] = {
                 OUTLET_TEST(a_delivery_arrives),
+                OUTLET_TEST(the_log_says_what_fits),
                 OUTLET_TEST(one_that_was_removed_meanwhile_is_no_target),
                 OUTLET_TEST(one_that_is_removed_on_the_way_ends_as_it_ends),
                 OUTLET_TEST(one_that_is_disabled_gets_nothing),
