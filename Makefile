@@ -56,7 +56,8 @@ fuzz:
 
 # Kills the daemon 200 times under load and judges what is left, once with webhooks through a flow
 # and once with messages to endpoints; then shows that the judges notice a commit that was skipped
-# on purpose.
+# on purpose; then lets a million deliveries wait for their retry, and looks whether those of others
+# leave on time.
 faults: build
 	@tools/deps test
 	@python3 tests/faults/kill.py --binary $(BUILD)/grapnel --kills 200
@@ -67,6 +68,8 @@ faults: build
 		if GRAPNEL_TEST_SKIP_COMMIT=20 python3 tests/faults/$$judge.py --binary build-hooks/grapnel --kills 10; \
 		then echo "the judge did not notice the skipped commit"; exit 1; \
 		else echo "the skipped commit was noticed, as it must be"; fi; done
+	@$(NINJA) -C $(BUILD) tests/bench/bench_target
+	@python3 tests/faults/waiting.py --binary $(BUILD)/grapnel
 
 # What Grapnel costs, beside the same job done by other means; BENCH_ARGS=--quick for a short look.
 bench:

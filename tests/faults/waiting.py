@@ -5,11 +5,11 @@ due leaves on time.
 
 An endpoint that answers 503, and whose next try is a day away, gets as many messages as asked for.
 Then the retries of another one, due in seconds, are looked at: while the many wait, after a restart
-and after a kill. At last as many messages again are delayed to one and the same moment, at which
-those of another endpoint are due too.
+and after a kill. At last many messages are delayed to one and the same moment, at which those of
+the other endpoint are due as well.
 
-Prints what it measured; exits 1 when something did not happen, never for being slow. All times
-stand beside the machine's own: everything runs on it."""
+Prints what it measured; exits 1 when something did not happen, never for being slow. Daemon, target
+and this program share the cores."""
 
 import argparse
 import datetime
@@ -21,6 +21,7 @@ import subprocess
 import tempfile
 import threading
 import time
+import urllib.request
 
 from api import NDJSON, call, metric
 from daemon import Daemon
@@ -28,8 +29,9 @@ from recorder import BUSY, OK, Recorder
 
 BATCH = 10000
 DAY_S = 24 * 3600
-SOON_S, SOON = 3, 50  # pause and number of the retries that are looked at
-MEMORY_MAX_MIB = 256  # what a bounded memory stays under, however many wait
+SOON_S, SOON = 2, 50  # pause and number of the retries that are looked at
+HERD = 200000  # at most, due in one moment
+MEMORY_MAX_MIB = 192  # what a bounded memory stays under, however many wait
 STUCK_S = 60
 
 
@@ -38,7 +40,7 @@ def fail(why):
     raise SystemExit(f"waiting: {why}")
 
 
-def until(condition, what, moves=lambda: None):
+def until(condition, what, moves=lambda: None, every_s=0.02):
     """Waits; gives up when `moves` has stood still for long."""
     last, count = time.monotonic(), moves()
     while not condition():
@@ -47,21 +49,30 @@ def until(condition, what, moves=lambda: None):
             last, count = time.monotonic(), now
         if time.monotonic() - last > STUCK_S:
             fail(f"{what}: nothing moves any more, at {count}")
-        time.sleep(0.02)
+        time.sleep(every_s)
 
 
 class Busy:
-    """A fast target that answers 503."""
+    """A fast target: it answers 503 under /busy/, and 200 elsewhere."""
 
     def __init__(self, binary):
         program = pathlib.Path(binary).resolve().parent / "tests" / "bench" / "bench_target"
         self._process = subprocess.Popen([program], stdout=subprocess.PIPE, text=True)
         self.port = re.search(r":(\d+)$", self._process.stdout.readline())[1]
 
+    def url(self, path):
+        """Of one of its endpoints."""
+        return f"http://127.0.0.1:{self.port}/{path}/"
+
+    def count(self, what):
+        """How often it was asked so far: `busy`, or `posts`."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/summary", timeout=20) as answer:
+            return json.load(answer)[what]
+
     def close(self):
-        """It ends; how often it was asked."""
+        """It ends."""
         self._process.terminate()
-        return json.loads(self._process.communicate(timeout=10)[0])["busy"]
+        self._process.communicate(timeout=10)
 
 
 class Soon:
@@ -149,11 +160,11 @@ def mib(count):
     return f"{count / (1 << 20):,.0f} MiB"
 
 
-def tell_memory(daemon, when):
+def tell_memory(daemon, when, max_mib):
     """Now and at its most."""
     now, most = daemon.memory()
     print(f"  memory {when}: {mib(now)}, at its most {mib(most)}", flush=True)
-    if most > MEMORY_MAX_MIB << 20:
+    if most > max_mib << 20:
         fail("the memory is not bounded")
 
 
@@ -184,22 +195,43 @@ def tell_start(daemon, how):
 # ---- the run ----
 
 
-def wait_for_day(daemon, count):
+def wait_for_day(daemon, busy, count):
     """So many that are refused and wait for a day."""
-    busy = Busy(daemon.binary)
     call(daemon, "POST", "/app/shop/endpoint", {
-        "uid": "busy", "url": f"http://127.0.0.1:{busy.port}/busy/", "retry": [DAY_S],
-        "eventTypes": ["busy"]})
+        "uid": "busy", "url": busy.url("busy"), "retry": [DAY_S], "eventTypes": ["busy"]})
     began = time.monotonic()
     sent_s = send_many(daemon, "busy", count)
     print(f"  {count:,} messages taken in {sent_s:.0f} s ({count / sent_s:,.0f}/s)", flush=True)
-    until(lambda: metric(daemon, "grapnel_jobs_waiting") == count, "the first tries of the many",
-          lambda: metric(daemon, "grapnel_jobs_waiting"))
+    until(lambda: busy.count("busy") == count, "the first tries of the many",
+          lambda: busy.count("busy"), 0.2)
+    # To count them costs the daemon more than the target.
+    until(lambda: metric(daemon, "grapnel_jobs_waiting") == count, "the last of the many")
     all_s = time.monotonic() - began
     print(f"  each of them tried and waiting after {all_s:.0f} s ({count / all_s:,.0f}/s)",
           flush=True)
-    if busy.close() != count:
+    if busy.count("busy") != count:
         fail("the target was not asked once for each")
+
+
+def come_due_together(daemon, busy, soon, count):
+    """So many, delayed to one moment, at which retries of another endpoint are due too."""
+    call(daemon, "POST", "/app/shop/endpoint", {
+        "uid": "herd", "url": busy.url("herd"), "eventTypes": ["herd"]})
+    began = time.monotonic()
+    send(daemon, [message("herd", n) for n in range(BATCH)])
+    lead_s = (time.monotonic() - began) * 2 * count / BATCH + SOON_S + 5
+    at = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=lead_s)
+    send_many(daemon, "herd", count - BATCH, deliverAt=at.isoformat().replace("+00:00", "Z"))
+    if time.time() > at.timestamp() - SOON_S:
+        fail("it took too long to send what is to come due together")
+    time.sleep(at.timestamp() - SOON_S - 0.2 - time.time())  # the moment is what this is about
+    late = soon.lateness(soon.send())
+    tell_lateness(late, f"in the moment in which {count - BATCH:,} are due")
+    until(lambda: busy.count("posts") == count, "those that were due together",
+          lambda: busy.count("posts"))
+    all_s = time.time() - at.timestamp()
+    print(f"  all of those delivered after {all_s:.0f} s ({(count - BATCH) / all_s:,.0f}/s)",
+          flush=True)
 
 
 def run(options, folder):
@@ -211,9 +243,10 @@ def run(options, folder):
     soon = Soon(daemon)
     soon.make()
     tell_lateness(soon.lateness(soon.send()), "alone")
-    tell_memory(daemon, "before")
-    wait_for_day(daemon, options.count)
-    tell_memory(daemon, f"with {options.count:,} that wait")
+    tell_memory(daemon, "before", options.memory_mib)
+    busy = Busy(daemon.binary)
+    wait_for_day(daemon, busy, options.count)
+    tell_memory(daemon, f"with {options.count:,} that wait", options.memory_mib)
     tell_ledger(daemon)
     tell_lateness(soon.lateness(soon.send()), "while they wait")
 
@@ -223,18 +256,21 @@ def run(options, folder):
         soon.target.quiet()
         tell_start(daemon, how)
         tell_lateness(soon.lateness(due), f"after {how}")
-        tell_memory(daemon, "after the start")
-
+    come_due_together(daemon, busy, soon, max(2 * BATCH, min(HERD, options.count)))
+    tell_memory(daemon, "after that", options.memory_mib)
     status = daemon.stop()
     if status:
         fail(f"the daemon ended with {status}")
     soon.target.close()
+    busy.close()
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--binary", required=True)
     parser.add_argument("--count", type=int, default=1000000)
+    parser.add_argument("--memory-mib", type=int, default=MEMORY_MAX_MIB,
+                        help="what the daemon's memory must stay under")
     options = parser.parse_args()
     print(f"{options.count:,} deliveries that wait, on {os.cpu_count()} cores:")
     with tempfile.TemporaryDirectory() as folder:
