@@ -13,7 +13,7 @@ enum {
         CONFIG_FILE_MAX_BYTES = 4 * 1024 * 1024,
         CONFIG_NAME_MAX_BYTES = NAME_MAX_BYTES, /* of a connection, source, flow or step */
         CONFIG_MEMORY_MAX_BYTES = 64 * 1024 * 1024,
-        CONFIG_STEPS_MAX = 64,
+        CONFIG_STEPS_MAX = 32,   /* of one list */
         CONFIG_HEADERS_MAX = 64, /* of one connection */
 };
 
@@ -143,6 +143,10 @@ Config *config_unref(Config *c); /* any thread */
 /* NULL when there is none of that name. Any thread. */
 const ConnectionConfig *config_connection(const Config *c, Span name);
 const SourceConfig *config_source(const Config *c, Span name);
+
+/* Checks a list of steps: each a map of one entry, its name -> its options. Returns how many; they
+ * lie at *ret, in the arena. Problems are added for the others. */
+size_t steps_read(const Node *steps, Arena *a, Problems *problems, const Node ***ret);
 
 /* The reference of all options as Markdown, written from the tables. */
 MUST_CHECK int config_print_reference(Buf *out);

@@ -261,71 +261,6 @@ static void read_retry(Reading *r, const Node *n, FlowConfig *f) {
                             "the longest (max)");
 }
 
-static bool is_step_name(Span s) {
-        for (size_t i = 0; i < s.n; i++) {
-                char c = s.p[i];
-
-                if (!((c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '_' ||
-                      (i > 0 && c >= '0' && c <= '9')))
-                        return false;
-        }
-        return s.n >= 1 && s.n <= CONFIG_NAME_MAX_BYTES;
-}
-
-static void check_step_name(Reading *r, const NodeEntry *entry, const FlowConfig *f) {
-        Node key = {.kind = NODE_SCALAR, .text = entry->key};
-        char shown[VALUE_SHOWN_BYTES];
-
-        value_shown(&key, shown);
-        if (!is_step_name(entry->key))
-                problem_add(r->problems, entry->key_place,
-                            "%s is no name for a step: expressions read it as .NAME, so letters, "
-                            "digits and '_', no digit first, at most %d",
-                            shown, CONFIG_NAME_MAX_BYTES);
-        if (span_eq(entry->key, SPAN("event")) || span_eq(entry->key, SPAN("meta")))
-                problem_add(r->problems, entry->key_place,
-                            "a step cannot be called %s: expressions have something else there",
-                            shown);
-        for (size_t i = 0; i < f->n_steps; i++)
-                if (span_eq(f->steps[i]->entries[0].key, entry->key))
-                        problem_add(r->problems, entry->key_place,
-                                    "a step is called %s already (line %u)", shown,
-                                    f->steps[i]->entries[0].key_place.line);
-}
-
-static void read_step(Reading *r, const Node *step, FlowConfig *f) {
-        if (step->bad)
-                return;
-        if (step->kind != NODE_MAP || step->n != 1) {
-                problem_add(r->problems, step->place,
-                            "a step is one name with its options: - NAME: {get: ...}");
-                return;
-        }
-        const NodeEntry *entry = &step->entries[0];
-        check_step_name(r, entry, f);
-        if (entry->value->kind != NODE_MAP && !entry->value->bad)
-                problem_add(r->problems, entry->value->place,
-                            "a step's options are a map: - NAME: {get: ...}");
-        f->steps[f->n_steps++] = step;
-}
-
-static void read_steps(Reading *r, const Node *steps, FlowConfig *f) {
-        if (steps->bad)
-                return;
-        if (steps->kind != NODE_LIST || steps->n == 0 || steps->n > CONFIG_STEPS_MAX) {
-                problem_add(r->problems, steps->place,
-                            "steps: a list of 1 to %d steps is expected here", CONFIG_STEPS_MAX);
-                return;
-        }
-        f->steps = arena_alloc(r->arena, steps->n * sizeof *f->steps);
-        if (!f->steps) {
-                problem_no_room(r->problems, steps->place);
-                return;
-        }
-        for (size_t i = 0; i < steps->n; i++)
-                read_step(r, steps->items[i], f);
-}
-
 static void read_order(Reading *r, const Node *map, const Written *w, FlowConfig *f) {
         const Node *order = node_get(map, "order");
 
@@ -357,7 +292,7 @@ static void read_flow(Reading *r, const Node *map, FlowConfig *f) {
         if (w.retry && !w.retry->bad)
                 read_retry(r, w.retry, f);
         if (w.steps)
-                read_steps(r, w.steps, f);
+                f->n_steps = steps_read(w.steps, r->arena, r->problems, &f->steps);
         read_order(r, map, &w, f);
 }
 

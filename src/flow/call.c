@@ -2,6 +2,7 @@
 #include "flow/call.h"
 
 #include "base/clock.h"
+#include "flow/run.h"
 #include "flow/runner.h"
 
 /* How long this loop trusts its copy of a token before it asks the owner again; the owner knows
@@ -11,11 +12,11 @@
 static void dial(Call *c);
 
 static CallQueue *queue_of(const Call *c) {
-        return &c->run->runner->queues[c->target->config->index];
+        return &c->act->run->runner->queues[c->target->config->index];
 }
 
 static void give_permit(Call *c) {
-        Runner *r = c->run->runner;
+        Runner *r = c->act->run->runner;
         uint64_t loops;
 
         if (!c->permit)
@@ -29,7 +30,7 @@ static void give_permit(Call *c) {
 static void finish(Call *c, const ClientAnswer *a) {
         c->phase = CALL_IDLE;
         give_permit(c);
-        c->then(c->run, a);
+        c->then(c->act, a);
 }
 
 static void fault(Call *c, const char *why) {
@@ -45,7 +46,7 @@ static void on_token(TokenAsk *a) {
         Call *c = a->arg;
 
         if (c) {
-                Run *r = c->run;
+                Run *r = c->act->run;
                 Span token = secret_reveal(&a->token);
 
                 c->token = NULL;
@@ -68,13 +69,13 @@ static void get_token(Call *c, Span rejected) {
         CallQueue *q = queue_of(c);
 
         if (!rejected.n && q->token.n && clock_mono_ms() < q->token_until_ms) {
-                c->token_used = arena_span(c->run->arena, secret_reveal(&q->token));
+                c->token_used = arena_span(c->act->run->arena, secret_reveal(&q->token));
                 dial(c);
                 return;
         }
         c->phase = CALL_TOKEN;
-        hub_ask_token(c->run->runner->hub, c->run->runner->snapshot, c->target->config->index,
-                      rejected, on_token, c, &c->token);
+        hub_ask_token(c->act->run->runner->hub, c->act->run->runner->snapshot,
+                      c->target->config->index, rejected, on_token, c, &c->token);
 }
 
 /* ---- the call ---- */
@@ -113,17 +114,16 @@ static bool ask_breaker(Call *c) {
         (void)snprintf(a.why, sizeof a.why,
                        "not dialled: it could not be reached lately; tried again in %" PRId64 " s",
                        (c->away_ms + 999) / 1000);
-        run_tell(c->run, c->method, span_of(c->url), &a);
+        run_tell(c->act, c->method, span_of(c->url), &a);
         finish(c, &a);
         return false;
 }
 
 static void on_answer(ClientCall *client, const ClientAnswer *a) {
         Call *c = client->arg;
-        Run *r = c->run;
 
         tell_breaker(c, a->end);
-        run_tell(r, c->method, span_of(c->url), a);
+        run_tell(c->act, c->method, span_of(c->url), a);
         if (a->end == CLIENT_ANSWERED && a->status == 401 &&
             c->target->config->auth == AUTH_OAUTH2 && !c->second_try) {
                 c->second_try = true;
@@ -140,7 +140,7 @@ static void add_header(Call *c, size_t *n, Span name, Span value) {
 }
 
 static void dial(Call *c) {
-        Run *r = c->run;
+        Run *r = c->act->run;
         const ConnectionConfig *config = c->target->config;
         int64_t left = r->deadline.due - clock_mono_ms();
         size_t n = 0;
@@ -194,23 +194,23 @@ static void with_permit(Call *c) {
 static bool try_permit(Call *c) {
         CallQueue *q = queue_of(c);
         int64_t now = clock_mono_us();
-        int64_t wait = limit_take(c->target->limit, now, c->run->runner->hub->loop->index);
+        int64_t wait = limit_take(c->target->limit, now, c->act->run->runner->hub->loop->index);
 
         if (wait == 0)
                 return true;
         c->phase = CALL_PERMIT;
         if (wait > 0) {
                 heap_push(&q->paced, &c->due, now + wait);
-                runner_set_timer(c->run->runner);
+                runner_set_timer(c->act->run->runner);
         } else
                 list_push(&q->waiting, &c->link);
         return false;
 }
 
-void call_start(Run *r) {
-        Call *c = &r->call;
+void call_start(Act *a) {
+        Call *c = &a->call;
 
-        c->run = r;
+        c->act = a;
         c->second_try = false;
         c->permit = false;
         c->away_ms = 0;
@@ -254,7 +254,7 @@ static void on_cancelled(ClientCall *client, const ClientAnswer *a) {
         Call *c = client->arg;
 
         tell_breaker(c, a->end);
-        run_tell(c->run, c->method, span_of(c->url), a);
+        run_tell(c->act, c->method, span_of(c->url), a);
 }
 
 void call_cancel(Call *c) {
@@ -272,7 +272,7 @@ void call_cancel(Call *c) {
                 c->token = NULL;
         } else {
                 c->client.done = on_cancelled;
-                client_cancel(c->run->runner->hub->client, &c->client);
+                client_cancel(c->act->run->runner->hub->client, &c->client);
         }
         c->phase = CALL_IDLE;
         give_permit(c);

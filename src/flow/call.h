@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * One HTTP call of a run to a connection: waits for a permit of the connection's limit, gets the
+ * One HTTP call of an act to a connection: waits for a permit of the connection's limit, gets the
  * credentials, asks the connection's breaker, dials, and once, after a 401 under OAuth2, gets a
  * fresh token and dials again. */
 #pragma once
@@ -8,7 +8,7 @@
 #include "flow/snapshot.h"
 #include "net/client.h"
 
-typedef struct Run Run;
+typedef struct Act Act;
 
 typedef enum CallPhase {
         CALL_IDLE,
@@ -21,7 +21,7 @@ struct CallQueue;
 struct TokenAsk;
 
 typedef struct Call {
-        Run *run;
+        Act *act;
         const Target *target;
         const char *method;
         const char *url;          /* whole, in the run's arena */
@@ -29,7 +29,7 @@ typedef struct Call {
         Span body;
         const HttpHeader *more; /* further headers of the step */
         size_t n_more;
-        void (*then)(Run *r, const ClientAnswer *a);
+        void (*then)(Act *a, const ClientAnswer *answer);
 
         /* The call's own. */
         CallPhase phase;
@@ -45,9 +45,9 @@ typedef struct Call {
         HttpHeader headers[HTTP_HEADERS_MAX];
 } Call;
 
-/* Starts r->call as filled in above. `then` is called with whatever the answer is: also for a
+/* Starts a->call as filled in above. `then` is called with whatever the answer is: also for a
  * refused gate, no connection, no token (end CLIENT_FAULT with the sentence). */
-void call_start(Run *r);
+void call_start(Act *a);
 /* Ends it without calling `then`. */
 void call_cancel(Call *c);
 /* Starts those in the queue that may go now. `now_us` is monotonic. */

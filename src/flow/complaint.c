@@ -13,7 +13,7 @@ static const char *const message_names[] = {
 static const char *const field_names[] = {"field",    "pointer", "path",      "param",
                                           "property", "name",    "attribute", "source"};
 
-static Span text_of(Run *r, Span value) {
+static Span text_of(Act *a, Span value) {
         AUTO(buf_done)
         Buf b = BUF(64 * 1024);
 
@@ -21,12 +21,12 @@ static Span text_of(Run *r, Span value) {
                 return (Span){NULL, 0};
         if (b.n > TEXT_MAX_BYTES)
                 b.n = TEXT_MAX_BYTES;
-        return arena_span(r->arena, buf_span(&b));
+        return arena_span(a->run->arena, buf_span(&b));
 }
 
-static Span first_text(Run *r, Span object, const char *const *names, size_t n) {
+static Span first_text(Act *a, Span object, const char *const *names, size_t n) {
         for (size_t i = 0; i < n; i++) {
-                Span t = text_of(r, json_member(object, span_of(names[i])));
+                Span t = text_of(a, json_member(object, span_of(names[i])));
 
                 if (t.p)
                         return t;
@@ -35,42 +35,41 @@ static Span first_text(Run *r, Span object, const char *const *names, size_t n) 
 }
 
 /* Did the step of that name ask this very target? Then its values are not the source's own. */
-static bool from_target(const Run *r, Span root, const Target *target) {
-        for (size_t i = 0; i < r->n_asked; i++)
-                if (span_eq(r->asked[i].step, root))
-                        return r->asked[i].target == target;
-        return false;
+static bool from_target(const Act *a, Span root, const Target *target) {
+        const Step *s = act_step_named(a, root);
+
+        return s && s->target == target;
 }
 
-static void add(Run *r, Outcome *o, Span field, Span detail, const Program *mapping,
+static void add(Act *a, Outcome *o, Span field, Span detail, const Program *mapping,
                 const Target *target) {
         TraceOrigin origin[TRACE_MAX];
-        size_t n = mapping ? trace_field(program_text(mapping), field, r->arena, origin) : 0;
+        size_t n = mapping ? trace_field(program_text(mapping), field, a->run->arena, origin) : 0;
         size_t before = o->n_errors;
 
         for (size_t i = 0; i < n && o->n_errors < OUTCOME_ERRORS_MAX; i++)
-                if (!from_target(r, origin[i].root, target) && origin[i].pointer.n)
+                if (!from_target(a, origin[i].root, target) && origin[i].pointer.n)
                         o->errors[o->n_errors++] = (OutcomeError){origin[i].pointer, detail, field};
         if (o->n_errors == before && o->n_errors < OUTCOME_ERRORS_MAX)
                 o->errors[o->n_errors++] = (OutcomeError){SPAN(""), detail, field};
 }
 
-static void read_one(Run *r, Span object, Outcome *o, const Program *mapping,
+static void read_one(Act *a, Span object, Outcome *o, const Program *mapping,
                      const Target *target) {
         Span field, message;
 
         if (json_kind(object) != JSON_OBJECT)
                 return;
-        field = first_text(r, object, field_names, COUNT_OF(field_names));
-        message = first_text(r, object, message_names, COUNT_OF(message_names));
+        field = first_text(a, object, field_names, COUNT_OF(field_names));
+        message = first_text(a, object, message_names, COUNT_OF(message_names));
         if (message.p && !o->message.p)
                 o->message = message;
         if (field.p)
-                add(r, o, field, message.p ? message : SPAN(""), mapping, target);
+                add(a, o, field, message.p ? message : SPAN(""), mapping, target);
 }
 
 /* {"email": ["is not valid", ...], ...} */
-static void read_by_field(Run *r, Span object, Outcome *o, const Program *mapping,
+static void read_by_field(Act *a, Span object, Outcome *o, const Program *mapping,
                           const Target *target) {
         Span key, value;
 
@@ -79,35 +78,35 @@ static void read_by_field(Run *r, Span object, Outcome *o, const Program *mappin
                 Buf name = BUF(4096);
                 Span text = json_kind(value) == JSON_ARRAY ? json_element(value, 0) : value;
 
-                text = text_of(r, text);
+                text = text_of(a, text);
                 if (!text.p || json_key_text(key, &name) < 0)
                         continue;
-                Span field = arena_span(r->arena, buf_span(&name));
+                Span field = arena_span(a->run->arena, buf_span(&name));
                 if (!field.p)
                         return;
                 if (!o->message.p)
                         o->message = text;
-                add(r, o, field, text, mapping, target);
+                add(a, o, field, text, mapping, target);
         }
 }
 
-void complaint_read(Run *r, Span body, const Program *mapping, const Target *target, Outcome *o) {
+void complaint_read(Act *a, Span body, const Program *mapping, const Target *target, Outcome *o) {
         JsonFault fault;
         Span errors, value, key;
 
         if (body.n == 0 || json_check(body, JSON_KEYS_MAX, &fault) < 0 ||
             json_kind(body) != JSON_OBJECT)
                 return;
-        o->message = first_text(r, body, message_names, COUNT_OF(message_names));
+        o->message = first_text(a, body, message_names, COUNT_OF(message_names));
         errors = json_member(body, SPAN("errors"));
         if (!errors.p)
                 errors = json_member(body, SPAN("error"));
         if (errors.p && json_kind(errors) == JSON_ARRAY) {
                 for (size_t pos = 0; json_next(errors, &pos, &key, &value);)
-                        read_one(r, value, o, mapping, target);
+                        read_one(a, value, o, mapping, target);
         } else if (errors.p && json_kind(errors) == JSON_OBJECT) {
-                read_by_field(r, errors, o, mapping, target);
+                read_by_field(a, errors, o, mapping, target);
         }
         if (o->n_errors == 0)
-                read_one(r, body, o, mapping, target);
+                read_one(a, body, o, mapping, target);
 }

@@ -5,9 +5,9 @@
  * problems, {"field","message"}, {"errors":[{...}]}, {"errors":{"field":["..."]}}, SCIM errors. */
 #pragma once
 
-#include "flow/run.h"
+#include "flow/act.h"
 
 /* Fills message and errors of *o from the answer's body; leaves what it cannot read. `mapping` is
  * the program that made the refused body, NULL for none; `target` the one that refused: what came
  * from it is not the source's to mend. */
-void complaint_read(Run *r, Span body, const Program *mapping, const Target *target, Outcome *o);
+void complaint_read(Act *a, Span body, const Program *mapping, const Target *target, Outcome *o);

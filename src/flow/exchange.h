@@ -14,16 +14,16 @@ struct Missing {
         Template text;
 };
 
-MUST_CHECK int missing_prepare(StepBuild *b, const Node *node, Missing *ret);
+MUST_CHECK int missing_prepare(Build *b, const Node *node, Missing *ret);
 /* The entity is not there: fails the run, or goes on with null. */
-void missing_run(Run *r, const Missing *m, const Target *target);
+void missing_run(Act *a, const Missing *m, const Target *target);
 
 /* Fills the template of the address and calls; `then` hears a 2xx or 404 answer, everything else
- * has failed the run. r->call's method, body, content_type must be set before. */
-void exchange_start(Run *r, const Address *to, void (*then)(Run *r, const ClientAnswer *a));
+ * has failed the run. a->call's method, body, content_type must be set before. */
+void exchange_start(Act *a, const Address *to, void (*then)(Act *a, const ClientAnswer *answer));
 /* For steps that sent something: `mapping` made the body (NULL for none). Call before
  * exchange_start; forgotten after it. */
-void exchange_mapping(Run *r, const Program *mapping);
+void exchange_mapping(Act *a, const Program *mapping);
 /* The answer's JSON, copied to the run's arena; false when the run has failed: no JSON. An empty
  * body gives null when `may_be_empty`. */
-bool exchange_json(Run *r, const ClientAnswer *a, bool may_be_empty, Span *ret);
+bool exchange_json(Act *a, const ClientAnswer *answer, bool may_be_empty, Span *ret);

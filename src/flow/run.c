@@ -4,36 +4,19 @@
 #include "base/clock.h"
 #include "flow/runner.h"
 #include "flow/step.h"
-#include "http/url.h"
-#include "json/value.h"
 
-#define STORY_MAX_BYTES (16 * 1024)
+/* Of the time until the deadline, what is kept for undoing: a fourth, and not more than this. */
+#define UNDO_MAX_MS          5000
+#define UNDO_ARENA_MAX_BYTES (16 * 1024 * 1024)
 
-static void run_go(Run *r);
+/* ---- the story ---- */
 
-/* ---- what steps call ---- */
-
-Span run_root(const Run *r, Span name) {
-        for (size_t i = r->n_roots; i-- > 0;)
-                if (span_eq(r->roots[i].name, name))
-                        return r->roots[i].value;
-        return (Span){NULL, 0};
-}
-
-static Span step_name(const Run *r) {
-        return r->current ? r->current->name : SPAN("?");
-}
-
-static Span keep(Run *r, Span s) {
-        Span kept = arena_span(r->arena, s);
-
-        return kept;
-}
-
-void run_tell(Run *r, const char *method, Span url, const ClientAnswer *a) {
+void run_tell(const Act *act, const char *method, Span url, const ClientAnswer *a) {
+        Run *r = act->run;
         size_t before = r->story.n;
-        int e = buf_addf(&r->story, "%s{\"step\":\"" SPAN_FMT "\",\"method\":\"%s\",\"url\":",
-                         before > 1 ? "," : "", SPAN_ARG(step_name(r)), method);
+        int e = buf_addf(&r->story, "%s{\"step\":\"" SPAN_FMT "\",%s\"method\":\"%s\",\"url\":",
+                         before > 1 ? "," : "", SPAN_ARG(act->step->name),
+                         r->phase == RUN_UNDOING ? "\"undo\":true," : "", method);
 
         if (e == 0)
                 e = buf_add_json(&r->story, url);
@@ -53,222 +36,135 @@ void run_tell(Run *r, const char *method, Span url, const ClientAnswer *a) {
                 r->story.n = before;
 }
 
-void run_next(Run *r, Span value) {
-        must(r->phase != RUN_ENDED);
-        if (r->n_roots < RUN_ROOTS_MAX)
-                r->roots[r->n_roots++] =
-                        (MapRoot){r->current->name, value.p ? value : SPAN("null")};
-        r->step++;
-        r->phase = RUN_STEPPING;
-        r->ready = true;
-        run_go(r);
+/* ---- acts ---- */
+
+static const Outcome no_room = {.status = 422,
+                                .code = "too-large",
+                                .message = {"the results of the steps are too large",
+                                            sizeof "the results of the steps are too large" - 1},
+                                .retry_after_s = -1};
+
+Act *run_act(Walk *w, size_t index) {
+        Run *r = w->run;
+        Link *link = list_pop(&r->spare);
+        Act *a = link ? CONTAINER_OF(link, Act, link) : arena_alloc(r->arena, sizeof *a);
+        const Step *s = &w->list->steps[index];
+        Undo *u = s->undo ? arena_alloc(r->arena, sizeof *u) : NULL;
+
+        if (!a || (s->undo && !u)) {
+                if (a)
+                        list_push(&r->spare, &a->link);
+                walk_fail(w, &no_room);
+                return NULL;
+        }
+        *a = (Act){.run = r, .walk = w, .step = s, .index = index, .undo = u};
+        link_init(&a->link);
+        list_push(&r->acts, &a->link);
+        return a;
 }
 
-void run_fail_with(Run *r, const Outcome *o) {
-        must(r->phase != RUN_ENDED);
-        r->outcome = *o;
-        r->phase = RUN_ENDED;
-        r->ready = true;
-        run_go(r);
+void run_act_gone(Run *r, Act *a) {
+        list_remove(&r->acts, &a->link);
+        list_push(&r->spare, &a->link);
 }
 
-void run_fail(Run *r, int status, const char *code, bool retryable, const char *format, ...) {
-        Outcome o = {.status = status, .code = code, .retryable = retryable, .retry_after_s = -1};
-        char text[1024];
-        va_list ap;
+void run_did(Act *a) {
+        Run *r = a->run;
 
-        va_start(ap, format);
-        (void)vsnprintf(text, sizeof text, format, ap);
-        va_end(ap);
-        o.message = keep(r, span_of(text));
-        run_fail_with(r, &o);
-}
-
-/* ---- evaluation ---- */
-
-static void evaluate_next(Run *r);
-
-static void on_mapped(MapCall *c) {
-        Run *r = c->arg;
-        Evaluation *v = &r->evaluation;
-        Span text = program_text(c->program);
-
-        if (c->end == MAP_OK) {
-                v->values[v->at] = keep(r, c->output);
-                if (!v->values[v->at].p)
-                        run_fail(r, 422, "too-large", false,
-                                 "the results of the steps are too large");
-                else {
-                        if (span_eq(v->values[v->at], SPAN("null")))
-                                v->values[v->at] = (Span){NULL, 0};
-                        v->at++;
-                        evaluate_next(r);
-                }
+        if (a->is_skipped || !a->undo)
                 return;
-        }
-        if (c->end == MAP_EMPTY) {
-                v->values[v->at++] = (Span){NULL, 0};
-                evaluate_next(r);
-                return;
-        }
-        run_fail(r, 422, c->end == MAP_LIMIT ? "mapping-limit" : "mapping-failed", false,
-                 "step " SPAN_FMT ": the expression %.*s failed: %s%s%s", SPAN_ARG(step_name(r)),
-                 text.n > 200 ? 200 : (int)text.n, text.p,
-                 c->end == MAP_UNSAFE ? "jq would round the number at " : "", c->why,
-                 c->end == MAP_UNSAFE ? "; have it sent as text, or read it by a plain path" : "");
+        *a->undo = (Undo){r->undo, a->walk, a->step};
+        r->undo = a->undo;
 }
 
-static void evaluate_next(Run *r) {
-        Evaluation *v = &r->evaluation;
-        Err e = {0};
+/* ---- the ends ---- */
 
-        for (; v->at < v->n; v->at++) {
-                const Program *p = v->programs[v->at];
-
-                v->values[v->at] = (Span){NULL, 0};
-                if (!p)
-                        continue;
-                if (!program_is_path(p)) {
-                        v->call = (MapCall){.program = p,
-                                            .roots = r->roots,
-                                            .n_roots = r->n_roots,
-                                            .done = on_mapped,
-                                            .arg = r};
-                        r->phase = RUN_EVALUATING;
-                        if (map_run(r->runner->map, &v->call, &e) < 0)
-                                run_fail(r, 503, "busy", true, "%s", e.text);
-                        return;
-                }
-                Span value = program_path_get(p, r->roots, r->n_roots);
-                if (value.p && json_kind(value) != JSON_NULL)
-                        v->values[v->at] = value;
-        }
-        r->phase = RUN_STEPPING;
-        v->then(r);
-}
-
-void run_evaluate(Run *r, const Program *const *programs, size_t n, void (*then)(Run *r)) {
-        Evaluation *v = &r->evaluation;
-
-        *v = (Evaluation){.programs = programs, .n = n, .then = then};
-        v->values = arena_alloc(r->arena, (n + 1) * sizeof *v->values);
-        if (!v->values)
-                run_fail(r, 422, "too-large", false, "the results of the steps are too large");
-        else
-                evaluate_next(r);
-}
-
-/* ---- templates ---- */
-
-typedef struct Filling {
-        const Template *t;
-        bool encode;
-        void (*then)(Run *r, Span text);
-        const Program **programs;
-} Filling;
-
-static int add_hole(Buf *out, Span value, bool encode) {
-        AUTO(buf_done)
-        Buf plain = BUF(64 * 1024);
-        int r;
-
-        if (!encode)
-                return json_text(value, out);
-        r = json_text(value, &plain);
-        return r < 0 ? r : url_encode(out, buf_span(&plain));
-}
-
-static void on_holes(Run *r) {
-        AUTO(buf_done)
-        Buf out = BUF(64 * 1024);
-        Filling *f = r->scratch;
-        size_t hole = 0;
-        int e = 0;
-
-        for (size_t i = 0; i < f->t->n && e == 0; i++) {
-                const TemplatePart *part = &f->t->parts[i];
-                Span value;
-
-                if (!part->program) {
-                        e = buf_add(&out, part->text);
-                        continue;
-                }
-                value = r->evaluation.values[hole++];
-                if (!value.p && f->encode) {
-                        run_fail(r, 422, "nothing-there", false,
-                                 "step %.*s: {%.*s} gives nothing, and the address needs it",
-                                 SPAN_ARG(step_name(r)), SPAN_ARG(program_text(part->program)));
-                        return;
-                }
-                if (value.p && (e = add_hole(&out, value, f->encode)) == -EINVAL) {
-                        run_fail(r, 422, "mapping-failed", false,
-                                 "step %.*s: {%.*s} gives no text or number",
-                                 SPAN_ARG(step_name(r)), SPAN_ARG(program_text(part->program)));
-                        return;
-                }
-        }
-        Span text = e == 0 ? keep(r, out.n ? buf_span(&out) : SPAN("")) : (Span){NULL, 0};
-        if (!text.p)
-                run_fail(r, 422, "too-large", false, "step %.*s: the text is too long",
-                         SPAN_ARG(step_name(r)));
-        else
-                f->then(r, text);
-}
-
-void run_template(Run *r, const Template *t, bool encode, void (*then)(Run *r, Span text)) {
-        Filling *f = arena_alloc(r->arena, sizeof *f);
-        size_t n = 0;
-
-        must(f);
-        *f = (Filling){t, encode, then, arena_alloc(r->arena, (t->n + 1) * sizeof *f->programs)};
-        must(f->programs);
-        for (size_t i = 0; i < t->n; i++)
-                if (t->parts[i].program)
-                        f->programs[n++] = t->parts[i].program;
-        r->scratch = f;
-        run_evaluate(r, f->programs, n, on_holes);
-}
-
-/* ---- the way through the steps ---- */
-
-static void on_when(Run *r) {
-        Span v = r->evaluation.values[0];
-
-        if (!v.p || json_kind(v) == JSON_FALSE)
-                run_next(r, (Span){NULL, 0});
-        else
-                r->current->kind->run(r, r->current);
-}
-
-static void begin_step(Run *r) {
-        r->current = &r->flow->steps[r->step];
-        if (r->current->when) {
-                r->when_program = r->current->when;
-                run_evaluate(r, &r->when_program, 1, on_when);
-        } else
-                r->current->kind->run(r, r->current);
-}
-
-static void succeed(Run *r) {
+static void succeed(Walk *w) {
+        Run *r = w->run;
         Outcome *o = &r->outcome;
 
         *o = (Outcome){.status = 200, .retry_after_s = -1, .data = r->data};
         if (r->writes) {
                 o->code = "updated";
-                o->message = keep(r, span_of(arena_printf(r->arena, "Updated in %.*s%s%.*s.",
-                                                          SPAN_ARG(r->told_target),
-                                                          r->told_fields.n ? ": " : "",
-                                                          SPAN_ARG(r->told_fields))));
+                o->message = span_of(
+                        arena_printf(r->arena, "Updated in %.*s%s%.*s.", SPAN_ARG(r->told_target),
+                                     r->told_fields.n ? ": " : "", SPAN_ARG(r->told_fields)));
         } else if (r->unchanged) {
                 o->code = "unchanged";
-                o->message = keep(r, span_of(arena_printf(r->arena, "Nothing to change in %.*s.",
-                                                          SPAN_ARG(r->told_target))));
+                o->message = span_of(arena_printf(r->arena, "Nothing to change in %.*s.",
+                                                  SPAN_ARG(r->told_target)));
         } else {
                 o->code = "done";
                 o->message = SPAN("Done.");
         }
         r->phase = RUN_ENDED;
 }
+
+/* ---- undoing ---- */
+
+static void undo_next(Run *r);
+
+static void add_to_message(Run *r, Span step, const char *what, Span why) {
+        char *text =
+                arena_printf(r->arena, SPAN_FMT " Step " SPAN_FMT " %s" SPAN_FMT,
+                             SPAN_ARG(r->outcome.message), SPAN_ARG(step), what, SPAN_ARG(why));
+
+        if (text)
+                r->outcome.message = span_of(text);
+}
+
+static void on_undone(Walk *w) {
+        undo_next(w->run);
+}
+
+/* The others are undone all the same. */
+static void on_not_undone(Walk *w, const Outcome *o) {
+        const Step *s = w->arg;
+
+        add_to_message(w->run, s->name, "could not be undone: ", o->message);
+        undo_next(w->run);
+}
+
+static void undo(Run *r, const Undo *u) {
+        Walk *from = u->walk;
+
+        r->walk = walk_new(r, from, from->base + from->list->n, NULL, 0, u->step->undo);
+        must(r->walk);         /* the first in an arena of its own, and small */
+        r->walk->outer = NULL; /* that one has failed */
+        r->walk->done = on_undone;
+        r->walk->failed = on_not_undone;
+        r->walk->arg = (void *)u->step;
+        walk_start(r->walk);
+}
+
+static void undo_next(Run *r) {
+        while (r->undo) {
+                const Undo *u = r->undo;
+
+                r->undo = u->earlier;
+                if (!r->is_late) {
+                        undo(r, u);
+                        return;
+                }
+                add_to_message(r, u->step->name, "was not undone: no time was left.", SPAN(""));
+        }
+        r->phase = RUN_ENDED;
+}
+
+void run_failed(Run *r, const Outcome *o) {
+        r->outcome = *o;
+        r->phase = RUN_UNDOING;
+        if (r->undo) {
+                r->spent = r->arena; /* it may be full: perhaps that is what failed */
+                r->arena = arena_new(UNDO_ARENA_MAX_BYTES);
+                heap_remove(&r->runner->deadlines, &r->deadline);
+                heap_push(&r->runner->deadlines, &r->deadline, r->until_ms);
+                runner_set_timer(r->runner);
+        }
+        undo_next(r);
+}
+
+/* ---- the run ---- */
 
 static void end(Run *r) {
         Runner *runner = r->runner;
@@ -279,6 +175,7 @@ static void end(Run *r) {
                                                        : JOB_FAILED,
                             .wait_hint_ms = o->retry_after_s >= 0 ? o->retry_after_s * 1000 : -1};
 
+        must(r->acts.n == 0);
         if (buf_add_char(&r->story, ']') < 0)
                 r->story.n = 0;
         result.attempt = (Attempt){.started_ms = r->started_ms,
@@ -291,46 +188,64 @@ static void end(Run *r) {
         list_remove(&runner->runs, &r->link);
         runner->host.ended(runner->host.self, r->job, &result, o);
         buf_done(&r->story);
+        if (r->spent)
+                arena_free(r->spent);
         arena_free(r->arena);
         runner_run_gone(runner, r);
 }
 
-/* One loop for all steps: a step that ends at once does not deepen the stack. */
-static void run_go(Run *r) {
-        if (r->advancing)
+/* One loop for all walks: a step that ends at once does not deepen the stack. */
+void run_go(Run *r) {
+        if (r->is_going)
                 return;
-        r->advancing = true;
-        while (r->ready) {
-                r->ready = false;
-                if (r->phase == RUN_ENDED)
-                        break;
-                if (r->step < r->flow->n_steps) {
-                        begin_step(r);
-                } else {
-                        succeed(r);
-                        break;
-                }
-        }
-        r->advancing = false;
+        r->is_going = true;
+        for (Link *link; (link = list_pop(&r->ready));)
+                walk_go(CONTAINER_OF(link, Walk, link));
+        r->is_going = false;
         if (r->phase == RUN_ENDED)
                 end(r);
 }
 
-void run_begin(Run *r) {
-        r->ready = true;
+void run_begin(Run *r, int64_t until_ms) {
+        int64_t now = clock_mono_ms(), left = until_ms > now ? until_ms - now : 0;
+        int64_t kept = !r->flow->may_undo ? 0 : left / 4 > UNDO_MAX_MS ? UNDO_MAX_MS : left / 4;
+        const MapRoot roots[] = {{SPAN("event"), r->job->event->body},
+                                 {SPAN("meta"), runner_meta(r)}};
+
+        list_init(&r->ready);
+        list_init(&r->acts);
+        list_init(&r->spare);
+        r->until_ms = until_ms;
+        heap_push(&r->runner->deadlines, &r->deadline, until_ms - kept);
+        runner_set_timer(r->runner);
+        r->walk = walk_new(r, NULL, 0, roots, COUNT_OF(roots), &r->flow->steps);
+        must(r->walk);
+        r->walk->done = succeed;
+        walk_start(r->walk);
         run_go(r);
 }
 
+/* Whom it waits for. */
+static const char *awaited(const Run *r) {
+        LIST_EACH(&r->acts, it) {
+                const Act *a = CONTAINER_OF(it, Act, link);
+
+                if (a->call.target)
+                        return a->call.target->config->name;
+        }
+        return "The system";
+}
+
 void run_expire(Run *r) {
+        Outcome o = {.status = 424, .code = "timeout", .retryable = true, .retry_after_s = -1};
+
         if (r->phase == RUN_ENDED)
                 return;
-        if (r->phase == RUN_EVALUATING)
-                map_cancel(r->runner->map, &r->evaluation.call);
-        if (r->phase == RUN_LOGGING)
-                return; /* the disk answers soon, whatever it says */
-        call_cancel(&r->call);
-        run_fail(r, 424, "timeout", true,
-                 "%.*s did not answer in time. Nothing is certain; try again later.",
-                 r->call.target ? (int)strlen(r->call.target->config->name) : 10,
-                 r->call.target ? r->call.target->config->name : "The system");
+        r->is_late = r->phase == RUN_UNDOING;
+        o.message = span_of(arena_printf(
+                r->arena, "%s did not answer in time. Nothing is certain; try again later.",
+                awaited(r)));
+        if (!o.message.p)
+                o.message = SPAN("There was no answer in time.");
+        walk_fail(r->walk, &o);
 }

@@ -65,7 +65,7 @@ int runner_new(Hub *hub, Snapshot *s, const RunnerHost *host, Runner **ret, Err 
 }
 
 /* What expressions see as `.meta`. */
-static Span meta_of(Run *r) {
+Span runner_meta(Run *r) {
         AUTO(buf_done)
         Buf b = BUF(META_MAX_BYTES);
         const Event *ev = r->job->event;
@@ -102,13 +102,9 @@ void runner_start(Runner *runner, Job *job, const Flow *flow, int64_t until_ms) 
         r->started_ms = clock_wall_ms();
         r->started_us = clock_mono_us();
         must(buf_add_char(&r->story, '[') == 0);
-        r->roots[r->n_roots++] = (MapRoot){SPAN("event"), job->event->body};
-        r->roots[r->n_roots++] = (MapRoot){SPAN("meta"), meta_of(r)};
         link_init(&r->link);
         list_push(&runner->runs, &r->link);
-        heap_push(&runner->deadlines, &r->deadline, until_ms);
-        runner_set_timer(runner);
-        run_begin(r);
+        run_begin(r, until_ms);
 }
 
 /* ---- the end ---- */

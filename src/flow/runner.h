@@ -49,5 +49,7 @@ void runner_expire(Runner *r);
 void runner_poke(Runner *r);
 /* Deadlines or paces have changed: sets the timer anew. */
 void runner_set_timer(Runner *r);
+/* What expressions see as `.meta`; in the run's arena. */
+Span runner_meta(Run *r);
 /* Called by the run at its end. */
 void runner_run_gone(Runner *r, Run *run);

@@ -6,7 +6,7 @@
 #define FIELDS_MAX_BYTES 300
 
 /* "email, name": the members of what was sent. */
-static Span fields_of(Run *r, Span body) {
+static Span fields_of(Act *a, Span body) {
         AUTO(buf_done)
         Buf b = BUF(FIELDS_MAX_BYTES);
         Span key, value;
@@ -21,7 +21,7 @@ static Span fields_of(Run *r, Span body) {
                         break;
                 }
         }
-        return arena_span(r->arena, buf_span(&b));
+        return arena_span(a->run->arena, buf_span(&b));
 }
 
 struct Sending {
@@ -29,33 +29,33 @@ struct Sending {
         Span body;
 };
 
-static void on_answer(Run *r, const ClientAnswer *a) {
-        const struct Sending *s = r->sending;
+static void on_answer(Act *a, const ClientAnswer *answer) {
+        const struct Sending *s = a->sending;
         Span value;
 
-        if (a->status == 404) {
-                run_fail(r, 404, "missing", false, "%s knows no such entity (step " SPAN_FMT ").",
-                         r->to->target->config->name, SPAN_ARG(r->current->name));
+        if (answer->status == 404) {
+                act_fail(a, 404, "missing", false, "%s knows no such entity (step " SPAN_FMT ").",
+                         a->to->target->config->name, SPAN_ARG(a->step->name));
                 return;
         }
         if (s->writes) {
-                r->writes++;
-                r->told_target = span_of(r->to->target->config->name);
-                r->told_fields = fields_of(r, s->body);
+                a->run->writes++;
+                a->run->told_target = span_of(a->to->target->config->name);
+                a->run->told_fields = fields_of(a, s->body);
         }
-        if (exchange_json(r, a, true, &value))
-                run_next(r, value);
+        if (exchange_json(a, answer, true, &value))
+                act_done(a, value);
 }
 
-void send_start(Run *r, const char *method, const Address *to, Span body, const Program *mapping,
+void send_start(Act *a, const char *method, const Address *to, Span body, const Program *mapping,
                 const char *content_type, bool writes) {
-        struct Sending *s = arena_alloc(r->arena, sizeof *s);
+        struct Sending *s = arena_alloc(a->run->arena, sizeof *s);
 
         must(s);
         *s = (struct Sending){writes, body};
-        r->sending = s;
-        r->call = (Call){
+        a->sending = s;
+        a->call = (Call){
                 .method = method, .body = body, .content_type = body.p ? content_type : NULL};
-        exchange_mapping(r, mapping);
-        exchange_start(r, to, on_answer);
+        exchange_mapping(a, mapping);
+        exchange_start(a, to, on_answer);
 }

@@ -8,5 +8,5 @@
 
 /* Sends `body` (.p NULL for none) made by `mapping`. The step's value is the answer's JSON, null
  * when it has no body. `writes`: it counts as a change at the target. */
-void send_start(Run *r, const char *method, const Address *to, Span body, const Program *mapping,
+void send_start(Act *a, const char *method, const Address *to, Span body, const Program *mapping,
                 const char *content_type, bool writes);

@@ -17,7 +17,10 @@
 #include "net/address.h"
 #include "reply/dialect.h"
 
-enum { STEPS_MAX = 32, STEP_EXPRS_MAX = 16 };
+enum {
+        STEPS_MAX = 32,     /* of one list: their bits fit a word */
+        STEP_DEPTH_MAX = 4, /* lists within steps */
+};
 
 typedef struct Step Step;
 typedef struct StepKind StepKind;
@@ -44,14 +47,22 @@ struct Step {
         Program *when;        /* NULL: always */
         void *options;        /* of the kind */
         const Target *target; /* that it asks; NULL for a step that asks none */
+        bool reads;           /* it changes nothing anywhere: may go on beside others */
+        uint32_t after;       /* bits of the steps of its list that have to end before it begins */
+        const struct StepList *undo; /* NULL: nothing undoes it */
 };
+
+typedef struct StepList {
+        Step *steps;
+        size_t n;
+} StepList;
 
 typedef struct Flow {
         const FlowConfig *config;
         Plan plan;
         Program *subject; /* NULL: none */
-        Step *steps;
-        size_t n_steps;
+        StepList steps;
+        bool may_undo; /* one of them says how it is undone */
         RetryRule retry;
         char target[JOB_TARGET_MAX_BYTES]; /* "flow:user-to-contact" */
 } Flow;
@@ -83,18 +94,3 @@ Snapshot *snapshot_unref(Snapshot *s); /* any thread; NULL is fine */
 const Source *snapshot_source(const Snapshot *s, Span name);
 /* By a job's target; NULL when the configuration no longer has it. */
 const Flow *snapshot_flow(const Snapshot *s, Span target);
-
-/* ---- for the kinds of steps, while they prepare ---- */
-
-typedef struct StepBuild {
-        Snapshot *snapshot;
-        Problems *problems;
-        const Flow *flow;
-        Step *step; /* being built; flow->steps before it are ready */
-} StepBuild;
-
-/* Compile one expression; every error goes to the problems. 0 or -EINVAL; *ret is NULL for an
- * expression that was not given. */
-MUST_CHECK int build_program(StepBuild *b, const Expr *e, Program **ret);
-MUST_CHECK int build_template(StepBuild *b, const Expr *e, Template *ret);
-MUST_CHECK int build_address(StepBuild *b, const Expr *e, Address *ret);

@@ -4,20 +4,21 @@
  * it prepares (while the configuration loads) and how it runs. */
 #pragma once
 
+#include "flow/build.h"
 #include "flow/run.h"
-#include "flow/snapshot.h"
 
 struct StepKind {
         const char *name; /* the key that names the kind: {get: ...} */
         const char *help;
-        const Option *options; /* all keys of the step but `when` */
+        bool reads;            /* changes nothing anywhere; `prepare` may say so of one step */
+        const Option *options; /* all keys of the step but those of every step */
         size_t n_options;
         size_t size; /* of the options' struct */
         /* Checks and compiles. 0 or -EINVAL with the problems added. Options that were wrong are
          * zero here, and told already: nothing will run then. */
-        int (*prepare)(StepBuild *b, void *options);
-        /* Runs; ends, now or later, in exactly one of run_next, run_fail. */
-        void (*run)(Run *r, const Step *s);
+        int (*prepare)(Build *b, void *options);
+        /* Does it; ends, now or later, in exactly one of act_done, act_fail. */
+        void (*run)(Act *a, const Step *s);
 };
 
 extern const StepKind step_get, step_find, step_patch, step_post, step_request, step_map, step_log,

@@ -24,22 +24,22 @@ static const Option options[] = {
          .help = "What the person reads; holes {...} are filled."},
 };
 
-static int prepare(StepBuild *b, void *into) {
+static int prepare(Build *b, void *into) {
         FailOptions *o = into;
 
         return build_template(b, &o->message, &o->text);
 }
 
-static void on_text(Run *r, Span text) {
-        const FailOptions *o = r->current->options;
+static void on_text(Act *a, Span text) {
+        const FailOptions *o = a->step->options;
 
-        run_fail(r, (int)o->fail, "refused", false, SPAN_FMT, SPAN_ARG(text));
+        act_fail(a, (int)o->fail, "refused", false, SPAN_FMT, SPAN_ARG(text));
 }
 
-static void run(Run *r, const Step *s) {
+static void run(Act *a, const Step *s) {
         const FailOptions *o = s->options;
 
-        run_template(r, &o->text, false, on_text);
+        act_template(a, &o->text, false, on_text);
 }
 
 const StepKind step_fail = {

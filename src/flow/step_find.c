@@ -33,7 +33,7 @@ static const Option options[] = {
          .help = "What no hit means: {fail: 404, message: '...'} or null to go on."},
 };
 
-static int prepare(StepBuild *b, void *into) {
+static int prepare(Build *b, void *into) {
         FindOptions *o = into;
         int r = build_address(b, &o->find, &o->to);
 
@@ -42,20 +42,20 @@ static int prepare(StepBuild *b, void *into) {
         return missing_prepare(b, o->missing, &o->when_missing) < 0 ? -EINVAL : r;
 }
 
-static void on_answer(Run *r, const ClientAnswer *a) {
-        const FindOptions *o = r->current->options;
+static void on_answer(Act *a, const ClientAnswer *answer) {
+        const FindOptions *o = a->step->options;
         Span all, hit;
 
-        if (a->status == 404) {
-                missing_run(r, &o->when_missing, o->to.target);
+        if (answer->status == 404) {
+                missing_run(a, &o->when_missing, o->to.target);
                 return;
         }
-        if (!exchange_json(r, a, false, &all))
+        if (!exchange_json(a, answer, false, &all))
                 return;
         hit = path_follow(&o->path, 0, all);
         if (hit.p && json_kind(hit) == JSON_ARRAY) {
                 if (json_length(hit) > 1) {
-                        run_fail(r, 409, "ambiguous", false,
+                        act_fail(a, 409, "ambiguous", false,
                                  "%s holds %zu entities that match, where there must be one.",
                                  o->to.target->config->name, json_length(hit));
                         return;
@@ -63,21 +63,22 @@ static void on_answer(Run *r, const ClientAnswer *a) {
                 hit = json_element(hit, 0);
         }
         if (!hit.p || json_kind(hit) == JSON_NULL)
-                missing_run(r, &o->when_missing, o->to.target);
+                missing_run(a, &o->when_missing, o->to.target);
         else
-                run_next(r, hit);
+                act_done(a, hit);
 }
 
-static void run(Run *r, const Step *s) {
+static void run(Act *a, const Step *s) {
         const FindOptions *o = s->options;
 
-        r->call = (Call){.method = "GET"};
-        exchange_start(r, &o->to, on_answer);
+        a->call = (Call){.method = "GET"};
+        exchange_start(a, &o->to, on_answer);
 }
 
 const StepKind step_find = {
         .name = "find",
         .help = "Finds the one matching entity at a connection.",
+        .reads = true,
         .options = options,
         .n_options = COUNT_OF(options),
         .size = sizeof(FindOptions),

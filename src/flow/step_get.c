@@ -23,38 +23,39 @@ static const Option options[] = {
          .help = "What a 404 means: {fail: 404, message: '...'} or null to go on."},
 };
 
-static int prepare(StepBuild *b, void *into) {
+static int prepare(Build *b, void *into) {
         GetOptions *o = into;
         int r = build_address(b, &o->get, &o->to);
 
         return missing_prepare(b, o->missing, &o->when_missing) < 0 ? -EINVAL : r;
 }
 
-static void on_answer(Run *r, const ClientAnswer *a) {
-        const GetOptions *o = r->current->options;
+static void on_answer(Act *a, const ClientAnswer *answer) {
+        const GetOptions *o = a->step->options;
         Span value;
 
-        if (a->status == 404) {
-                missing_run(r, &o->when_missing, o->to.target);
+        if (answer->status == 404) {
+                missing_run(a, &o->when_missing, o->to.target);
                 return;
         }
-        if (!exchange_json(r, a, false, &value))
+        if (!exchange_json(a, answer, false, &value))
                 return;
-        if (!r->data.p)
-                r->data = value;
-        run_next(r, value);
+        if (!a->run->data.p)
+                a->run->data = value;
+        act_done(a, value);
 }
 
-static void run(Run *r, const Step *s) {
+static void run(Act *a, const Step *s) {
         const GetOptions *o = s->options;
 
-        r->call = (Call){.method = "GET"};
-        exchange_start(r, &o->to, on_answer);
+        a->call = (Call){.method = "GET"};
+        exchange_start(a, &o->to, on_answer);
 }
 
 const StepKind step_get = {
         .name = "get",
         .help = "Fetches one entity from a connection.",
+        .reads = true,
         .options = options,
         .n_options = COUNT_OF(options),
         .size = sizeof(GetOptions),

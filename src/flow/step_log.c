@@ -28,7 +28,7 @@ static const Option options[] = {
          .help = "A jq expression that gives what is logged; the event by default."},
 };
 
-static int prepare(StepBuild *b, void *into) {
+static int prepare(Build *b, void *into) {
         LogOptions *o = into;
         Program *p = NULL;
         int r = build_program(b, &o->body, &p);
@@ -39,26 +39,25 @@ static int prepare(StepBuild *b, void *into) {
 
 typedef struct Line {
         uv_fs_t fs;
-        Run *run;
+        Act *act;
         Buf text;
         int fd, result;
         const char *doing;
 } Line;
 
 static void finish(Line *l) {
-        Run *r = l->run;
-        const LogOptions *o = r->current->options;
+        Act *a = l->act;
+        const LogOptions *o = a->step->options;
         int result = l->result;
         const char *doing = l->doing;
 
         buf_done(&l->text);
         free(l);
-        r->phase = RUN_STEPPING;
         if (result < 0)
-                run_fail(r, 424, "log-failed", true, "cannot %s %s: %s", doing, o->log,
+                act_fail(a, 424, "log-failed", true, "cannot %s %s: %s", doing, o->log,
                          uv_strerror(result));
         else
-                run_next(r, (Span){NULL, 0});
+                act_done(a, (Span){NULL, 0});
 }
 
 static void on_closed(uv_fs_t *fs) {
@@ -70,7 +69,7 @@ static void on_closed(uv_fs_t *fs) {
 
 static void on_written(uv_fs_t *fs) {
         Line *l = fs->data;
-        uv_loop_t *loop = &l->run->runner->hub->loop->uv;
+        uv_loop_t *loop = &l->act->run->runner->hub->loop->uv;
 
         if (fs->result != (ssize_t)l->text.n) {
                 l->result = fs->result < 0 ? (int)fs->result : UV_ENOSPC;
@@ -83,7 +82,7 @@ static void on_written(uv_fs_t *fs) {
 
 static void on_opened(uv_fs_t *fs) {
         Line *l = fs->data;
-        uv_loop_t *loop = &l->run->runner->hub->loop->uv;
+        uv_loop_t *loop = &l->act->run->runner->hub->loop->uv;
         uv_buf_t b = uv_buf_init(l->text.p, (unsigned)l->text.n);
 
         l->fd = (int)fs->result;
@@ -96,37 +95,37 @@ static void on_opened(uv_fs_t *fs) {
                 finish(l);
 }
 
-static void on_body(Run *r) {
-        const LogOptions *o = r->current->options;
-        Span body = r->evaluation.values[0];
-        Span meta = run_root(r, SPAN("meta"));
+static void on_body(Act *a) {
+        const LogOptions *o = a->step->options;
+        Span body = a->evaluation.values[0];
+        Span meta = act_root(a, SPAN("meta"));
         Line *l = must_alloc(sizeof *l);
 
         l->text = BUF(LINE_MAX_BYTES);
-        l->run = r;
+        l->act = a;
         l->fs.data = l;
         if (buf_addf(&l->text, "{\"meta\":" SPAN_FMT ",\"log\":" SPAN_FMT "}", SPAN_ARG(meta),
                      SPAN_ARG(body.p ? body : SPAN("null"))) < 0 ||
             buf_add_char(&l->text, '\n') < 0) {
                 buf_done(&l->text);
                 free(l);
-                run_fail(r, 422, "too-large", false, "the line for %s is too long", o->log);
+                act_fail(a, 422, "too-large", false, "the line for %s is too long", o->log);
                 return;
         }
         /* The value's own line ends, which JSON allows between tokens, would break the line. */
         for (size_t i = 0; i + 1 < l->text.n; i++)
                 if (l->text.p[i] == '\n' || l->text.p[i] == '\r')
                         l->text.p[i] = ' ';
-        r->phase = RUN_LOGGING;
-        if (uv_fs_open(&r->runner->hub->loop->uv, &l->fs, o->log,
+        a->phase = ACT_BUSY;
+        if (uv_fs_open(&a->run->runner->hub->loop->uv, &l->fs, o->log,
                        O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640, on_opened) < 0)
                 finish(l);
 }
 
-static void run(Run *r, const Step *s) {
+static void run(Act *a, const Step *s) {
         const LogOptions *o = s->options;
 
-        run_evaluate(r, o->program, 1, on_body);
+        act_evaluate(a, o->program, 1, on_body);
 }
 
 const StepKind step_log = {

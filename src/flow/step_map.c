@@ -16,7 +16,7 @@ static const Option options[] = {
          .help = "A jq expression; what it gives becomes the step's value."},
 };
 
-static int prepare(StepBuild *b, void *into) {
+static int prepare(Build *b, void *into) {
         MapOptions *o = into;
         Program *p = NULL;
         int r = build_program(b, &o->map, &p);
@@ -25,19 +25,20 @@ static int prepare(StepBuild *b, void *into) {
         return r;
 }
 
-static void on_value(Run *r) {
-        run_next(r, r->evaluation.values[0]);
+static void on_value(Act *a) {
+        act_done(a, a->evaluation.values[0]);
 }
 
-static void run(Run *r, const Step *s) {
+static void run(Act *a, const Step *s) {
         const MapOptions *o = s->options;
 
-        run_evaluate(r, o->program, 1, on_value);
+        act_evaluate(a, o->program, 1, on_value);
 }
 
 const StepKind step_map = {
         .name = "map",
         .help = "Makes a value by a jq expression.",
+        .reads = true,
         .options = options,
         .n_options = COUNT_OF(options),
         .size = sizeof(MapOptions),

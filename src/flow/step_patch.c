@@ -37,39 +37,24 @@ static bool looked_there(const Step *s, const Address *to) {
 }
 
 /* The step that the address's holes look at: `{.contact.id}` names contact. */
-static Span named_by_address(const StepBuild *b, const Address *to) {
+static Span named_by_address(const Build *b, const Address *to) {
         for (size_t i = 0; i < to->path.n; i++) {
                 const Program *p = to->path.parts[i].program;
+                Span head = p ? span_from(program_text(p), 1) : SPAN("");
 
-                for (size_t k = 0; p && k < b->flow->n_steps; k++) {
-                        const Step *s = &b->flow->steps[k];
-                        Span head = span_from(program_text(p), 1);
+                for (const BuildLevel *l = b->level; p && l; l = l->outer)
+                        for (size_t k = 0; k < l->list->n; k++) {
+                                const Step *s = &l->list->steps[k];
 
-                        if (looked_there(s, to) && span_starts(head, s->name) &&
-                            (head.n == s->name.n || head.p[s->name.n] == '.'))
-                                return s->name;
-                }
+                                if (looked_there(s, to) && span_starts(head, s->name) &&
+                                    (head.n == s->name.n || head.p[s->name.n] == '.'))
+                                        return s->name;
+                        }
         }
         return (Span){NULL, 0};
 }
 
-static int check_have(StepBuild *b, Span have) {
-        const char *names[STEPS_MAX + 1] = {NULL};
-
-        for (size_t k = 0; k < b->flow->n_steps; k++) {
-                if (span_eq(b->flow->steps[k].name, have))
-                        return 0;
-                /* Names end with a NUL, as every text of the file. */
-                names[k] = b->flow->steps[k].name.p;
-        }
-        const char *near = nearest_name(have, names);
-        return problem_add(b->problems, b->step->place,
-                           "have: there is no step '" SPAN_FMT "' before this one%s%s%s",
-                           SPAN_ARG(have), near ? "; did you mean '" : "", near ? near : "",
-                           near ? "'?" : "");
-}
-
-static int prepare(StepBuild *b, void *into) {
+static int prepare(Build *b, void *into) {
         PatchOptions *o = into;
         Program *p = NULL;
         int r = build_address(b, &o->patch, &o->to);
@@ -78,19 +63,19 @@ static int prepare(StepBuild *b, void *into) {
                 r = -EINVAL;
         o->body_program[0] = p;
         if (o->have.p)
-                return check_have(b, o->have) < 0 ? -EINVAL : r;
+                return build_step_named(b, "have", o->have) ? r : -EINVAL;
         if (r == 0)
                 o->have = named_by_address(b, &o->to);
         return r;
 }
 
-static void on_body(Run *r) {
-        const PatchOptions *o = r->current->options;
-        Span want = r->evaluation.values[0], have = run_root(r, o->have), body = want;
+static void on_body(Act *a) {
+        const PatchOptions *o = a->step->options;
+        Span want = a->evaluation.values[0], have = act_root(a, o->have), body = want;
 
         if (!want.p || json_kind(want) != JSON_OBJECT) {
-                run_fail(r, 422, "mapping-failed", false,
-                         "step " SPAN_FMT ": the body is no object", SPAN_ARG(r->current->name));
+                act_fail(a, 422, "mapping-failed", false,
+                         "step " SPAN_FMT ": the body is no object", SPAN_ARG(a->step->name));
                 return;
         }
         if (o->have.p && have.p && json_kind(have) == JSON_OBJECT) {
@@ -99,26 +84,26 @@ static void on_body(Run *r) {
                 int differs = json_diff_merge(have, want, &patch);
 
                 if (differs == 0) {
-                        r->unchanged++;
-                        if (!r->told_target.p)
-                                r->told_target = span_of(o->to.target->config->name);
-                        run_next(r, have);
+                        a->run->unchanged++;
+                        if (!a->run->told_target.p)
+                                a->run->told_target = span_of(o->to.target->config->name);
+                        act_done(a, have);
                         return;
                 }
-                body = differs > 0 ? arena_span(r->arena, buf_span(&patch)) : (Span){NULL, 0};
+                body = differs > 0 ? arena_span(a->run->arena, buf_span(&patch)) : (Span){NULL, 0};
                 if (!body.p) {
-                        run_fail(r, 422, "too-large", false, "the patch is too large");
+                        act_fail(a, 422, "too-large", false, "the patch is too large");
                         return;
                 }
         }
-        send_start(r, "PATCH", &o->to, body, o->body_program[0], "application/merge-patch+json",
+        send_start(a, "PATCH", &o->to, body, o->body_program[0], "application/merge-patch+json",
                    true);
 }
 
-static void run(Run *r, const Step *s) {
+static void run(Act *a, const Step *s) {
         const PatchOptions *o = s->options;
 
-        run_evaluate(r, o->body_program, 1, on_body);
+        act_evaluate(a, o->body_program, 1, on_body);
 }
 
 const StepKind step_patch = {

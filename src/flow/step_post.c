@@ -22,7 +22,7 @@ static const Option options[] = {
          .help = "A jq expression that gives the JSON to send; the event by default."},
 };
 
-static int prepare(StepBuild *b, void *into) {
+static int prepare(Build *b, void *into) {
         PostOptions *o = into;
         Program *p = NULL;
         int r = build_address(b, &o->post, &o->to);
@@ -33,18 +33,18 @@ static int prepare(StepBuild *b, void *into) {
         return r;
 }
 
-static void on_body(Run *r) {
-        const PostOptions *o = r->current->options;
-        Span body = r->evaluation.values[0];
+static void on_body(Act *a) {
+        const PostOptions *o = a->step->options;
+        Span body = a->evaluation.values[0];
 
-        send_start(r, "POST", &o->to, body.p ? body : SPAN("null"), o->body_program[0],
+        send_start(a, "POST", &o->to, body.p ? body : SPAN("null"), o->body_program[0],
                    "application/json", true);
 }
 
-static void run(Run *r, const Step *s) {
+static void run(Act *a, const Step *s) {
         const PostOptions *o = s->options;
 
-        run_evaluate(r, o->body_program, 1, on_body);
+        act_evaluate(a, o->body_program, 1, on_body);
 }
 
 const StepKind step_post = {

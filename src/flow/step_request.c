@@ -30,7 +30,7 @@ static const Option options[] = {
          .help = "A jq expression that gives the JSON to send; no body by default."},
 };
 
-static int prepare(StepBuild *b, void *into) {
+static int prepare(Build *b, void *into) {
         RequestOptions *o = into;
         Program *p = NULL;
         int r = build_address(b, &o->request, &o->to);
@@ -38,20 +38,21 @@ static int prepare(StepBuild *b, void *into) {
         if (build_program(b, &o->body, &p) < 0)
                 r = -EINVAL;
         o->body_program[0] = p;
+        b->step->reads = o->method == 0;
         return r;
 }
 
-static void on_body(Run *r) {
-        const RequestOptions *o = r->current->options;
+static void on_body(Act *a) {
+        const RequestOptions *o = a->step->options;
 
-        send_start(r, methods[o->method], &o->to, r->evaluation.values[0], o->body_program[0],
+        send_start(a, methods[o->method], &o->to, a->evaluation.values[0], o->body_program[0],
                    "application/json", o->method != 0);
 }
 
-static void run(Run *r, const Step *s) {
+static void run(Act *a, const Step *s) {
         const RequestOptions *o = s->options;
 
-        run_evaluate(r, o->body_program, 1, on_body);
+        act_evaluate(a, o->body_program, 1, on_body);
 }
 
 const StepKind step_request = {

@@ -6,6 +6,7 @@ import dataclasses
 import email.utils
 import gzip
 import re
+import socket
 import ssl
 import threading
 import time
@@ -252,8 +253,10 @@ class Sent:
         host = f"127.0.0.1:{self.target.port}"
         if row.name == "no such name":
             host = "nonexistent.invalid"
-        if row.name == "refuses connections":
-            self.target.close()
+        if row.name == "refuses connections":  # bound, so that no other gets the port; deaf
+            self.deaf = socket.socket()
+            self.deaf.bind(("127.0.0.1", 0))
+            host = "127.0.0.1:%d" % self.deaf.getsockname()[1]
         self.url = f"{'https' if row.tls else 'http'}://{host}/hook"
         self.endpoint = self.ids = None
 

@@ -33,14 +33,14 @@ def test_the_briefs_json_from_curl_changes_the_contact(house):
 
 
 def test_wrong_missing_and_stale_signatures_store_nothing(house):
-    before = house.events()
+    before = [event["id"] for event in house.events()]
     wrong = house.headers(BRIEF, secret="whsec_" + base64.b64encode(b"x" * 32).decode())
     unsigned = {"content-type": "application/json"}
     cases = [wrong, unsigned, house.headers(BRIEF, age_s=400), house.headers(BRIEF, age_s=-400)]
     assert [house.post(BRIEF, headers)[0] for headers in cases] == [401] * 4
     altered = BRIEF.replace(b"USER", b"user")
     assert house.post(altered, house.headers(BRIEF))[0] == 401
-    assert house.events() == before
+    assert [event["id"] for event in house.events()] == before
 
 
 def test_a_repeat_hears_the_first_answer_and_runs_nothing(house):
