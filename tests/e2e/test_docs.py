@@ -146,7 +146,7 @@ def test_each_scheme_of_the_page_takes_its_own_and_nothing_else(scene):
 
 
 OPERATING = (ROOT / "docs" / "operating.md").read_text()
-CODES = [r'run_fail\(r,[^;"]*"([a-z-]+)"', r'refuse\(k, \d+, "([a-z-]+)"',
+CODES = [r'act_fail\(a,[^;"]*"([a-z-]+)"', r'refuse\(k, \d+, "([a-z-]+)"',
          r'\(EndMeaning\)\{"([a-z-]+)"',
          r'code = SPAN\("([a-z-]+)"\)', r'code = [^;]*"([a-z-]+)"']
 
