@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "flow/act.h"
 
+#include "base/clock.h"
 #include "flow/run.h"
 #include "flow/runner.h"
 #include "flow/step.h"
 #include "http/url.h"
 #include "json/value.h"
+
+/* How often the steps of a run are done again, since what they found had changed. */
+#define REPEATS_MAX 5
 
 /* ---- what an act sees ---- */
 
@@ -28,6 +32,35 @@ const Step *act_step_named(const Act *a, Span name) {
                         if (span_eq(w->list->steps[i].name, name))
                                 return &w->list->steps[i];
         return NULL;
+}
+
+Span act_tag(const Act *a, Span name) {
+        size_t i = walk_find(a->walk, name);
+
+        return i < a->index ? a->walk->tags[i] : (Span){NULL, 0};
+}
+
+bool act_again(Act *a, Span name) {
+        size_t from = walk_find(a->walk, name);
+
+        if (from >= a->index || a->is_orphan || a->run->repeats == REPEATS_MAX)
+                return false;
+        a->run->repeats++;
+        walk_repeat(a->walk, a, from);
+        return true;
+}
+
+/* ---- pauses ---- */
+
+void act_pause(Act *a, int64_t ms, void (*then)(Act *a)) {
+        a->phase = ACT_PAUSING;
+        a->rested = then;
+        heap_push(&a->run->runner->pauses, &a->pause, clock_mono_ms() + ms);
+        runner_set_timer(a->run->runner);
+}
+
+int64_t act_time_left(const Act *a) {
+        return a->run->deadline.due - clock_mono_ms();
 }
 
 Span act_keep(Act *a, Span s) {
@@ -246,6 +279,9 @@ bool act_cancel(Act *a) {
         switch (a->phase) {
         case ACT_EVALUATING:
                 map_cancel(a->run->runner->map, &a->evaluation.call);
+                return true;
+        case ACT_PAUSING:
+                heap_remove(&a->run->runner->pauses, &a->pause);
                 return true;
         case ACT_BUSY:
                 a->is_orphan = true;

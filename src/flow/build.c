@@ -195,8 +195,9 @@ static int read_after(Build *b, const Node *after, uint32_t *ret) {
                                                        : b->level->list->n;
 
                 if (name->kind != NODE_SCALAR)
-                        r = problem_add(b->problems, name->place,
-                                        "after: names of earlier steps, or none, are expected here");
+                        r = problem_add(
+                                b->problems, name->place,
+                                "after: names of earlier steps, or none, are expected here");
                 else if (bit == b->level->list->n)
                         r = no_such_step(b, "after", name->text);
                 else
@@ -355,4 +356,3 @@ void build_bad_program(void *arg, Program *p, const char *message) {
                 if (o->program == p)
                         (void)problem_add(b->problems, o->place, "jq: %s", message);
 }
-

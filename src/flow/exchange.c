@@ -3,6 +3,9 @@
 
 #include "base/clock.h"
 #include "flow/complaint.h"
+#include "flow/lookups.h"
+#include "flow/run.h"
+#include "flow/runner.h"
 #include "http/retry_after.h"
 #include "json/check.h"
 #include "json/value.h"
@@ -161,28 +164,94 @@ static void refused(Act *a, const ClientAnswer *answer) {
         act_fail_with(a, &o);
 }
 
+/* The entity is another one by now than the step saw. */
+static void changed(Act *a, const ClientAnswer *answer) {
+        if (act_again(a, a->seen_by))
+                return;
+        act_fail(a, 424, "keeps-changing", true,
+                 "%s changed the entity while it was being written (%d). Try again later.",
+                 a->to->target->config->name, answer->status);
+}
+
+/* What is kept is told apart by whom was asked, and where. */
+static Span lookup_key(Act *a) {
+        const Call *c = &a->call;
+        char *key = arena_printf(a->run->arena, "%zu %s", c->target->config->index, c->url);
+
+        return key ? span_of(key) : (Span){NULL, 0};
+}
+
+static bool use_kept(Act *a) {
+        ClientAnswer answer = {.end = CLIENT_ANSWERED};
+        Span key = a->keep_ms ? lookup_key(a) : (Span){NULL, 0};
+
+        if (!key.p)
+                return false;
+        answer.body = lookups_get(a->run->runner->snapshot->lookups, key, a->keep_ms,
+                                  clock_mono_ms(), a->run->arena, &answer.status);
+        if (!answer.body.p)
+                return false;
+        answer.is_kept = true;
+        run_tell(a, a->call.method, span_of(a->call.url), &answer);
+        a->answered(a, &answer);
+        return true;
+}
+
+static void keep(Act *a, const ClientAnswer *answer) {
+        Span key = a->keep_ms && answer->status == 200 ? lookup_key(a) : (Span){NULL, 0};
+
+        if (key.p)
+                lookups_put(a->run->runner->snapshot->lookups, key, answer->status, answer->body,
+                            clock_mono_ms());
+}
+
 static void on_answer(Act *a, const ClientAnswer *answer) {
-        if (a->call.away_ms > 0)
+        if (a->call.away_ms > 0) {
                 fail_away(a, a->call.away_ms);
-        else if (answer->end != CLIENT_ANSWERED)
+        } else if (answer->end != CLIENT_ANSWERED) {
                 fail_without_answer(a, answer);
-        else if ((answer->status >= 200 && answer->status < 300) || answer->status == 404)
+        } else if ((answer->status >= 200 && answer->status < 300) || answer->status == 404) {
+                keep(a, answer);
                 a->answered(a, answer);
-        else
+        } else if (answer->status == 412 && a->if_match.p) {
+                changed(a, answer);
+        } else
                 refused(a, answer);
 }
 
-static void on_path(Act *a, Span path) {
-        const Target *t = a->to->target;
-
-        a->call.target = t;
-        a->call.url = arena_printf(a->run->arena, "%s" SPAN_FMT, t->config->url, SPAN_ARG(path));
+void exchange_go_on(Act *a, const char *url, void (*then)(Act *a, const ClientAnswer *answer)) {
+        a->answered = then;
+        a->call.target = a->to->target;
+        a->call.url = url;
         a->call.then = on_answer;
-        if (!a->call.url) {
-                act_fail(a, 422, "too-large", false, "the address is too long");
+        if (use_kept(a))
                 return;
+        if (a->if_match.p) {
+                a->match_header = (HttpHeader){SPAN("If-Match"), a->if_match};
+                a->call.more = &a->match_header;
+                a->call.n_more = 1;
         }
         call_start(a);
+}
+
+static void on_path(Act *a, Span path) {
+        char *url = arena_printf(a->run->arena, "%s" SPAN_FMT, a->to->target->config->url,
+                                 SPAN_ARG(path));
+
+        if (url)
+                a->addressed(a, url);
+        else
+                act_fail(a, 422, "too-large", false, "the address is too long");
+}
+
+void exchange_address(Act *a, const Address *to, void (*then)(Act *a, const char *url)) {
+        a->to = to;
+        a->addressed = then;
+        act_template(a, &to->path, true, on_path);
+}
+
+static void on_address(Act *a, const char *url) {
+        exchange_go_on(a, url, a->answered);
 }
 
 void exchange_mapping(Act *a, const Program *mapping) {
@@ -190,9 +259,8 @@ void exchange_mapping(Act *a, const Program *mapping) {
 }
 
 void exchange_start(Act *a, const Address *to, void (*then)(Act *a, const ClientAnswer *answer)) {
-        a->to = to;
         a->answered = then;
-        act_template(a, &to->path, true, on_path);
+        exchange_address(a, to, on_address);
 }
 
 bool exchange_json(Act *a, const ClientAnswer *answer, bool may_be_empty, Span *ret) {

@@ -23,6 +23,8 @@ void run_tell(const Act *act, const char *method, Span url, const ClientAnswer *
         if (e == 0)
                 e = buf_addf(&r->story, ",\"end\":\"%s\",\"status\":%d,\"us\":%" PRId64,
                              client_end_name(a->end), a->status, a->total_us);
+        if (e == 0 && a->is_kept)
+                e = buf_add(&r->story, SPAN(",\"kept\":true"));
         if (e == 0 && a->address[0])
                 e = buf_addf(&r->story, ",\"address\":\"%s\"", a->address);
         if (e == 0 && a->why[0]) {

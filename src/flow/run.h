@@ -36,6 +36,7 @@ struct Run {
         HeapNode deadline; /* monotonic ms; of the steps, then of undoing them */
         int64_t until_ms;  /* of all of it */
         int64_t started_ms, started_us;
+        unsigned repeats;
         bool is_going; /* run_go is on the stack */
         bool is_late;  /* the time for undoing is over too */
         List ready;    /* walks that have something to do */

@@ -11,6 +11,12 @@ static void on_timer(uv_timer_t *t) {
 
         for (HeapNode *n; (n = heap_pop_due(&r->deadlines, clock_mono_ms()));)
                 run_expire(CONTAINER_OF(n, Run, deadline));
+        for (HeapNode *n; (n = heap_pop_due(&r->pauses, clock_mono_ms()));) {
+                Act *a = CONTAINER_OF(n, Act, pause);
+
+                a->phase = ACT_STEPPING;
+                a->rested(a);
+        }
         runner_poke(r);
         runner_set_timer(r);
 }
@@ -22,6 +28,9 @@ void runner_set_timer(Runner *r) {
         if (r->closing)
                 return;
         if (n)
+                next = n->due;
+        n = heap_first(&r->pauses);
+        if (n && n->due < next)
                 next = n->due;
         for (size_t i = 0; i < r->snapshot->config->n_connections; i++) {
                 n = heap_first(&r->queues[i].paced);
@@ -69,7 +78,7 @@ Span runner_meta(Run *r) {
         AUTO(buf_done)
         Buf b = BUF(META_MAX_BYTES);
         const Event *ev = r->job->event;
-        char id[ID_TEXT], received[CLOCK_TEXT];
+        char id[ID_TEXT], received[CLOCK_TEXT], time[CLOCK_TEXT];
         int e;
 
         id_print("evt", ev->id, id);
@@ -86,8 +95,10 @@ Span runner_meta(Run *r) {
                 e = buf_add(&b, SPAN(",\"subject\":"));
         if (e == 0)
                 e = buf_add_json(&b, ev->subject);
+        clock_print(ev->time_ms, time);
         if (e == 0)
-                e = buf_add_char(&b, '}');
+                e = ev->time_ms ? buf_addf(&b, ",\"time\":\"%s\"}", time)
+                                : buf_add(&b, SPAN(",\"time\":null}"));
         return e == 0 ? arena_span(r->arena, buf_span(&b)) : SPAN("null");
 }
 
@@ -119,6 +130,7 @@ static void done(Runner *r) {
                 heap_done(&r->queues[i].paced);
         }
         heap_done(&r->deadlines);
+        heap_done(&r->pauses);
         free(r->queues);
         snapshot_unref(r->snapshot);
         free(r);

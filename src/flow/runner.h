@@ -30,6 +30,7 @@ struct Runner {
         RunnerHost host;
         List runs;
         Heap deadlines;
+        Heap pauses; /* of acts, monotonic ms */
         uv_timer_t timer;
         CallQueue *queues; /* as Snapshot.targets */
         bool retired, closing;

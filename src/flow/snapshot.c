@@ -2,6 +2,7 @@
 #include "flow/snapshot.h"
 
 #include "flow/build.h"
+#include "flow/lookups.h"
 #include "sign/encoding.h"
 
 #define SNAPSHOT_ARENA_MAX_BYTES (64 * 1024 * 1024)
@@ -16,6 +17,7 @@ Snapshot *snapshot_unref(Snapshot *s) {
         if (!s || atomic_fetch_sub(&s->refs, 1) != 1)
                 return NULL;
         program_set_unref(s->programs);
+        lookups_free(s->lookups);
         config_unref(s->config);
         arena_free(s->arena);
         free(s);
@@ -183,6 +185,7 @@ Snapshot *snapshot_build(Config *config, Problems *problems) {
         s->arena = arena_new(SNAPSHOT_ARENA_MAX_BYTES);
         s->config = config;
         s->programs = program_set_new();
+        s->lookups = lookups_new();
         r = build_all(&b);
         errors = problems->errors;
         sealed = program_set_seal(s->programs, build_bad_program, &b, &e);

@@ -79,9 +79,10 @@ typedef struct Snapshot {
         Config *config;
         ProgramSet *programs;
         NetworkList allow;
-        Target *targets; /* as Config.connections */
-        Source *sources; /* as Config.sources */
-        Flow *flows;     /* as Config.flows */
+        struct Lookups *lookups; /* what steps keep for a time */
+        Target *targets;         /* as Config.connections */
+        Source *sources;         /* as Config.sources */
+        Flow *flows;             /* as Config.flows */
 } Snapshot;
 
 /* Takes over `config` (also on failure). NULL when there is any error; `problems` says them,

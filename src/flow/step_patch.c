@@ -96,6 +96,8 @@ static void on_body(Act *a) {
                         return;
                 }
         }
+        a->if_match = act_tag(a, o->have);
+        a->seen_by = o->have;
         send_start(a, "PATCH", &o->to, body, o->body_program[0], "application/merge-patch+json",
                    true);
 }

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "flow/pages.h"
 #include "flow/step.h"
 
 const StepKind *const step_kinds[] = {
@@ -17,5 +18,7 @@ int steps_print_reference(Buf *out) {
         }
         if (r == 0)
                 r = option_print_group(&step_missing, out);
+        if (r == 0)
+                r = option_print_group(&step_pages, out);
         return r < 0 ? r : option_print_group(&step_common, out);
 }

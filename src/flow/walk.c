@@ -7,8 +7,9 @@ Walk *walk_new(Run *r, Walk *outer, size_t seen, const MapRoot *extra, size_t n_
                const StepList *list) {
         Walk *w = arena_alloc(r->arena, sizeof *w);
         MapRoot *roots = arena_alloc(r->arena, (seen + n_extra + list->n + 1) * sizeof *roots);
+        Span *tags = arena_alloc(r->arena, (list->n + 1) * sizeof *tags);
 
-        if (!w || !roots)
+        if (!w || !roots || !tags)
                 return NULL;
         if (seen)
                 memcpy(roots, outer->roots, seen * sizeof *roots);
@@ -16,7 +17,12 @@ Walk *walk_new(Run *r, Walk *outer, size_t seen, const MapRoot *extra, size_t n_
                 memcpy(roots + seen, extra, n_extra * sizeof *roots);
         for (size_t i = 0; i < list->n; i++)
                 roots[seen + n_extra + i].name = list->steps[i].name;
-        *w = (Walk){.run = r, .outer = outer, .list = list, .roots = roots, .base = seen + n_extra};
+        *w = (Walk){.run = r,
+                    .outer = outer,
+                    .list = list,
+                    .roots = roots,
+                    .tags = tags,
+                    .base = seen + n_extra};
         link_init(&w->link);
         return w;
 }
@@ -103,12 +109,35 @@ void walk_take(Walk *w, Act *a, Span value) {
 
         if (!a->is_orphan) {
                 w->roots[w->base + a->index].value = value.p ? value : SPAN("null");
+                w->tags[a->index] = a->tag;
                 w->ended |= 1U << a->index;
                 run_did(a);
                 walk_start(w);
         }
         run_act_gone(r, a);
         start_lost(w);
+        run_go(r);
+}
+
+size_t walk_find(const Walk *w, Span name) {
+        size_t i = 0;
+
+        while (i < w->list->n && !span_eq(w->list->steps[i].name, name))
+                i++;
+        return i;
+}
+
+void walk_repeat(Walk *w, Act *a, size_t from) {
+        Run *r = w->run;
+        uint32_t again = 1U << a->index;
+
+        for (size_t i = from; i < a->index; i++)
+                if (w->list->steps[i].reads)
+                        again |= 1U << i;
+        w->begun &= ~again;
+        w->ended &= ~again;
+        run_act_gone(r, a);
+        walk_start(w);
         run_go(r);
 }
 

@@ -17,6 +17,7 @@ struct Walk {
         Walk *outer; /* NULL for the flow's own */
         const StepList *list;
         MapRoot *roots; /* `base` from outside, then one for each step: .p NULL until it ended */
+        Span *tags;     /* of the steps' values */
         size_t base;
         uint32_t begun, ended; /* bits of steps */
         bool is_over, has_failed;
@@ -43,6 +44,11 @@ void walk_start(Walk *w);
 void walk_go(Walk *w);
 /* An act of it has ended; the act is gone after. */
 void walk_take(Walk *w, Act *a, Span value);
+/* The step of that name in its list; list->n when there is none. */
+size_t walk_find(const Walk *w, Span name);
+/* The act, which is gone after, and the steps before it from `from` on that only read are to be
+ * done again. */
+void walk_repeat(Walk *w, Act *a, size_t from);
 /* Fails; so does every outer one, up to the first that has a `failed`. The acts within are
  * cancelled. A second failure counts no more. */
 void walk_fail(Walk *w, const Outcome *o);
