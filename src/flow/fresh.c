@@ -59,8 +59,8 @@ static void on_values(Act *a) {
         if (merged.p)
                 j->then(a, merged);
         else
-                act_fail(a, 422, "too-large", false, "the values of step " SPAN_FMT " are too large",
-                         SPAN_ARG(a->step->name));
+                act_fail(a, 422, "too-large", false,
+                         "the values of step " SPAN_FMT " are too large", SPAN_ARG(a->step->name));
 }
 
 /* ---- fresh ---- */

@@ -24,7 +24,8 @@ typedef struct Fresh {
          .offset = (base) + offsetof(Fresh, rule),                                                 \
          .fallback = "fetched",                                                                    \
          .choices = fresh_rules,                                                                   \
-         .help = "For a source that calls before it has committed. `overlay` lays the values that " \
+         .help = "For a source that calls before it has committed. `overlay` lays the values "     \
+                 "that "                                                                           \
                  "the event brings over what was fetched (and over nothing after a 404); `fresh` " \
                  "asks again until the `version` of the entity has reached the event, as long as " \
                  "the deadline allows."},                                                          \
@@ -32,13 +33,15 @@ typedef struct Fresh {
                  .type = OPTION_EXPR,                                                              \
                  .offset = (base) + offsetof(Fresh, values),                                       \
                  .fallback = ".event.data",                                                        \
-                 .help = "`data: overlay`: a jq expression that gives the event's own values as an "  \
-                         "object shaped like the entity; they are merged into it (RFC 7396)."},     \
+                 .help = "`data: overlay`: a jq expression that gives the event's own values as "  \
+                         "an "                                                                     \
+                         "object shaped like the entity; they are merged into it (RFC 7396)."},    \
                 {.name = "version",                                                                \
                  .type = OPTION_EXPR,                                                              \
                  .offset = (base) + offsetof(Fresh, version),                                      \
                  .fallback = ".meta.lastModified",                                                 \
-                 .help = "`data: fresh`: where the entity has its version or the time of its last " \
+                 .help = "`data: fresh`: where the entity has its version or the time of its "     \
+                         "last "                                                                   \
                          "change, a plain path."},                                                 \
                 {.name = "reaches",                                                                \
                  .type = OPTION_EXPR,                                                              \
@@ -51,7 +54,7 @@ extern const char *const fresh_rules[];
 
 /* 0 or -EINVAL with the problems added. */
 MUST_CHECK int fresh_prepare(Build *b, Fresh *f);
-/* `value` (.p NULL: 404) was fetched. Calls `then` with what shall count (.p NULL: it is missing), or
- * `again` when it has to be fetched once more, or the act has failed. */
+/* `value` (.p NULL: 404) was fetched. Calls `then` with what shall count (.p NULL: it is missing),
+ * or `again` when it has to be fetched once more, or the act has failed. */
 void fresh_judge(Act *a, const Fresh *f, Span value, void (*then)(Act *a, Span value),
                  void (*again)(Act *a));

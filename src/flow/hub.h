@@ -5,6 +5,7 @@
  * ask there is one fetch at a time. */
 #pragma once
 
+#include "flow/child.h"
 #include "flow/snapshot.h"
 #include "net/loop.h"
 #include "net/token.h"
@@ -16,8 +17,9 @@ typedef struct Hub {
         Loop *loop;
         Client *client;
         List runners;
-        List desks;      /* token sources of the connections that this hub owns */
-        struct Hub *all; /* the array of all hubs, by loop index */
+        Children children; /* programs that steps run */
+        List desks;        /* token sources of the connections that this hub owns */
+        struct Hub *all;   /* the array of all hubs, by loop index */
         unsigned n;
 } Hub;
 

@@ -175,8 +175,8 @@ static bool is_same_origin(const char *a, const char *b) {
                x.https == y.https && x.port == y.port && span_eq_nocase(x.host, y.host);
 }
 
-/* A reference (RFC 3986 section 4.2) as far as APIs use them: whole, from the root, or a query. NULL
- * when it leads elsewhere. */
+/* A reference (RFC 3986 section 4.2) as far as APIs use them: whole, from the root, or a query.
+ * NULL when it leads elsewhere. */
 static char *resolve(Act *a, Span text) {
         const char *now = a->call.url, *base = a->to->target->config->url;
         char *url = NULL;

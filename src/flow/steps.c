@@ -4,7 +4,7 @@
 
 const StepKind *const step_kinds[] = {
         &step_get, &step_find, &step_patch, &step_post, &step_request,
-        &step_map, &step_log,  &step_fail,  NULL,
+        &step_map, &step_log,  &step_exec,  &step_fail, NULL,
 };
 
 int steps_print_reference(Buf *out) {
