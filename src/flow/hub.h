@@ -5,8 +5,8 @@
  * ask there is one fetch at a time. */
 #pragma once
 
-#include "flow/child.h"
 #include "flow/snapshot.h"
+#include "net/child.h"
 #include "net/loop.h"
 #include "net/token.h"
 

@@ -16,9 +16,10 @@ typedef struct LogFile {
         int64_t keep;     /* FILE.1 to FILE.keep */
 } LogFile;
 
-/* Appends one line, with its final newline. 0, or an error number < 0 with what it was about in *doing
+/* Appends one line, with its final newline. 0, or an error number < 0 with what it was about in
+ * *doing
  * ("open", "write to", "rotate"). */
 int log_file_add(const LogFile *f, Span line, const char **doing);
-/* Sends one line without newline to the socket at `path` (/dev/log), as syslog(3) does. `priority` is
- * facility * 8 + severity (RFC 5424 section 6.2.1). */
+/* Sends one line without newline to the socket at `path` (/dev/log), as syslog(3) does. `priority`
+ * is facility * 8 + severity (RFC 5424 section 6.2.1). */
 int log_syslog_send(const char *path, int priority, Span line, const char **doing);

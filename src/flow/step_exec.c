@@ -4,9 +4,9 @@
  * says JSON or text on its standard output; its exit status says how it went, as sysexits.h has it
  * for "try again" (75). */
 #include "base/id.h"
-#include "flow/child.h"
 #include "flow/runner.h"
 #include "flow/step.h"
+#include "net/child.h"
 #include "json/check.h"
 #include "json/value.h"
 
@@ -92,8 +92,9 @@ static int prepare_words(Build *b, ExecOptions *o) {
                         r = -EINVAL;
         }
         if (r == 0 && (o->words[0].n != 1 || o->words[0].parts[0].program))
-                r = problem_add(b->problems, list->items[0]->place,
-                                "exec: which program runs is not the event's to say: no holes here");
+                r = problem_add(
+                        b->problems, list->items[0]->place,
+                        "exec: which program runs is not the event's to say: no holes here");
         return r;
 }
 
@@ -111,7 +112,8 @@ static int prepare_environment(Build *b, ExecOptions *o) {
 
         if (map && (map->kind != NODE_MAP || n > VARIABLES_MAX))
                 return problem_add(b->problems, map->place,
-                                   "env: a map of at most %d texts is expected here", VARIABLES_MAX);
+                                   "env: a map of at most %d texts is expected here",
+                                   VARIABLES_MAX);
         o->environment = arena_alloc(a, (n + 2) * sizeof *o->environment);
         must(o->environment);
         o->environment[k++] = arena_text(a, SPAN("PATH=" CHILD_PATH));
@@ -183,11 +185,11 @@ static Span text_of(Act *a, Span object, const char *name) {
 static void read_errors(Act *a, Span list, Outcome *o) {
         Span key, item;
 
-        for (size_t pos = 0; json_next(list, &pos, &key, &item) && o->n_errors < OUTCOME_ERRORS_MAX;)
+        for (size_t pos = 0;
+             json_next(list, &pos, &key, &item) && o->n_errors < OUTCOME_ERRORS_MAX;)
                 if (json_kind(item) == JSON_OBJECT)
-                        o->errors[o->n_errors++] =
-                                (OutcomeError){text_of(a, item, "pointer"),
-                                               text_of(a, item, "detail"), SPAN("")};
+                        o->errors[o->n_errors++] = (OutcomeError){
+                                text_of(a, item, "pointer"), text_of(a, item, "detail"), SPAN("")};
 }
 
 /* What it says about its failure itself: {"status": 409, "message": "...", "errors": [...]}. */
@@ -212,7 +214,8 @@ static void read_failure(Act *a, Span said, Outcome *o) {
 static void failed(Act *a, const Exec *e) {
         Outcome o = {.status = 424,
                      .code = "program-failed",
-                     .retryable = e->child->end == CHILD_SIGNAL || e->child->status == EXIT_TRY_AGAIN,
+                     .retryable =
+                             e->child->end == CHILD_SIGNAL || e->child->status == EXIT_TRY_AGAIN,
                      .retry_after_s = -1,
                      .message = complaint_of(a, e)};
 
@@ -312,12 +315,12 @@ static void on_body(Act *a) {
 
         e->child = must_alloc(sizeof *e->child);
         *e->child = (Child){.arguments = e->words,
-                           .environment = environment_of(a),
-                           .folder = o->folder,
-                           .input = body.p ? body : SPAN("null"),
-                           .timeout_ms = left < o->timeout_ms ? left : o->timeout_ms,
-                           .done = on_done,
-                           .arg = a};
+                            .environment = environment_of(a),
+                            .folder = o->folder,
+                            .input = body.p ? body : SPAN("null"),
+                            .timeout_ms = left < o->timeout_ms ? left : o->timeout_ms,
+                            .done = on_done,
+                            .arg = a};
         if (!e->child->environment || left <= 0) {
                 free(e->child);
                 act_fail(a, 424, "timeout", true, "no time was left for the program");

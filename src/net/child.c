@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "flow/child.h"
+#include "net/child.h"
 
+#include <linux/close_range.h>
 #include <signal.h>
+#include <unistd.h>
 
 #define LAST_WORDS_MS 500
 
@@ -141,7 +143,8 @@ static void run(Child *c) {
         uv_stdio_container_t stdio[3] = {
                 {.flags = UV_CREATE_PIPE | UV_READABLE_PIPE, .data.stream = (uv_stream_t *)&c->in},
                 {.flags = UV_CREATE_PIPE | UV_WRITABLE_PIPE, .data.stream = (uv_stream_t *)&c->out},
-                {.flags = UV_CREATE_PIPE | UV_WRITABLE_PIPE, .data.stream = (uv_stream_t *)&c->err}};
+                {.flags = UV_CREATE_PIPE | UV_WRITABLE_PIPE,
+                 .data.stream = (uv_stream_t *)&c->err}};
         uv_process_options_t options = {.exit_cb = on_exit_of,
                                         .file = c->arguments[0],
                                         .args = c->arguments,
@@ -156,6 +159,8 @@ static void run(Child *c) {
         c->is_running = true;
         c->all->running++;
         init_handles(c);
+        /* Libraries open files without close-on-exec: libcurl 7.88 its wakeup sockets. */
+        (void)close_range(3, ~0U, CLOSE_RANGE_CLOEXEC);
         r = uv_spawn(c->all->loop, &c->process, &options);
         if (r < 0) {
                 c->end = CHILD_NOT_STARTED;
