@@ -86,6 +86,8 @@ typedef struct FlowConfig {
         MatchRule *match;
         size_t n_match;
         Expr subject;
+        bool runs_stale; /* stale: run */
+        bool coalesces;
         bool ordered; /* order: subject (the default when subject is given) or none */
         ReplyMode reply;
         int64_t wait_ms; /* under REPLY_WAIT: 0 is to the source's deadline */

@@ -9,7 +9,7 @@
 typedef struct Written {
         FlowConfig f;
         const Node *on, *match, *reply, *retry, *steps;
-        int order;
+        int order, stale;
 } Written;
 
 enum { WAIT_MIN_MS = 10, WAIT_MAX_MS = 300000, MATCH_MAX = 64, VALUES_MAX = 256 };
@@ -18,6 +18,9 @@ enum { WAIT_MIN_MS = 10, WAIT_MAX_MS = 300000, MATCH_MAX = 64, VALUES_MAX = 256 
 
 typedef enum Order { ORDER_DEFAULT, ORDER_SUBJECT, ORDER_NONE } Order;
 static const char *const orders[] = {"default", "subject", "none", NULL};
+
+typedef enum Stale { STALE_SUPERSEDED, STALE_RUN } Stale;
+static const char *const stale_rules[] = {"superseded", "run", NULL};
 
 static const Option flow_options[] = {
         {.name = "on",
@@ -44,6 +47,20 @@ static const Option flow_options[] = {
          .help = "`subject` runs events of one subject one after the other, in the order in which "
                  "they came; `none` runs all in parallel. It is `subject` where a subject is "
                  "given."},
+        {.name = "stale",
+         .type = OPTION_CHOICE,
+         .offset = AT(stale),
+         .fallback = "superseded",
+         .choices = stale_rules,
+         .help = "What becomes of an event that is older than one of the same subject which was "
+                 "applied already: it ends as `superseded`, or it is `run` all the same. Events "
+                 "that say no time, and flows without order, are always run."},
+        {.name = "coalesce",
+         .type = OPTION_BOOL,
+         .offset = AT(f.coalesces),
+         .help = "When later events of the same subject wait, only the last of them is run; the "
+                 "others end as `coalesced`. For flows that fetch what they write: not where each "
+                 "event brings something of its own."},
         {.name = "reply",
          .type = OPTION_NODE,
          .offset = AT(reply),
@@ -267,6 +284,10 @@ static void read_order(Reading *r, const Node *map, const Written *w, FlowConfig
         /* The row's choices begin behind "default", which stands for an absent key. */
         Order given = order ? (Order)(w->order + 1) : ORDER_DEFAULT;
         f->ordered = given == ORDER_SUBJECT || (given == ORDER_DEFAULT && f->subject.text.p);
+        if (f->coalesces && !f->ordered)
+                problem_add(r->problems, node_get(map, "coalesce")->place,
+                            "coalesce: only where events run by subject, one after the other; give "
+                            "subject: an expression such as .id");
         if (given == ORDER_SUBJECT && !node_get(map, "subject") && !order->bad)
                 problem_add(r->problems, order->place,
                             "order: a flow without a subject has no order by subject; give "
@@ -283,6 +304,7 @@ static void read_flow(Reading *r, const Node *map, FlowConfig *f) {
                 return;
         *f = w.f;
         f->retry_tries = -1;
+        f->runs_stale = w.stale == STALE_RUN;
         if (w.on)
                 read_on(r, w.on, f);
         if (w.match)

@@ -96,6 +96,20 @@ void act_fail(Act *a, int status, const char *code, bool retryable, const char *
         act_fail_with(a, &o);
 }
 
+void act_finish(Act *a, const char *code, Span message) {
+        Outcome o = {.status = 200, .code = code, .retry_after_s = -1, .message = message};
+        Run *r = a->run;
+        Walk *w = a->walk;
+
+        if (a->is_orphan) {
+                walk_take(w, a, (Span){NULL, 0});
+                return;
+        }
+        o.data = r->data;
+        run_act_gone(r, a);
+        walk_end_all(w, &o);
+}
+
 static void no_room(Act *a) {
         act_fail(a, 422, "too-large", false, "the results of the steps are too large");
 }

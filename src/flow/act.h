@@ -76,6 +76,9 @@ void act_fail(Act *a, int status, const char *code, bool retryable, const char *
         PRINTF_LIKE(5, 6);
 /* The same with an outcome that the step has filled. */
 void act_fail_with(Act *a, const Outcome *o);
+/* Nothing more shall be done: the run ends well with that outcome, and what is on its way beside
+ * this act is let go. */
+void act_finish(Act *a, const char *code, Span message);
 /* The value that a name has for this act; .p NULL when there is none. */
 Span act_root(const Act *a, Span name);
 /* The step of that name whose value this act sees; NULL when there is none. */

@@ -56,6 +56,20 @@ int build_template(Build *b, const Expr *x, Template *ret) {
         return 0;
 }
 
+int build_no_connection(Build *b, Place place, Span name) {
+        const Config *c = b->snapshot->config;
+        const char *names[64] = {NULL};
+
+        if (c->n_connections == 0 && b->problems->errors)
+                return -EINVAL; /* what is wrong with them is said already */
+        for (size_t i = 0; i < c->n_connections && i < 63; i++)
+                names[i] = c->connections[i].name;
+        const char *near = nearest_name(name, names);
+        return problem_add(b->problems, place, "there is no connection '" SPAN_FMT "'%s%s%s",
+                           SPAN_ARG(name), near ? "; did you mean '" : "", near ? near : "",
+                           near ? "'?" : "");
+}
+
 int build_address(Build *b, const Expr *x, Address *ret) {
         *ret = (Address){0};
         if (!x->text.p)
@@ -65,19 +79,8 @@ int build_address(Build *b, const Expr *x, Address *ret) {
                 config_connection(b->snapshot->config, (Span){x->text.p, colon});
         Expr path = {span_from(x->text, colon + 1), x->place};
 
-        if (!c && colon < x->text.n && !memchr(x->text.p, '/', colon)) {
-                const char *names[64] = {NULL};
-
-                if (b->snapshot->config->n_connections == 0 && b->problems->errors)
-                        return -EINVAL; /* what is wrong with them is said already */
-                for (size_t i = 0; i < b->snapshot->config->n_connections && i < 63; i++)
-                        names[i] = b->snapshot->config->connections[i].name;
-                const char *near = nearest_name((Span){x->text.p, colon}, names);
-                return problem_add(b->problems, x->place,
-                                   "there is no connection '" SPAN_FMT "'%s%s%s", (int)colon,
-                                   x->text.p, near ? "; did you mean '" : "", near ? near : "",
-                                   near ? "'?" : "");
-        }
+        if (!c && colon < x->text.n && !memchr(x->text.p, '/', colon))
+                return build_no_connection(b, x->place, (Span){x->text.p, colon});
         if (!c || path.text.n == 0 || path.text.p[0] != '/')
                 return problem_add(b->problems, x->place,
                                    "write connection:/path, such as 'crm:/contacts/{.contact.id}'");

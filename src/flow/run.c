@@ -153,8 +153,12 @@ static void undo_next(Run *r) {
         r->phase = RUN_ENDED;
 }
 
-void run_failed(Run *r, const Outcome *o) {
+void run_broke_off(Run *r, const Outcome *o) {
         r->outcome = *o;
+        if (o->status < 300) {
+                r->phase = RUN_ENDED;
+                return;
+        }
         r->phase = RUN_UNDOING;
         if (r->undo) {
                 r->spent = r->arena; /* it may be full: perhaps that is what failed */

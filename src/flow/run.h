@@ -74,5 +74,5 @@ Act *run_act(Walk *w, size_t index);
 void run_did(Act *a);
 /* It has ended; it will be used again. */
 void run_act_gone(Run *r, Act *a);
-/* The flow's own walk has failed, and nothing is on its way. */
-void run_failed(Run *r, const Outcome *o);
+/* The flow's own walk has ended before its last step, and nothing is on its way. */
+void run_broke_off(Run *r, const Outcome *o);

@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "flow/send.h"
 
+#include "base/clock.h"
+#include "flow/runner.h"
+#include "flow/writes.h"
+#include "http/url.h"
 #include "json/value.h"
 
 #define FIELDS_MAX_BYTES 300
@@ -29,6 +33,36 @@ struct Sending {
         Span body;
 };
 
+/* The last part of the path, decoded: for an address of one entity that is its id. */
+static Span id_in(Act *a, const char *url) {
+        AUTO(buf_done)
+        Buf id = BUF(URL_MAX_BYTES);
+        size_t end = strcspn(url, "?"), begin = end;
+
+        while (begin > 0 && url[begin - 1] != '/')
+                begin--;
+        if (url_decode(&id, (Span){url + begin, end - begin}) < 0)
+                return (Span){NULL, 0};
+        return act_keep(a, buf_span(&id));
+}
+
+/* That it comes back to us as a change may happen before the answer does. */
+static void remember(Act *a, Span id, Span body) {
+        if (id.n && body.n)
+                writes_add(a->run->runner->hub->writes, span_of(a->to->target->config->name), id,
+                           body, clock_mono_ms());
+}
+
+static void remember_created(Act *a, Span value, Span body) {
+        AUTO(buf_done)
+        Buf id = BUF(1024);
+        Span member =
+                json_kind(value) == JSON_OBJECT ? json_member(value, SPAN("id")) : (Span){NULL, 0};
+
+        if (member.p && json_text(member, &id) == 0)
+                remember(a, buf_span(&id), body);
+}
+
 static void on_answer(Act *a, const ClientAnswer *answer) {
         const struct Sending *s = a->sending;
         Span value;
@@ -43,8 +77,19 @@ static void on_answer(Act *a, const ClientAnswer *answer) {
                 a->run->told_target = span_of(a->to->target->config->name);
                 a->run->told_fields = fields_of(a, s->body);
         }
-        if (exchange_json(a, answer, true, &value))
-                act_done(a, value);
+        if (!exchange_json(a, answer, true, &value))
+                return;
+        if (s->writes)
+                remember_created(a, value, s->body);
+        act_done(a, value);
+}
+
+static void on_address(Act *a, const char *url) {
+        const struct Sending *s = a->sending;
+
+        if (s->writes)
+                remember(a, id_in(a, url), s->body);
+        exchange_go_on(a, url, on_answer);
 }
 
 void send_start(Act *a, const char *method, const Address *to, Span body, const Program *mapping,
@@ -52,10 +97,10 @@ void send_start(Act *a, const char *method, const Address *to, Span body, const 
         struct Sending *s = arena_alloc(a->run->arena, sizeof *s);
 
         must(s);
-        *s = (struct Sending){writes, body};
+        *s = (struct Sending){.writes = writes, .body = body};
         a->sending = s;
         a->call = (Call){
                 .method = method, .body = body, .content_type = body.p ? content_type : NULL};
         exchange_mapping(a, mapping);
-        exchange_start(a, to, on_answer);
+        exchange_address(a, to, on_address);
 }

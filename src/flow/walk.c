@@ -36,7 +36,7 @@ void walk_start(Walk *w) {
 
 /* Has it, or one around it, failed? */
 static bool is_lost(const Walk *w) {
-        while (w && !w->has_failed)
+        while (w && !w->is_ending)
                 w = w->outer;
         return w;
 }
@@ -61,7 +61,7 @@ static void report(Walk *w) {
         if (w->failed)
                 w->failed(w, &w->outcome);
         else
-                run_failed(w->run, &w->outcome);
+                run_broke_off(w->run, &w->outcome);
 }
 
 static uint32_t all_of(const StepList *l) {
@@ -75,7 +75,7 @@ static bool can_begin(const Walk *w, size_t i) {
 void walk_go(Walk *w) {
         if (w->is_over)
                 return;
-        if (w->has_failed) {
+        if (w->is_ending) {
                 report(w);
                 return;
         }
@@ -100,7 +100,7 @@ void walk_go(Walk *w) {
 /* An orphan is gone: who waited for that may be over now. */
 static void start_lost(Walk *w) {
         for (; w; w = w->outer)
-                if (w->has_failed)
+                if (w->is_ending)
                         walk_start(w);
 }
 
@@ -141,13 +141,11 @@ void walk_repeat(Walk *w, Act *a, size_t from) {
         run_go(r);
 }
 
-void walk_fail(Walk *w, const Outcome *o) {
+static void end(Walk *w, const Outcome *o) {
         Run *r = w->run;
 
-        while (!w->failed && w->outer)
-                w = w->outer;
         if (!is_lost(w) && !w->is_over) {
-                w->has_failed = true;
+                w->is_ending = true;
                 w->outcome = *o;
                 LIST_EACH(&r->acts, it) {
                         Act *a = CONTAINER_OF(it, Act, link);
@@ -158,4 +156,16 @@ void walk_fail(Walk *w, const Outcome *o) {
                 walk_start(w);
         }
         run_go(r);
+}
+
+void walk_fail(Walk *w, const Outcome *o) {
+        while (!w->failed && w->outer)
+                w = w->outer;
+        end(w, o);
+}
+
+void walk_end_all(Walk *w, const Outcome *o) {
+        while (w->outer)
+                w = w->outer;
+        end(w, o);
 }

@@ -19,14 +19,14 @@ struct Walk {
         MapRoot *roots; /* `base` from outside, then one for each step: .p NULL until it ended */
         Span *tags;     /* of the steps' values */
         size_t base;
-        uint32_t begun, ended; /* bits of steps */
-        bool is_over, has_failed;
-        Link link; /* among those of the run that have something to do */
+        uint32_t begun, ended;   /* bits of steps */
+        bool is_over, is_ending; /* is_ending: it has an outcome, and waits for its acts */
+        Link link;               /* among those of the run that have something to do */
         /* All steps have ended well. From the run's own loop, never deeper. */
         void (*done)(Walk *w);
         /* One has failed and the others are over. Without it the outer walk fails. */
         void (*failed)(Walk *w, const Outcome *o);
-        Outcome outcome; /* of a failed one, while what cannot be cancelled ends */
+        Outcome outcome; /* of one that is ending */
         void *arg;
 };
 
@@ -52,3 +52,5 @@ void walk_repeat(Walk *w, Act *a, size_t from);
 /* Fails; so does every outer one, up to the first that has a `failed`. The acts within are
  * cancelled. A second failure counts no more. */
 void walk_fail(Walk *w, const Outcome *o);
+/* Ends the outermost one by that outcome, whatever it is. */
+void walk_end_all(Walk *w, const Outcome *o);

@@ -513,6 +513,18 @@ int ledger_each_backlog(Ledger *l, void (*each)(void *arg, Span target, int64_t 
         return r;
 }
 
+int ledger_each_change(Ledger *l, size_t max, void (*each)(void *arg, const Change *c), void *arg,
+                       Err *e) {
+        Store *reader = NULL;
+        int r = l->ops->open_reader(l->store, &reader, e);
+
+        if (r < 0)
+                return r;
+        r = l->ops->each_change(reader, max, each, arg, e);
+        l->ops->close(reader);
+        return r;
+}
+
 int64_t ledger_last_id(const Ledger *l) {
         return l->ops->last_id(l->store);
 }

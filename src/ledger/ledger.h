@@ -117,6 +117,9 @@ void ledger_close(Ledger *l);
 /* Any thread. Records are refused with -EAGAIN when too much is waiting (nothing was sent, done
  * will not be called): the sender answers 503. Everything else is always taken. */
 MUST_CHECK int ledger_send(Ledger *l, LedgerRequest *r);
+/* The latest changes that were applied (ledger/store.h). For the start too. */
+MUST_CHECK int ledger_each_change(Ledger *l, size_t max, void (*each)(void *arg, const Change *c),
+                                  void *arg, Err *e);
 /* All objects as they are, by kind and id. For the start: it blocks, and `each` may not ask the
  * ledger for anything. */
 MUST_CHECK int ledger_each_backlog(Ledger *l, void (*each)(void *arg, Span target, int64_t due_ms),

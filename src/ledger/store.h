@@ -145,6 +145,13 @@ typedef struct ClaimAsk {
         int64_t after_id; /* of the queued ones those with a greater id: 0 from the start */
 } ClaimAsk;
 
+/* A change of one subject that was applied. */
+typedef struct Change {
+        uint64_t lane;
+        uint8_t shard;
+        int64_t time_ms; /* when it happened */
+} Change;
+
 typedef struct Claim {
         Job **jobs; /* events loaded; in the order of id; the caller frees all */
         size_t n;
@@ -189,6 +196,11 @@ typedef struct StoreOps {
          * for the call, which may not ask the store for anything. */
         int (*each_backlog)(Store *reader, void (*each)(void *arg, Span target, int64_t due_ms),
                             void *arg, Err *e);
+        /* The changes that were applied: jobs in state done among the `max` latest, of those that
+         * have a lane and whose event says when it happened; in any order. Lent for the call, which
+         * may not ask the store for anything. */
+        int (*each_change)(Store *reader, size_t max, void (*each)(void *arg, const Change *c),
+                           void *arg, Err *e);
         /* The greatest id ever stored: id makers go on above it. */
         int64_t (*last_id)(Store *s);
         /* Housekeeping that the writer does between batches: checkpoint, sealing of key
