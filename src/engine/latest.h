@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * When the latest change was made that has been applied, by lane (one subject of one flow): a change
- * that is older and comes later may not undo it. Bounded: the lane that was not used for longest is
- * forgotten, and then the next change of it counts as the latest. */
+ * When the latest change was made that has been applied, by lane (one subject of one flow): a
+ * change that is older and comes later may not undo it. Bounded: the lane that was not used for
+ * longest is forgotten, and then the next change of it counts as the latest. */
 #pragma once
 
 #include "base/table.h"

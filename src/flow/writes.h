@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * What Grapnel itself has written lately, so that the echo of it can be told from a change that
- * somebody else made. One of a process, shared by all loops: the webhook that a write causes may come
- * in on any of them. In memory only: after a restart an echo is a change like any other. */
+ * somebody else made. One of a process, shared by all loops: the webhook that a write causes may
+ * come in on any of them. In memory only: after a restart an echo is a change like any other. */
 #pragma once
 
 #include "base/base.h"
