@@ -219,12 +219,13 @@ static const char *code_of(ClientEnd end) {
         }
 }
 
+/* A whole head says it, though the body behind it was cut off, came too slowly or is too long: a 2xx
+ * was said when all of the request was there, and what a failure says of when to come back holds as
+ * well. Not one that could be read in two ways. */
 static Verdict judge(const ClientAnswer *a) {
         Verdict v = {.job = JOB_RETRY, .code = code_of(a->end), .wait_ms = -1};
 
-        /* A whole head says it, even when the body behind it was cut or is too long. */
-        if (a->status && (a->end == CLIENT_ANSWERED || a->end == CLIENT_TOO_BIG ||
-                          (a->status >= 200 && a->status < 300 && a->end != CLIENT_BAD_ANSWER)))
+        if (a->status && a->end != CLIENT_BAD_ANSWER)
                 return judge_status(a);
         (void)snprintf(v.message, sizeof v.message, "%s", a->why);
         return v;

@@ -3,10 +3,14 @@
  * One attempt to deliver one event to one endpoint: headers, signature, POST, and what the answer
  * means (reference: faults 2.6):
  *
- *   2xx                      delivered, whatever the body is and even if it is cut off
+ *   2xx                      delivered
  *   410                      the endpoint is gone: the job is dead, the endpoint disabled
  *   any other answer         a failure, tried again by the schedule; Retry-After is honoured
  *   no answer                a failure, tried again; its class says whether it was sent
+ *
+ * The head alone counts, whatever the body is and even if it is cut off. A receiver that answers
+ * 2xx and dies has taken what it was sent: sending it once more would be for certain twice, and its
+ * 410 or Retry-After is as good as any.
  *
  * Redirects are answers like others and never followed. */
 #pragma once
