@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/id.h"
+#include "flow/attempt_log.h"
 #include "flow/cloudevent.h"
 #include "http/retry_after.h"
 #include "json/check.h"
@@ -10,7 +11,6 @@
 
 enum {
         ARENA_MAX_BYTES = 24 * 1024 * 1024, /* a structured body is the payload once more */
-        DETAIL_MAX_BYTES = 128 * 1024,
         HEADERS_MAX = ENDPOINT_HEADERS_MAX + PROFILE_HEADERS_MAX + CLOUDEVENT_HEADERS + 8,
         RETRY_AFTER_MAX_MS = 24 * 3600 * 1000,
 };
@@ -55,84 +55,10 @@ typedef struct Verdict {
         char message[512];
 } Verdict;
 
-static int add_headers(Buf *b, const HttpHeader *headers, size_t n) {
-        int r = buf_add_char(b, '{');
-
-        for (size_t i = 0; i < n && r == 0; i++) {
-                r = i ? buf_add_char(b, ',') : 0;
-                if (r == 0)
-                        r = buf_add_json(b, headers[i].name);
-                if (r == 0)
-                        r = buf_add_char(b, ':');
-                /* What opens doors is not for the log. */
-                if (r == 0)
-                        r = endpoint_hides_header(headers[i].name)
-                                    ? buf_add(b, SPAN("\"***\""))
-                                    : buf_add_json(b, headers[i].value);
-        }
-        return r == 0 ? buf_add_char(b, '}') : r;
-}
-
-static int add_times(Buf *b, const ClientAnswer *a) {
-        return buf_addf(b,
-                        ",\"us\":{\"total\":%" PRId64 ",\"name\":%" PRId64 ",\"connect\":%" PRId64
-                        ",\"tls\":%" PRId64 ",\"firstByte\":%" PRId64 "}",
-                        a->total_us, a->name_us, a->connect_us, a->tls_us, a->first_byte_us);
-}
-
-static int add_response(Buf *b, const ClientAnswer *a, size_t kept) {
-        bool is_cut = a->body.n > kept || a->end == CLIENT_TOO_BIG;
-        int r = buf_add(b, SPAN(",\"response\":{\"headers\":"));
-
-        if (r == 0)
-                r = add_headers(b, a->headers, a->n_headers);
-        if (r == 0)
-                r = buf_add(b, SPAN(",\"body\":"));
-        if (r == 0)
-                r = buf_add_json(b, (Span){a->body.p, a->body.n > kept ? kept : a->body.n});
-        return r == 0 ? buf_addf(b, ",\"truncated\":%s}", is_cut ? "true" : "false") : r;
-}
-
-/* The log of the attempt, as the API shows it. */
-static int write_what_happened(const Delivery *d, const ClientAnswer *a, size_t kept, Buf *b) {
-        int r = buf_add(b, SPAN("{\"url\":"));
-
-        if (r == 0)
-                r = buf_add_json(b, span_of(d->endpoint->url));
-        if (r == 0)
-                r = buf_add(b, SPAN(",\"request\":{\"headers\":"));
-        if (r == 0)
-                r = add_headers(b, d->headers, d->n_headers);
-        if (r == 0)
-                r = buf_addf(b, "},\"status\":%d,\"end\":\"%s\",\"address\":\"%s\"", a->status,
-                             client_end_name(a->end), a->address);
-        if (r == 0)
-                r = add_times(b, a);
-        if (r == 0 && a->status)
-                r = add_response(b, a, kept);
-        if (r == 0 && a->why[0]) {
-                r = buf_add(b, SPAN(",\"why\":"));
-                if (r == 0)
-                        r = buf_add_json(b, span_of(a->why));
-        }
-        return r == 0 ? buf_add_char(b, '}') : r;
-}
-
-/* Where it is too much, in JSON, the body gives way: control bytes take six times their room. */
-static void write_detail(const Delivery *d, const ClientAnswer *a, Buf *b) {
-        static const size_t kept[] = {DELIVERY_KEPT_BYTES, DELIVERY_KEPT_BYTES / 8, 0};
-
-        for (size_t i = 0; i < COUNT_OF(kept); i++) {
-                if (write_what_happened(d, a, kept[i], b) == 0)
-                        return;
-                buf_clear(b);
-        }
-}
-
 static void delivery_end(Delivery *d, const Verdict *v, const ClientAnswer *a) {
         Outlet *o = d->outlet;
         AUTO(buf_done)
-        Buf detail = BUF(DETAIL_MAX_BYTES);
+        Buf detail = BUF(ATTEMPT_LOG_MAX_BYTES);
         Outcome outcome = {.status = v->job == JOB_SUCCEEDED ? 200 : 424,
                            .code = v->code,
                            .message = span_of(v->message),
@@ -147,7 +73,11 @@ static void delivery_end(Delivery *d, const Verdict *v, const ClientAnswer *a) {
                                         .message = span_of(v->message)}};
 
         if (a)
-                write_detail(d, a, &detail);
+                attempt_log_write(&(AttemptLog){.url = d->endpoint->url,
+                                                .headers = d->headers,
+                                                .n_headers = d->n_headers,
+                                                .answer = a},
+                                  &detail);
         result.attempt.detail = detail.n ? buf_span(&detail) : (Span){NULL, 0};
         list_remove(&o->deliveries, &d->link);
         o->host.ended(o->host.self, d->job, &result, &outcome);
@@ -219,9 +149,9 @@ static const char *code_of(ClientEnd end) {
         }
 }
 
-/* A whole head says it, though the body behind it was cut off, came too slowly or is too long: a 2xx
- * was said when all of the request was there, and what a failure says of when to come back holds as
- * well. Not one that could be read in two ways. */
+/* A whole head says it, though the body behind it was cut off, came too slowly or is too long: a
+ * 2xx was said when all of the request was there, and what a failure says of when to come back
+ * holds as well. Not one that could be read in two ways. */
 static Verdict judge(const ClientAnswer *a) {
         Verdict v = {.job = JOB_RETRY, .code = code_of(a->end), .wait_ms = -1};
 

@@ -17,10 +17,7 @@
 
 #include "flow/outlet.h"
 
-enum {
-        DELIVERY_KEPT_BYTES = 16 * 1024, /* of the answer's body, in the attempt's detail */
-        DELIVERY_READ_BYTES = 64 * 1024, /* then the connection is closed */
-};
+enum { DELIVERY_READ_BYTES = 64 * 1024 }; /* of an answer; then the connection is closed */
 
 void delivery_start(Outlet *o, Station *s, Job *job);
 /* By its link in the outlet: it ends as broken off, before this returns. */
