@@ -17,13 +17,16 @@ static bool is_delivery(const Job *job) {
         return span_starts(job->target, SPAN("endpoint:"));
 }
 
-static void on_run_ended(void *self, Job *job, const JobResult *result, const Outcome *o) {
-        Part *p = self;
-        JobResult r = *result;
+/* Who waits for the job and is to hear of it now; NULL for nobody. */
+static Waiter *decide(Part *p, Job *job, const JobResult *result, const Outcome *o) {
         const Flow *flow = snapshot_flow(p->runner->snapshot, job->target);
         Waiter *w = job->waiter;
-        WaiterWord word = w ? waiter_decide(w, o) : WAITER_NOTHING;
+        WaiterWord word;
 
+        /* It is ready again: nothing has happened. */
+        if (result->verdict == JOB_LEFT_OUT)
+                return NULL;
+        word = w ? waiter_decide(w, o) : WAITER_NOTHING;
         if (is_delivery(job)) {
                 p->inlet->counts.delivered += result->verdict == JOB_SUCCEEDED;
                 p->inlet->counts.undelivered += result->verdict != JOB_SUCCEEDED;
@@ -35,25 +38,46 @@ static void on_run_ended(void *self, Job *job, const JobResult *result, const Ou
                 job->told_again = o->retryable;
         }
         job->waiter = NULL;
-        /* The settle goes first: when the source sends its delivery again, the ledger must know
-         * that it may. */
-        engine_ended(p->engine, job, &r, clock_wall_ms());
         if (word != WAITER_NOTHING)
-                waiter_tell(w);
+                return w;
         waiter_unref(w);
+        return NULL;
 }
 
-static void port_run(void *self, Job *job) {
+static void on_runs_ended(void *self, Job *const *jobs, const JobResult *results,
+                          const Outcome *outcomes, size_t n) {
         Part *p = self;
-        const Flow *flow = snapshot_flow(p->runner->snapshot, job->target);
-        Waiter *w = job->waiter;
+        Waiter *told[QUEUE_BATCH_MAX];
 
-        if (is_delivery(job)) {
-                outlet_start(&p->outlet, job);
+        must(n <= QUEUE_BATCH_MAX);
+        for (size_t i = 0; i < n; i++)
+                told[i] = decide(p, jobs[i], &results[i], &outcomes[i]);
+        /* The settles go first: when the source sends its delivery again, the ledger must know
+         * that it may. */
+        engine_ended(p->engine, jobs, results, n, clock_wall_ms());
+        for (size_t i = 0; i < n; i++) {
+                if (told[i])
+                        waiter_tell(told[i]);
+                waiter_unref(told[i]);
+        }
+}
+
+static void on_run_ended(void *self, Job *job, const JobResult *result, const Outcome *o) {
+        on_runs_ended(self, &job, result, o, 1);
+}
+
+static void port_run(void *self, Job *const *jobs, size_t n) {
+        Part *p = self;
+        const Flow *flow = snapshot_flow(p->runner->snapshot, jobs[0]->target);
+        Waiter *w = jobs[0]->waiter;
+
+        if (is_delivery(jobs[0])) {
+                outlet_start(&p->outlet, jobs, n);
                 return;
         }
-        must(flow); /* port_rule told of it before */
-        runner_start(p->runner, job, flow, w ? w->until_ms : clock_mono_ms() + BACKGROUND_RUN_MS);
+        must(flow && n == 1); /* port_rule told of it before */
+        runner_start(p->runner, jobs[0], flow,
+                     w ? w->until_ms : clock_mono_ms() + BACKGROUND_RUN_MS);
 }
 
 static const RetryRule *port_rule(void *self, const Job *job) {
@@ -74,7 +98,12 @@ static TargetLimits port_limits(void *self, const Job *job) {
         const Endpoint *endpoint =
                 is_delivery(job) ? outlet_endpoint(&p->outlet, job->target) : NULL;
 
-        return endpoint ? (TargetLimits){endpoint->concurrency, endpoint->rate} : (TargetLimits){0};
+        return endpoint ? (TargetLimits){.width = endpoint->concurrency,
+                                         .rate = endpoint->rate,
+                                         .batch = endpoint->batch.events,
+                                         .batch_bytes = endpoint->batch.bytes,
+                                         .batch_wait_ms = endpoint->batch.wait_ms}
+                        : (TargetLimits){0};
 }
 
 static void on_told(void *arg, const MessageOut *out, size_t n, bool all_delivered) {
@@ -256,7 +285,7 @@ int part_init(Part *p, unsigned index, const PartShares *all, Snapshot *s, Err *
                              .limits = port_limits,
                              .gone = port_gone};
         RunnerHost host = host_of(p);
-        OutletHost outlet_host = {.self = p, .ended = on_run_ended, .tell = on_tell};
+        OutletHost outlet_host = {.self = p, .ended = on_runs_ended, .tell = on_tell};
         /* The engine decides who gets a place; the client must not have another opinion. */
         ClientLimits client_limits = {.connections_max = CONNECTIONS_MAX,
                                       .per_host_max = CONNECTIONS_MAX};

@@ -9,12 +9,14 @@ enum {
 };
 
 typedef struct Queue {
-        Link link;         /* on `turns`, `idle`, or on none */
-        Link backlog_link; /* on `backlogs` or on none */
-        Link due_link;     /* on `due` or on none */
-        HeapNode wait;     /* on `waiting` or not */
-        HeapNode pace;     /* on `paced` or not */
+        Link link;          /* on `turns`, `idle`, or on none */
+        Link backlog_link;  /* on `backlogs` or on none */
+        Link due_link;      /* on `due` or on none */
+        HeapNode wait;      /* on `waiting` or not */
+        HeapNode pace;      /* on `paced` or not ... */
+        bool is_collecting; /* ... since a batch of it is not complete */
         List ready;
+        size_t ready_bytes; /* of their bodies */
         size_t running, here, bytes;
         TargetLimits limits;
         int64_t next_us;       /* pace: when the next run is due */
@@ -56,6 +58,8 @@ static void take_ready(void *arg, Span key, void *value) {
         if (queue->ready.n > 0 && link_on(&queue->link))
                 list_remove(&c->q->turns, &queue->link);
         heap_remove(&c->q->paced, &queue->pace);
+        queue->is_collecting = false;
+        queue->ready_bytes = 0;
         while ((at = list_pop(&queue->ready)))
                 list_push(&c->all, at);
 }
@@ -160,6 +164,7 @@ bool queues_room(const Queues *q, const Job *job) {
 void queues_enter(Queues *q, const Job *job, TargetLimits limits) {
         Queue *queue = queue_make(q, job->target);
 
+        must(limits.batch <= QUEUE_BATCH_MAX);
         queue->limits = limits;
         queue->here++;
         queue->bytes += bytes_of(job);
@@ -191,12 +196,59 @@ static void take_turn(Queues *q, Queue *queue) {
                 list_push(&q->turns, &queue->link);
 }
 
-void queues_push(Queues *q, Job *job) {
+static size_t body_of(const Job *job) {
+        return job->event ? job->event->body.n : 0;
+}
+
+static bool is_batch_full(const Queue *queue) {
+        return queue->ready.n >= queue->limits.batch ||
+               queue->ready_bytes >= queue->limits.batch_bytes;
+}
+
+/* 0 when a run may take what is ready, or when it may at the latest. */
+static int64_t collected_ms(const Queue *queue, int64_t now_ms) {
+        int64_t wait_ms = queue->limits.batch_wait_ms;
+        const Link *first = list_first(&queue->ready);
+        int64_t since_ms;
+
+        must(first);
+        if (queue->limits.batch <= 1 || is_batch_full(queue))
+                return 0;
+        since_ms = CONTAINER_OF(first, Job, link)->ready_ms;
+        /* A clock that went back may not hold it for long. */
+        return since_ms <= now_ms && since_ms + wait_ms > now_ms ? since_ms + wait_ms : 0;
+}
+
+static void rest_until(Queues *q, Queue *queue, int64_t later_ms, bool is_collecting) {
+        list_remove(&q->turns, &queue->link);
+        heap_push(&q->paced, &queue->pace, later_ms);
+        queue->is_collecting = is_collecting;
+}
+
+static void push(Queues *q, Job *job, bool in_front) {
         Queue *queue = queue_of(q, job);
 
-        list_push(&queue->ready, &job->link);
+        if (in_front)
+                list_push_front(&queue->ready, &job->link);
+        else
+                list_push(&queue->ready, &job->link);
+        queue->ready_bytes += body_of(job);
         q->n_ready++;
+        /* When it may go is looked at anew. */
+        if (queue->is_collecting && (in_front || is_batch_full(queue))) {
+                heap_remove(&q->paced, &queue->pace);
+                queue->is_collecting = false;
+        }
         take_turn(q, queue);
+}
+
+void queues_push(Queues *q, Job *job, int64_t now_ms) {
+        job->ready_ms = now_ms;
+        push(q, job, false);
+}
+
+void queues_push_front(Queues *q, Job *job) {
+        push(q, job, true);
 }
 
 /* One second's share may be taken ahead of its time (GCRA: the moment of the next run is all that
@@ -217,31 +269,44 @@ static int64_t pace(Queue *queue, int64_t now_ms) {
         return 0;
 }
 
-static Job *begin(Queues *q, Queue *queue) {
-        Job *job = CONTAINER_OF(list_pop(&queue->ready), Job, link);
+static size_t begin(Queues *q, Queue *queue, List *ret) {
+        const TargetLimits *l = &queue->limits;
+        size_t n = 0, most = l->batch > 1 ? l->batch : 1, bytes = 0;
+        Link *at;
 
+        while (n < most && (at = list_first(&queue->ready))) {
+                bytes += body_of(CONTAINER_OF(at, Job, link));
+                if (n > 0 && bytes > l->batch_bytes)
+                        break;
+                list_remove(&queue->ready, at);
+                queue->ready_bytes -= body_of(CONTAINER_OF(at, Job, link));
+                list_push(ret, at);
+                n++;
+        }
         queue->running++;
         q->n_running++;
-        q->n_ready--;
+        q->n_ready -= n;
         /* Behind all others, if it has more. */
         list_remove(&q->turns, &queue->link);
         take_turn(q, queue);
-        return job;
+        return n;
 }
 
 static void resume_paced(Queues *q, int64_t now_ms) {
         HeapNode *at;
 
-        while ((at = heap_pop_due(&q->paced, now_ms)))
+        while ((at = heap_pop_due(&q->paced, now_ms))) {
+                CONTAINER_OF(at, Queue, pace)->is_collecting = false;
                 take_turn(q, CONTAINER_OF(at, Queue, pace));
+        }
 }
 
-Job *queues_next(Queues *q, int64_t now_ms) {
+size_t queues_next(Queues *q, int64_t now_ms, List *ret) {
         size_t places = q->running_max - q->n_running;
 
         resume_paced(q, now_ms);
         if (places == 0)
-                return NULL;
+                return 0;
         /* Those that are passed over run something, so there are never more of them than places
          * are taken. */
         LIST_EACH(&q->turns, at) {
@@ -250,13 +315,14 @@ Job *queues_next(Queues *q, int64_t now_ms) {
 
                 if (queue->running >= places)
                         continue;
-                later_ms = pace(queue, now_ms);
-                if (later_ms == 0)
-                        return begin(q, queue);
-                list_remove(&q->turns, &queue->link);
-                heap_push(&q->paced, &queue->pace, later_ms);
+                if ((later_ms = collected_ms(queue, now_ms)) > 0)
+                        rest_until(q, queue, later_ms, true);
+                else if ((later_ms = pace(queue, now_ms)) > 0)
+                        rest_until(q, queue, later_ms, false);
+                else
+                        return begin(q, queue, ret);
         }
-        return NULL;
+        return 0;
 }
 
 void queues_ended(Queues *q, const Job *job) {

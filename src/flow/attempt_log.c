@@ -3,11 +3,15 @@
 
 #include "flow/endpoint.h"
 
-static int add_headers(Buf *b, const HttpHeader *headers, size_t n) {
+static int add_headers(Buf *b, const HttpHeader *headers, size_t n, Span left_out) {
         int r = buf_add_char(b, '{');
+        bool has_one = false;
 
         for (size_t i = 0; i < n && r == 0; i++) {
-                r = i ? buf_add_char(b, ',') : 0;
+                if (left_out.n && span_eq(headers[i].name, left_out))
+                        continue;
+                r = has_one ? buf_add_char(b, ',') : 0;
+                has_one = true;
                 if (r == 0)
                         r = buf_add_json(b, headers[i].name);
                 if (r == 0)
@@ -33,7 +37,7 @@ static int add_response(Buf *b, const ClientAnswer *a, size_t kept) {
         int r = buf_add(b, SPAN(",\"response\":{\"headers\":"));
 
         if (r == 0)
-                r = add_headers(b, a->headers, a->n_headers);
+                r = add_headers(b, a->headers, a->n_headers, SPAN(""));
         if (r == 0)
                 r = buf_add(b, SPAN(",\"body\":"));
         if (r == 0)
@@ -50,12 +54,15 @@ static int write_what_happened(const AttemptLog *l, size_t kept, Buf *b) {
         if (r == 0)
                 r = buf_add(b, SPAN(",\"request\":{\"headers\":"));
         if (r == 0)
-                r = add_headers(b, l->headers, l->n_headers);
+                r = add_headers(b, l->headers, l->n_headers, span_of(l->left_out));
         if (r == 0)
                 r = buf_addf(b, "},\"status\":%d,\"end\":\"%s\",\"address\":\"%s\"", a->status,
                              client_end_name(a->end), a->address);
         if (r == 0)
                 r = add_times(b, a);
+        if (r == 0 && l->batch.n)
+                r = buf_addf(b, ",\"batch\":{\"id\":\"" SPAN_FMT "\",\"messages\":%zu}",
+                             SPAN_ARG(l->batch), l->n_batch);
         if (r == 0 && a->status)
                 r = add_response(b, a, kept);
         if (r == 0 && a->why[0]) {
@@ -68,7 +75,7 @@ static int write_what_happened(const AttemptLog *l, size_t kept, Buf *b) {
 
 /* Where it is too much, in JSON, the body gives way: control bytes take six times their room. */
 void attempt_log_write(const AttemptLog *l, Buf *b) {
-        static const size_t kept[] = {ATTEMPT_KEPT_BYTES, ATTEMPT_KEPT_BYTES / 8, 0};
+        const size_t kept[] = {l->kept, l->kept / 8, 0};
 
         for (size_t i = 0; i < COUNT_OF(kept); i++) {
                 if (write_what_happened(l, kept[i], b) == 0)

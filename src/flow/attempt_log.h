@@ -10,7 +10,8 @@
 
 enum {
         ATTEMPT_LOG_MAX_BYTES = 128 * 1024,
-        ATTEMPT_KEPT_BYTES = 16 * 1024, /* of the answer's body */
+        ATTEMPT_KEPT_BYTES = 16 * 1024,  /* of the answer's body, usually */
+        ATTEMPT_KEPT_BRIEF_BYTES = 1024, /* ... and where the whole is on record elsewhere */
 };
 
 typedef struct AttemptLog {
@@ -18,6 +19,10 @@ typedef struct AttemptLog {
         const HttpHeader *headers; /* of the request */
         size_t n_headers;
         const ClientAnswer *answer;
+        size_t kept;          /* of the answer's body, at most */
+        Span batch;           /* its id; empty: it was none */
+        size_t n_batch;       /* messages in it */
+        const char *left_out; /* a header of the request that is not told; NULL: all are */
 } AttemptLog;
 
 /* Appends the object; nothing when it does not fit. */

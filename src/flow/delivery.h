@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * One attempt to deliver one event to one endpoint: headers, signature, POST, and what the answer
- * means (reference: faults 2.6):
+ * One attempt to deliver one event, or a batch of them, to one endpoint: headers, signature, POST,
+ * and what the answer means (reference: faults 2.6):
  *
  *   2xx                      delivered
  *   410                      the endpoint is gone: the job is dead, the endpoint disabled
@@ -19,6 +19,7 @@
 
 enum { DELIVERY_READ_BYTES = 64 * 1024 }; /* of an answer; then the connection is closed */
 
-void delivery_start(Outlet *o, Station *s, Job *job);
+/* Each of the jobs is on record with this attempt; one answer is for all that were sent. */
+void delivery_start(Outlet *o, Station *s, Job *const *jobs, size_t n);
 /* By its link in the outlet: it ends as broken off, before this returns. */
 void delivery_cut(Link *link);

@@ -47,6 +47,7 @@ typedef struct Job {
         /* The engine's while in memory; zero at birth. */
         Link link;
         HeapNode timer;
+        int64_t ready_ms; /* when it became ready */
         void *waiter;    /* who waits for the result, or NULL */
         void *run;       /* the runner's */
         bool last_word;  /* a failure of this run is final: the source was, or will be, told so */

@@ -192,6 +192,11 @@ static void make_targets(World *w) {
                 t->away_percent = happens(w, 30) ? 90 : 20;
                 t->limits.width = happens(w, 50) ? 1 + (unsigned)chance(w, 10) : 0;
                 t->limits.rate = happens(w, 30) ? 1 + (unsigned)chance(w, 50) : 0;
+                if (happens(w, 40)) {
+                        t->limits.batch = 2 + (unsigned)chance(w, happens(w, 50) ? 5 : 200);
+                        t->limits.batch_bytes = 1; /* events have none here */
+                        t->limits.batch_wait_ms = happens(w, 50) ? chance(w, 60000) : 0;
+                }
         }
 }
 

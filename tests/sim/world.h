@@ -19,14 +19,20 @@ typedef struct Target {
         int away_percent; /* of the time */
 } Target;
 
+/* A run: its jobs, and what becomes of each. */
+typedef struct Deal {
+        size_t n;
+        Job *jobs[QUEUE_BATCH_MAX];
+        JobResult results[QUEUE_BATCH_MAX];
+} Deal;
+
 /* Something that will happen. */
 typedef struct Deed {
         HeapNode node;
         void (*act)(World *w, struct Deed *d);
         void (*drop)(struct Deed *d); /* it will not happen: frees what it carries; may be NULL */
         unsigned loop;
-        Job *job;
-        JobResult result;
+        struct Deal *deal;
         struct Ask *ask;
         bool dies_with_process;
         Link link; /* on World.mortal when it does */
@@ -50,12 +56,12 @@ typedef struct Loop {
         Engine *engine;
         Deed *step; /* when it wants to be called */
         int64_t step_at_ms, reply_at_ms;
-        size_t recording, live, live_of[TARGETS_MAX];
+        size_t recording, live, runs, runs_of[TARGETS_MAX];
 } Loop;
 
 typedef struct Tally {
-        uint64_t accepted, refused, spilled, runs, done, dead, crashes, stops, full_disks, parked,
-                claims, crossed, given;
+        uint64_t accepted, refused, spilled, runs, batches, together, done, dead, crashes, stops,
+                full_disks, parked, claims, crossed, given;
 } Tally;
 
 struct World {
@@ -107,7 +113,7 @@ void loop_step(Loop *l);
 void loop_hears(World *w, Deed *reply);
 void loop_arrival(Loop *l, unsigned target, uint64_t lane);
 /* judge.c: each says whether the promises hold at that moment. */
-void judge_run(World *w, const Loop *l, const Job *job);
+void judge_run(World *w, const Loop *l, Job *const *jobs, size_t n);
 void judge_settle(World *w, const Job *job);
 void judge_turn(World *w, const Loop *l);
 void judge_stop(World *w); /* nothing runs, and all that was sent to the ledger came back */
