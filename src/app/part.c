@@ -95,15 +95,8 @@ static const RetryRule *port_rule(void *self, const Job *job) {
 /* A flow's limits are those of the connections that it calls (flow/call.c). */
 static TargetLimits port_limits(void *self, const Job *job) {
         Part *p = self;
-        const Endpoint *endpoint =
-                is_delivery(job) ? outlet_endpoint(&p->outlet, job->target) : NULL;
 
-        return endpoint ? (TargetLimits){.width = endpoint->concurrency,
-                                         .rate = endpoint->rate,
-                                         .batch = endpoint->batch.events,
-                                         .batch_bytes = endpoint->batch.bytes,
-                                         .batch_wait_ms = endpoint->batch.wait_ms}
-                        : (TargetLimits){0};
+        return is_delivery(job) ? outlet_limits(&p->outlet, job->target) : (TargetLimits){0};
 }
 
 static void on_told(void *arg, const MessageOut *out, size_t n, bool all_delivered) {

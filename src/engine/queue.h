@@ -9,15 +9,18 @@
  * *backlog*, and comes as its own queue empties. So do its jobs that waited for a time and are due:
  * however many of one target come due in one moment, those of others need not wait for them.
  *
- * A target may have a width (runs at once) and a pace (runs per second) of its own. It may also
- * take several jobs in one run, a *batch*: then its ready jobs are collected here, in its queue,
- * until there are enough or the first has waited long enough. What is collected has not begun: it
- * takes no place, is in nobody's way, and is given back like any ready job when the process stops.
+ * A target may have a width (runs at once) and a pace (runs per second) of its own, and a throttle
+ * (runs per second) that it shares with others: of those that wait for it, each gets a run in turn.
+ * It may also take several jobs in one run, a *batch*: then its ready jobs are collected here, in
+ * its queue, until there are enough or the first has waited long enough. What is collected has not
+ * begun: it takes no place, is in nobody's way, and is given back like any ready job when the
+ * process stops.
  */
 #pragma once
 
 #include "base/heap.h"
 #include "base/table.h"
+#include "engine/crowd.h"
 #include "ledger/job.h"
 
 enum {
@@ -33,6 +36,9 @@ typedef struct TargetLimits {
         unsigned batch;
         size_t batch_bytes;
         int64_t batch_wait_ms;
+        /* Of runs together with other targets, here and elsewhere; NULL: none. Lent: the queue
+         * takes a reference. */
+        Throttle *throttle;
 } TargetLimits;
 
 typedef struct Queues {
@@ -43,6 +49,7 @@ typedef struct Queues {
         List due;      /* queues with waiting jobs that are due, the next to be asked for first */
         List idle;     /* queues with nothing in memory or in the ledger, the longest idle first */
         Heap paced;    /* queues that may begin a run later; due in ms */
+        Crowds crowds; /* queues that wait for the throttle that they share with others */
         size_t n_ready;
         size_t n_running, running_max; /* runs */
         size_t n_here, here_max;       /* jobs in memory */

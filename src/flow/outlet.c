@@ -47,6 +47,7 @@ static void free_station(void *arg, Span key, void *value) {
         (void)key;
         bearer_unref(s->bearer);
         endpoint_unref(s->endpoint);
+        throttle_unref(s->throttle);
         free(s);
 }
 
@@ -169,6 +170,8 @@ Station *outlet_station(Outlet *o, Span target) {
                 station_change(s, p);
         endpoint_unref(s->endpoint);
         s->endpoint = p;
+        throttle_unref(s->throttle);
+        s->throttle = registry_throttle(o->registry, p->application);
         s->changes = changes;
         return s;
 }
@@ -177,6 +180,19 @@ const Endpoint *outlet_endpoint(Outlet *o, Span target) {
         const Station *s = outlet_station(o, target);
 
         return s ? s->endpoint : NULL;
+}
+
+TargetLimits outlet_limits(Outlet *o, Span target) {
+        const Station *s = outlet_station(o, target);
+        const Endpoint *p = s ? s->endpoint : NULL;
+
+        return p ? (TargetLimits){.width = p->concurrency,
+                                  .rate = p->rate,
+                                  .batch = p->batch.events,
+                                  .batch_bytes = p->batch.bytes,
+                                  .batch_wait_ms = p->batch.wait_ms,
+                                  .throttle = s->throttle}
+                 : (TargetLimits){0};
 }
 
 static void end_without_target(Outlet *o, Job *const *jobs, size_t n) {

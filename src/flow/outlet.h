@@ -36,6 +36,7 @@ typedef struct Station {
         Link link;          /* while it is cleared away */
         Endpoint *endpoint; /* as the registry had it at `changes` */
         uint64_t changes;
+        Throttle *throttle; /* of its application */
         Breaker breaker;
         bool has_consent;         /* of a handshake */
         Bearer *bearer;           /* of its OAuth2; NULL: not asked for yet */
@@ -69,6 +70,8 @@ void outlet_reload(Outlet *o, Snapshot *s);
 
 /* The endpoint of a job's target, as it is now; NULL when it is gone. Lent until the next call. */
 const Endpoint *outlet_endpoint(Outlet *o, Span target);
+/* How it may be sent to; all zero when it is gone. Lent as well. */
+TargetLimits outlet_limits(Outlet *o, Span target);
 /* Begins an attempt of the jobs, all of one endpoint. It may end inside this call, also since the
  * endpoint is gone: another loop may have removed it this very moment. */
 void outlet_start(Outlet *o, Job *const *jobs, size_t n);

@@ -71,11 +71,26 @@ static void judge_begin(World *w, const Loop *l, const Job *job) {
                 judge_lane(w, row);
 }
 
+/* One second's share at once, what comes in another second, and those that had their permit and
+ * found no place: more never begin within one second. */
+static void judge_shared(World *w, const Row *row, Shared *s) {
+        size_t most = 2 * s->rate + LOOPS_MAX * TARGETS_MAX;
+        int64_t *at = &s->begun[s->n_begun % most];
+
+        if (s->n_begun >= most && w->now_ms - *at < 1000)
+                broken(w, row->id, "more than %zu runs within a second, of %u together", most,
+                       s->rate);
+        *at = w->now_ms;
+        s->n_begun++;
+}
+
 /* A run begins. */
 void judge_run(World *w, const Loop *l, Job *const *jobs, size_t n) {
         const Row *row = rows_get(&w->rows, jobs[0]->id);
         const TargetLimits *limits = &w->target[row->target].limits;
 
+        if (w->target[row->target].shared)
+                judge_shared(w, row, &w->shared[w->target[row->target].shared - 1]);
         if (limits->width && l->runs_of[row->target] >= limits->width)
                 broken(w, row->id, "%zu runs at once for a target of width %u",
                        l->runs_of[row->target] + 1, limits->width);

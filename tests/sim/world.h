@@ -9,15 +9,26 @@
 
 typedef struct World World;
 
+enum { SHARED_MAX = 2, SHARED_RATE_MAX = 20 };
+
 typedef struct Target {
         char name[16];
         RetryRule rule;
         TargetLimits limits;
+        unsigned shared;  /* which throttle it shares with others; 0: none */
         bool is_away;     /* it fails, or takes its time to fail */
         bool is_slow;     /* answers late */
         bool is_removed;  /* from the configuration */
         int away_percent; /* of the time */
 } Target;
+
+/* What some targets share, on all loops: so many runs a second. It dies with the process. */
+typedef struct Shared {
+        Throttle *throttle;
+        uint32_t rate;
+        int64_t begun[2 * SHARED_RATE_MAX + LOOPS_MAX * TARGETS_MAX]; /* when the latest did */
+        uint64_t n_begun;
+} Shared;
 
 /* A run: its jobs, and what becomes of each. */
 typedef struct Deal {
@@ -74,6 +85,7 @@ struct World {
         unsigned n_loops;
         Target target[TARGETS_MAX];
         unsigned n_targets;
+        Shared shared[SHARED_MAX];
         EngineLimits limits;
         size_t recording_max;
         List asks; /* sent to the ledger, not yet done */
