@@ -2,8 +2,6 @@
 """Endpoints that take several messages in one request."""
 
 import json
-import pathlib
-import signal
 import time
 
 import pytest
@@ -62,6 +60,22 @@ def test_a_full_batch_goes_at_once_as_one_request(scene):
         assert attempt["code"] == "delivered" and attempt["status"] == 200
         assert attempt["calls"]["batch"] == {"id": batch, "messages": 5}
         assert attempt["calls"]["request"]["headers"]["webhook-id"] == batch
+
+
+def test_the_largest_number_there_is(scene):
+    """Its ids, in one header, are less than what servers take."""
+    shop = Shop(scene, batch={"events": 250, "wait": FAR})
+    ids = shop.many(250)
+    shop.ended(ids)
+    request, = scene.target.requests
+    assert whole(request) == [(one, {"n": n}) for n, one in enumerate(ids)]
+    assert sum(len(name) + len(value) + 4 for name, value in request.headers.items()) < 8192
+
+
+def test_the_depth_is_that_of_the_deepest(scene):
+    shop = Shop(scene, batch={"events": 4, "wait": FAR})
+    shop.ended(shop.send_many([{"eventType": "t", "payload": {}, "depth": n} for n in (2, 9, 0, 7)]))
+    assert scene.target.requests[0].headers["grapnel-depth"] == "9"
 
 
 def test_one_that_is_not_full_goes_when_its_first_has_waited(scene):
