@@ -48,11 +48,11 @@ typedef struct Job {
         Link link;
         HeapNode timer;
         int64_t ready_ms; /* when it became ready */
-        void *waiter;    /* who waits for the result, or NULL */
-        void *run;       /* the runner's */
-        bool last_word;  /* a failure of this run is final: the source was, or will be, told so */
-        bool told_again; /* ... and told to send its delivery again */
-        bool hurries;    /* others wait until its settle is confirmed */
+        void *waiter;     /* who waits for the result, or NULL */
+        void *run;        /* the runner's */
+        bool last_word;   /* a failure of this run is final: the source was, or will be, told so */
+        bool told_again;  /* ... and told to send its delivery again */
+        bool hurries;     /* others wait until its settle is confirmed */
 } Job;
 
 /* Copies the target; takes a reference of the event. */
