@@ -270,8 +270,8 @@ static size_t one_run(Queues *q, int64_t now_ms, int64_t *ret_first) {
         assert_int_equal(run.n, n);
         if (n == 0)
                 return 0;
-        *ret_first = CONTAINER_OF(list_first(&run), Job, link)->id;
-        queues_ended(q, CONTAINER_OF(list_first(&run), Job, link));
+        *ret_first = CONTAINER_OF(run.head.next, Job, link)->id;
+        queues_ended(q, CONTAINER_OF(run.head.next, Job, link));
         while ((at = list_pop(&run))) {
                 Job *job = CONTAINER_OF(at, Job, link);
 
@@ -356,11 +356,11 @@ static void a_batch_is_one_run_of_width_and_rate(void **state) {
         assert_int_equal(queues_next(&q, 0, &run), 5);
         assert_int_equal(q.n_running, 1);
         assert_int_equal(queues_next(&q, 5000, &run), 0);
-        queues_ended(&q, CONTAINER_OF(list_first(&run), Job, link));
+        queues_ended(&q, CONTAINER_OF(run.head.next, Job, link));
         assert_int_equal(queues_next(&q, 999, &run), 0);
         assert_int_equal(queues_next(&q, 1001, &run), 5);
         assert_int_equal(run.n, 10);
-        queues_ended(&q, CONTAINER_OF(list_first(&run), Job, link));
+        queues_ended(&q, CONTAINER_OF(run.head.next, Job, link));
         for (Link *at; (at = list_pop(&run));) {
                 queues_leave(&q, CONTAINER_OF(at, Job, link));
                 free(CONTAINER_OF(at, Job, link));
@@ -381,7 +381,7 @@ static void one_that_was_left_out_goes_first_and_has_waited_since_then(void **st
         assert_int_equal(queues_next(&q, 0, &run), 5);
         collect(&q, numbered(6), five, 50);
         assert_int_equal(queues_next(&q, 60, &run), 0);
-        queues_ended(&q, CONTAINER_OF(list_first(&run), Job, link));
+        queues_ended(&q, CONTAINER_OF(run.head.next, Job, link));
         for (int64_t id = 5; id >= 1; id--) {
                 Job *job = CONTAINER_OF(run.head.prev, Job, link);
 
