@@ -32,7 +32,7 @@ static const Field in_fields[] = {
          .nullable = true,
          .min = 1,
          .max = 65535,
-         .help = "Messages a second, to all endpoints of the application together."},
+         .help = "Requests a second, to all endpoints of the application together."},
         METADATA_FIELD,
 };
 

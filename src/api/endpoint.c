@@ -65,6 +65,35 @@ static const Schema schema_tls = {.name = "EndpointTls",
                                   SCHEMA_FIELDS(tls_fields),
                                   .strict = true};
 
+static const Field batch_fields[] = {
+        {.name = "events",
+         .type = FIELD_INTEGER,
+         .nullable = true,
+         .min = BATCHING_EVENTS_MIN,
+         .max = BATCHING_EVENTS_MAX,
+         .fallback = "100",
+         .help = "So many make a batch complete."},
+        {.name = "wait",
+         .type = FIELD_INTEGER,
+         .nullable = true,
+         .max = BATCHING_WAIT_MAX_MS,
+         .fallback = "1000",
+         .help = "Milliseconds until it goes as it is."},
+        {.name = "bytes",
+         .type = FIELD_INTEGER,
+         .nullable = true,
+         .min = BATCHING_BYTES_MIN,
+         .max = BATCHING_BYTES_MAX,
+         .fallback = "1048576",
+         .help = "Of the body, but for a single event that is larger."},
+};
+static const Schema schema_batch = {
+        .name = "EndpointBatch",
+        .help = "Several events in one request, as a JSON array; the ids of their messages are in "
+                "the header Grapnel-Ids.",
+        SCHEMA_FIELDS(batch_fields),
+        .strict = true};
+
 static const Field in_fields[] = {
         {.name = "url", .type = FIELD_URL, .required = true, .min = 1, .max = 2048},
         {.name = "description", .type = FIELD_TEXT, .max = 8192, .fallback = "\"\""},
@@ -165,6 +194,7 @@ static const Field in_fields[] = {
          .min = 1,
          .max = 65536,
          .help = "A jq program that makes the body."},
+        {.name = "batch", .type = FIELD_OBJECT, .of = &schema_batch, .nullable = true},
         {.name = "auth", .type = FIELD_OBJECT, .of = &schema_auth, .nullable = true},
         {.name = "tls", .type = FIELD_OBJECT, .of = &schema_tls, .nullable = true},
         {.name = "handshake",
@@ -231,6 +261,7 @@ static const Field out_fields[] = {
         {.name = "order", .type = FIELD_TEXT, .required = true},
         {.name = "filter", .type = FIELD_TEXT, .nullable = true},
         {.name = "transform", .type = FIELD_TEXT, .nullable = true},
+        {.name = "batch", .type = FIELD_OBJECT, .nullable = true},
         {.name = "auth", .type = FIELD_OBJECT, .nullable = true},
         {.name = "tls", .type = FIELD_OBJECT, .nullable = true},
         {.name = "handshake", .type = FIELD_BOOL, .required = true},
@@ -290,6 +321,7 @@ static void put_own(Put *p, Span text) {
         text_show(p, "order", text, "order", "\"none\"");
         text_show(p, "filter", text, "filter", "null");
         text_show(p, "transform", text, "transform", "null");
+        text_show(p, "batch", text, "batch", "null");
         put_auth(p, text_member(text, "auth"));
         put_masked(p, "tls", text_member(text, "tls"), secrets);
         text_show(p, "handshake", text, "handshake", "false");
@@ -521,9 +553,9 @@ static void put_state(Put *p, const Values *v, Span old) {
 
 /* `keeps`: what the request does not name stays. */
 static void write_it(Op *op, const Entry *was, bool keeps, void (*then)(Op *op, Entry *written)) {
-        static const char *const own[] = {"headers",     "profile", "format", "timeout",
-                                          "concurrency", "retry",   "order",  "filter",
-                                          "transform",   "auth",    "tls",    "handshake"};
+        static const char *const own[] = {
+                "headers", "profile",   "format", "timeout", "concurrency", "retry",    "order",
+                "filter",  "transform", "batch",  "auth",    "tls",         "handshake"};
         AUTO(put_done)
         Put p = PUT(TEXT_MAX_BYTES);
         const Values *v = &op->body;

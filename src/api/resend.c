@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * A message goes to an endpoint once more, by hand. */
+ * A message goes to an endpoint once more, by hand. One that waits for its next attempt does not
+ * wait any longer: it is the same job, so it is not sent twice. */
 #include "api/nouns.h"
 
 typedef struct Resending {
@@ -11,12 +12,13 @@ typedef struct Resending {
 
 static void on_replayed(Op *op) {
         Resending *r = op->mine;
-        bool done = op->request.write.replay.done;
 
-        if (!done) {
+        if (!op->request.write.replay.done) {
                 op_error(op, 409, "conflict",
-                         "a delivery of this message to this endpoint is under way, or waits for "
-                         "its next attempt");
+                         op->request.write.replay.found == JOB_BLOCKED
+                                 ? "the delivery of this message waits for an earlier one: the "
+                                   "endpoint is sent to in order"
+                                 : "a delivery of this message to this endpoint is under way");
                 return;
         }
         api_wake_job(op->admin, r->shard, span_of(r->target), op->request.write.replay.done_id);
@@ -48,7 +50,8 @@ static void resend(Op *op, EventView *v) {
         op->mine = r;
         op_ask(op,
                &(LedgerRequest){.ask = ASK_WRITE,
-                                .write = {.kind = WRITE_REPLAY, .replay = {.job = r->job}}},
+                                .write = {.kind = WRITE_REPLAY,
+                                          .replay = {.job = r->job, .even_waiting = true}}},
                on_replayed);
 }
 

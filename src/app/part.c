@@ -17,13 +17,16 @@ static bool is_delivery(const Job *job) {
         return span_starts(job->target, SPAN("endpoint:"));
 }
 
-static void on_run_ended(void *self, Job *job, const JobResult *result, const Outcome *o) {
-        Part *p = self;
-        JobResult r = *result;
+/* Who waits for the job and is to hear of it now; NULL for nobody. */
+static Waiter *decide(Part *p, Job *job, const JobResult *result, const Outcome *o) {
         const Flow *flow = snapshot_flow(p->runner->snapshot, job->target);
         Waiter *w = job->waiter;
-        WaiterWord word = w ? waiter_decide(w, o) : WAITER_NOTHING;
+        WaiterWord word;
 
+        /* It is ready again: nothing has happened. */
+        if (result->verdict == JOB_LEFT_OUT)
+                return NULL;
+        word = w ? waiter_decide(w, o) : WAITER_NOTHING;
         if (is_delivery(job)) {
                 p->inlet->counts.delivered += result->verdict == JOB_SUCCEEDED;
                 p->inlet->counts.undelivered += result->verdict != JOB_SUCCEEDED;
@@ -35,12 +38,32 @@ static void on_run_ended(void *self, Job *job, const JobResult *result, const Ou
                 job->told_again = o->retryable;
         }
         job->waiter = NULL;
-        /* The settle goes first: when the source sends its delivery again, the ledger must know
-         * that it may. */
-        engine_ended(p->engine, job, &r, clock_wall_ms());
         if (word != WAITER_NOTHING)
-                waiter_tell(w);
+                return w;
         waiter_unref(w);
+        return NULL;
+}
+
+static void on_runs_ended(void *self, Job *const *jobs, const JobResult *results,
+                          const Outcome *outcomes, size_t n) {
+        Part *p = self;
+        Waiter *told[QUEUE_BATCH_MAX];
+
+        must(n <= QUEUE_BATCH_MAX);
+        for (size_t i = 0; i < n; i++)
+                told[i] = decide(p, jobs[i], &results[i], &outcomes[i]);
+        /* The settles go first: when the source sends its delivery again, the ledger must know
+         * that it may. */
+        engine_ended(p->engine, jobs, results, n, clock_wall_ms());
+        for (size_t i = 0; i < n; i++) {
+                if (told[i])
+                        waiter_tell(told[i]);
+                waiter_unref(told[i]);
+        }
+}
+
+static void on_run_ended(void *self, Job *job, const JobResult *result, const Outcome *o) {
+        on_runs_ended(self, &job, result, o, 1);
 }
 
 static void on_flow_ended(void *self, Job *job, const JobResult *result, const Outcome *o) {
@@ -70,24 +93,24 @@ static bool is_stale(const Part *p, const Flow *flow, const Job *job) {
                latest_is_after(p->latest, job->lane, job->event->time_ms);
 }
 
-static void port_run(void *self, Job *job) {
+static void port_run(void *self, Job *const *jobs, size_t n) {
         Part *p = self;
-        const Flow *flow = snapshot_flow(p->runner->snapshot, job->target);
-        Waiter *w = job->waiter;
+        const Flow *flow = snapshot_flow(p->runner->snapshot, jobs[0]->target);
+        Waiter *w = jobs[0]->waiter;
 
-        if (is_delivery(job)) {
-                outlet_start(&p->outlet, job);
+        if (is_delivery(jobs[0])) {
+                outlet_start(&p->outlet, jobs, n);
                 return;
         }
-        must(flow); /* port_rule told of it before */
-        if (is_stale(p, flow, job))
-                end_without_run(p, job, "superseded",
+        must(flow && n == 1); /* port_rule told of it before */
+        if (is_stale(p, flow, jobs[0]))
+                end_without_run(p, jobs[0], "superseded",
                                 SPAN("A later change of this was applied already."));
-        else if (flow->config->coalesces && job->is_followed)
-                end_without_run(p, job, "coalesced",
+        else if (flow->config->coalesces && jobs[0]->is_followed)
+                end_without_run(p, jobs[0], "coalesced",
                                 SPAN("A later change of this waits, and is made instead."));
         else
-                runner_start(p->runner, job, flow,
+                runner_start(p->runner, jobs[0], flow,
                              w ? w->until_ms : clock_mono_ms() + BACKGROUND_RUN_MS);
 }
 
@@ -106,10 +129,8 @@ static const RetryRule *port_rule(void *self, const Job *job) {
 /* A flow's limits are those of the connections that it calls (flow/call.c). */
 static TargetLimits port_limits(void *self, const Job *job) {
         Part *p = self;
-        const Endpoint *endpoint =
-                is_delivery(job) ? outlet_endpoint(&p->outlet, job->target) : NULL;
 
-        return endpoint ? (TargetLimits){endpoint->concurrency, endpoint->rate} : (TargetLimits){0};
+        return is_delivery(job) ? outlet_limits(&p->outlet, job->target) : (TargetLimits){0};
 }
 
 static void on_told(void *arg, const MessageOut *out, size_t n, bool all_delivered) {
@@ -291,7 +312,7 @@ int part_init(Part *p, unsigned index, const PartShares *all, Snapshot *s, Err *
                              .limits = port_limits,
                              .gone = port_gone};
         RunnerHost host = host_of(p);
-        OutletHost outlet_host = {.self = p, .ended = on_run_ended, .tell = on_tell};
+        OutletHost outlet_host = {.self = p, .ended = on_runs_ended, .tell = on_tell};
         /* The engine decides who gets a place; the client must not have another opinion. */
         ClientLimits client_limits = {.connections_max = CONNECTIONS_MAX,
                                       .per_host_max = CONNECTIONS_MAX};

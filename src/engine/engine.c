@@ -23,7 +23,8 @@ enum {
         BYTES_MAX = 32 * 1024 * 1024,
         RUNNING_MAX = 1000,
         TARGETS_MAX = 1000000, /* with jobs in memory or a backlog */
-        STEP_MAX = 256,        /* starts, and settles tried again, in one step */
+        STEP_MAX = 256,        /* jobs that start (and what their run has more), and settles tried
+                                  again, in one step */
         CLAIM_MAX = 256,       /* jobs in one claim */
         SETTLE_AGAIN_MS = 1000,
 };
@@ -115,10 +116,10 @@ static void give_back(Engine *e, Job *job) {
         settle(e, job, JOB_QUEUED, NULL, NULL);
 }
 
-static void stand_in_lane(Engine *e, Job *job) {
+static void stand_in_lane(Engine *e, Job *job, int64_t now_ms) {
         switch (lane_add(&e->lanes, job)) {
         case LANE_HEAD:
-                queues_push(&e->queues, job);
+                queues_push(&e->queues, job, now_ms);
                 break;
         case LANE_STAND:
                 break;
@@ -131,13 +132,13 @@ static void stand_in_lane(Engine *e, Job *job) {
         }
 }
 
-static void place(Engine *e, Job *job, bool has_room) {
+static void place(Engine *e, Job *job, bool has_room, int64_t now_ms) {
         job->spilled = false;
         queues_enter(&e->queues, job, e->ports.limits(e->ports.self, job));
         if (has_room && job->lane) {
-                stand_in_lane(e, job);
+                stand_in_lane(e, job, now_ms);
         } else if (has_room) {
-                queues_push(&e->queues, job);
+                queues_push(&e->queues, job, now_ms);
         } else {
                 if (job->lane)
                         lane_give(&e->lanes, job);
@@ -146,7 +147,6 @@ static void place(Engine *e, Job *job, bool has_room) {
 }
 
 void engine_add(Engine *e, Job *job, int64_t now_ms) {
-        (void)now_ms;
         must(job->state == JOB_QUEUED || job->state == JOB_BLOCKED);
         if (job->state == JOB_BLOCKED)
                 e->ports.gone(e->ports.self, job);
@@ -154,7 +154,8 @@ void engine_add(Engine *e, Job *job, int64_t now_ms) {
                 /* Those of its target that lie in the ledger are earlier. */
                 place(e, job,
                       !e->is_draining && queues_room(&e->queues, job) &&
-                              !queues_has_backlog(&e->queues, job->target));
+                              !queues_has_backlog(&e->queues, job->target),
+                      now_ms);
 }
 
 void engine_spilled(Engine *e, Span target, int64_t job_id) {
@@ -191,20 +192,56 @@ static JobState judge(Engine *e, Job *job, const JobResult *result, Attempt *att
         return JOB_WAITING;
 }
 
-void engine_ended(Engine *e, Job *job, const JobResult *result, int64_t now_ms) {
+/* Of its lane it is the head, if it has one. */
+static void give_ready(void *arg, Job *job) {
+        Engine *e = arg;
+
+        if (job->lane)
+                lane_give_head(&e->lanes, job);
+        give_back(e, job);
+}
+
+static void stand_again(Engine *e, Job *job) {
+        job->attempts--;
+        job_move(job, JOB_QUEUED, &e->running, NULL);
+        if (e->is_draining)
+                give_ready(e, job);
+        else
+                queues_push_front(&e->queues, job);
+}
+
+static void end_one(Engine *e, Job *job, const JobResult *result, int64_t now_ms) {
         Attempt attempt = result->attempt;
         bool counts = true;
         JobState to;
 
         must(job->state == JOB_RUNNING);
-        queues_ended(&e->queues, job);
         attempt.number = job->attempts;
         to = judge(e, job, result, &attempt, &counts, now_ms);
         job->attempts -= counts ? 0 : 1;
         settle(e, job, to, &e->running, counts ? &attempt : NULL);
 }
 
-static void on_settled(Engine *e, Job *job, bool woke) {
+void engine_ended(Engine *e, Job *const *jobs, const JobResult *results, size_t n, int64_t now_ms) {
+        Rng before = e->rng;
+
+        must(n > 0);
+        queues_ended(&e->queues, jobs[0]);
+        for (size_t i = n; i-- > 0;)
+                if (results[i].verdict == JOB_LEFT_OUT)
+                        stand_again(e, jobs[i]);
+        for (size_t i = 0; i < n; i++) {
+                if (results[i].verdict == JOB_LEFT_OUT)
+                        continue;
+                /* The same chance for all of them: what was sent together comes back together. */
+                e->rng = before;
+                end_one(e, jobs[i], &results[i], now_ms);
+        }
+        e->rng = before;
+        (void)rng_next(&e->rng);
+}
+
+static void on_settled(Engine *e, Job *job, bool woke, int64_t now_ms) {
         Job *next = NULL;
 
         switch (job->state) {
@@ -235,7 +272,7 @@ static void on_settled(Engine *e, Job *job, bool woke) {
                 must(!"a settle of another state");
         }
         if (next)
-                queues_push(&e->queues, next);
+                queues_push(&e->queues, next, now_ms);
 }
 
 void engine_settled(Engine *e, Job *job, int fault, bool woke, int64_t now_ms) {
@@ -246,7 +283,7 @@ void engine_settled(Engine *e, Job *job, int fault, bool woke, int64_t now_ms) {
                 return;
         }
         list_remove(&e->settling, &job->link);
-        on_settled(e, job, woke);
+        on_settled(e, job, woke, now_ms);
         leave(e, job);
 }
 
@@ -263,7 +300,8 @@ void engine_claimed(Engine *e, const ClaimResult *r, int64_t now_ms) {
         for (size_t i = 0; i < r->n; i++) {
                 must(i == 0 || r->jobs[i]->id > r->jobs[i - 1]->id);
                 job_move(r->jobs[i], JOB_QUEUED, NULL, NULL);
-                place(e, r->jobs[i], !e->is_draining && queues_room(&e->queues, r->jobs[i]));
+                place(e, r->jobs[i], !e->is_draining && queues_room(&e->queues, r->jobs[i]),
+                      now_ms);
         }
         if (e->claims.asked_due)
                 queues_heard_due(&e->queues, target, r->next_due_ms);
@@ -280,15 +318,21 @@ static void end_without_target(Engine *e, Job *job, int64_t now_ms) {
                 .message = SPAN("Its flow or endpoint is no longer configured"),
         };
 
-        queues_ended(&e->queues, job);
         settle(e, job, JOB_DEAD, NULL, &attempt);
 }
 
-static void start_ready(Engine *e, size_t max, int64_t now_ms) {
-        Job *job;
+static void start(Engine *e, List *run, int64_t now_ms) {
+        Job *jobs[QUEUE_BATCH_MAX], *first = CONTAINER_OF(list_first(run), Job, link);
+        bool has_target = e->ports.rule(e->ports.self, first);
+        size_t n = 0;
+        Link *at;
 
-        for (size_t i = 0; i < max && (job = queues_next(&e->queues, now_ms)); i++) {
-                if (!e->ports.rule(e->ports.self, job)) {
+        if (!has_target)
+                queues_ended(&e->queues, first);
+        while ((at = list_pop(run))) {
+                Job *job = CONTAINER_OF(at, Job, link);
+
+                if (!has_target) {
                         end_without_target(e, job, now_ms);
                         continue;
                 }
@@ -296,8 +340,23 @@ static void start_ready(Engine *e, size_t max, int64_t now_ms) {
                 job_move(job, JOB_RUNNING, NULL, &e->running);
                 if (job->lane && lane_is_awaited(&e->lanes, job))
                         job->is_followed = true;
-                e->ports.run(e->ports.self, job);
+                jobs[n++] = job;
         }
+        if (n > 0)
+                e->ports.run(e->ports.self, jobs, n);
+}
+
+/* Returns whether the slice was used up: there may be more to begin. */
+static bool start_ready(Engine *e, size_t max, int64_t now_ms) {
+        size_t n = 0, more;
+        List run;
+
+        list_init(&run);
+        while (n < max && (more = queues_next(&e->queues, now_ms, &run)) > 0) {
+                n += more;
+                start(e, &run, now_ms);
+        }
+        return n >= max;
 }
 
 static void settle_again(Engine *e, size_t max, int64_t now_ms) {
@@ -353,11 +412,7 @@ int64_t engine_step(Engine *e, int64_t now_ms) {
 
         settle_again(e, STEP_MAX, now_ms);
         if (!e->is_draining) {
-                size_t ready = e->queues.n_ready;
-
-                start_ready(e, STEP_MAX, now_ms);
-                /* The slice was used up: there may be more to begin. */
-                if (ready > e->queues.n_ready && ready - e->queues.n_ready == STEP_MAX)
+                if (start_ready(e, STEP_MAX, now_ms))
                         next = now_ms;
                 int64_t later = claim(e, now_ms);
                 if (later < next)
@@ -369,14 +424,6 @@ int64_t engine_step(Engine *e, int64_t now_ms) {
         if (again && again->due < next)
                 next = again->due;
         return next;
-}
-
-static void give_ready(void *arg, Job *job) {
-        Engine *e = arg;
-
-        if (job->lane)
-                lane_give_head(&e->lanes, job);
-        give_back(e, job);
 }
 
 static void give_standing(void *arg, Job *job) {
@@ -393,6 +440,7 @@ EngineGauges engine_gauges(const Engine *e) {
         return (EngineGauges){
                 .in_memory = e->queues.n_here,
                 .running = e->running.n,
+                .runs = e->queues.n_running,
                 .ready = e->queues.n_ready,
                 .parked_lanes = e->lanes.n_parked,
                 .unsettled = e->settling.n + e->refused.n,

@@ -14,7 +14,8 @@
  * overtakes.
  *
  * Who may run is decided by turns among the targets (engine/queue.h), so that a slow target does
- * not take every place. A record, its settles and its claims travel in one order: what the engine
+ * not take every place. A run is of one job, or of several where the target takes batches; each
+ * job has its own end. A record, its settles and its claims travel in one order: what the engine
  * hears comes in the order in which the ledger did it (lane.c says where that matters).
  *
  * Memory is shared among the targets in the same way. A job for which there is no room is given
@@ -39,6 +40,9 @@ typedef enum JobVerdict {
          * not count: a blip of the target must not use up the tries of all its jobs. Longer pauses
          * go on by the schedule, so that a dead target's jobs come to their end. */
         JOB_NOT_TRIED,
+        /* It had no room in its batch after all. It was not tried: nothing is written, and it is
+         * ready again, before all others of its target. */
+        JOB_LEFT_OUT,
 } JobVerdict;
 
 typedef struct JobResult {
@@ -60,8 +64,10 @@ typedef struct EngineAsk {
  * engine_* only later (never before they return), but for `run`. */
 typedef struct EnginePorts {
         void *self;
-        /* Begin a run; ends by exactly one engine_ended, perhaps before this returns. */
-        void (*run)(void *self, Job *job);
+        /* Begin a run of `n` jobs of one target (`jobs` is lent for the call; more than one only
+         * where the limits say `batch`); ends by exactly one engine_ended, perhaps before this
+         * returns. */
+        void (*run)(void *self, Job *const *jobs, size_t n);
         /* Write the job's state (and the attempt, when not NULL) in a coming batch; ends by exactly
          * one engine_settled with the same job. The port copies what it needs of `attempt`. A job
          * in state queued is given back: nobody holds it (its `spilled` says so). After
@@ -74,7 +80,7 @@ typedef struct EnginePorts {
         /* The retry rule of the job's target; NULL: the target is gone from the configuration (the
          * job is settled dead with code "no-target"). */
         const RetryRule *(*rule)(void *self, const Job *job);
-        /* How many runs of the job's target at once, and how many per second. */
+        /* How many runs of the job's target at once, how many per second, and of how many jobs. */
         TargetLimits (*limits)(void *self, const Job *job);
         /* The job has left memory for good in this process, or for now: the port frees it. */
         void (*gone)(void *self, Job *job);
@@ -85,7 +91,7 @@ typedef struct EngineLimits {
          * way: the caller sees to that. */
         size_t jobs_max;
         size_t bytes_max;   /* of their events, each counted with each of its jobs; 0: 32 MiB */
-        size_t running_max; /* at once; 0: 1,000 */
+        size_t running_max; /* runs at once; 0: 1,000 */
 } EngineLimits;
 
 Engine *engine_new(const EngineLimits *limits, const EnginePorts *ports, uint64_t seed);
@@ -103,7 +109,9 @@ void engine_add(Engine *e, Job *job, int64_t now_ms);
 /* Jobs of the target that nobody holds lie in the ledger, with ids from `job_id` on: spilled,
  * replayed, or left by a process that ended (then from 1). */
 void engine_spilled(Engine *e, Span target, int64_t job_id);
-void engine_ended(Engine *e, Job *job, const JobResult *result, int64_t now_ms);
+/* A run has ended: each of its jobs has its own result. What
+ * fails together and is tried again is due again in the same moment, to go together once more. */
+void engine_ended(Engine *e, Job *const *jobs, const JobResult *results, size_t n, int64_t now_ms);
 /* `fault` < 0: the settle was not written and will be tried again by the engine. `woke`: a blocked
  * job became due. */
 void engine_settled(Engine *e, Job *job, int fault, bool woke, int64_t now_ms);
@@ -129,7 +137,8 @@ int64_t engine_step(Engine *e, int64_t now_ms);
 void engine_drain(Engine *e);
 
 typedef struct EngineGauges {
-        size_t in_memory, running, ready, parked_lanes, unsettled;
+        size_t in_memory, running, ready, parked_lanes, unsettled; /* jobs, and lanes */
+        size_t runs;
         bool is_asking; /* a claim is on its way */
 } EngineGauges;
 EngineGauges engine_gauges(const Engine *e);

@@ -9,14 +9,18 @@ enum {
 };
 
 typedef struct Queue {
-        Link link;         /* on `turns`, `idle`, or on none */
-        Link backlog_link; /* on `backlogs` or on none */
-        Link due_link;     /* on `due` or on none */
-        HeapNode wait;     /* on `waiting` or not */
-        HeapNode pace;     /* on `paced` or not */
+        Link link;          /* on `turns`, `idle`, that of its crowd, or on none */
+        Link backlog_link;  /* on `backlogs` or on none */
+        Link due_link;      /* on `due` or on none */
+        HeapNode wait;      /* on `waiting` or not */
+        HeapNode pace;      /* on `paced` or not ... */
+        bool is_collecting; /* ... since a batch of it is not complete */
         List ready;
+        size_t ready_bytes; /* of their bodies */
         size_t running, here, bytes;
         TargetLimits limits;
+        Crowd *crowd;          /* that it stands in; NULL for none */
+        bool has_permit;       /* of its throttle, for the next run */
         int64_t next_us;       /* pace: when the next run is due */
         int64_t backlog_after; /* ids up to it were looked at */
         int64_t backlog_news;  /* the first that came since the ledger was asked; INT64_MAX none */
@@ -36,6 +40,7 @@ void queues_init(Queues *q, size_t targets_max, size_t running_max, size_t here_
                       .running_max = running_max,
                       .here_max = here_max,
                       .bytes_max = bytes_max};
+        crowds_init(&q->crowds, targets_max + IDLE_MAX + 1);
         list_init(&q->turns);
         list_init(&q->backlogs);
         list_init(&q->due);
@@ -53,9 +58,14 @@ static void take_ready(void *arg, Span key, void *value) {
         Link *at;
 
         (void)key;
-        if (queue->ready.n > 0 && link_on(&queue->link))
+        if (queue->crowd)
+                crowds_leave(&c->q->crowds, queue->crowd, &queue->link);
+        else if (queue->ready.n > 0 && link_on(&queue->link))
                 list_remove(&c->q->turns, &queue->link);
+        queue->crowd = NULL;
         heap_remove(&c->q->paced, &queue->pace);
+        queue->is_collecting = false;
+        queue->ready_bytes = 0;
         while ((at = list_pop(&queue->ready)))
                 list_push(&c->all, at);
 }
@@ -71,15 +81,21 @@ void queues_clear(Queues *q, void (*give)(void *arg, Job *job), void *arg) {
                 give(arg, CONTAINER_OF(at, Job, link));
 }
 
+static void queue_free(Queue *queue) {
+        throttle_unref(queue->limits.throttle);
+        free(queue);
+}
+
 static void free_queue(void *arg, Span key, void *value) {
         (void)arg;
         (void)key;
-        free(value);
+        queue_free(value);
 }
 
 void queues_done(Queues *q) {
         table_each(q->table, free_queue, NULL);
         q->table = table_free(q->table);
+        crowds_done(&q->crowds);
         heap_done(&q->waiting);
         heap_done(&q->paced);
 }
@@ -129,7 +145,7 @@ static void queue_rest(Queues *q, Queue *queue) {
                 return;
         Queue *oldest = CONTAINER_OF(list_pop(&q->idle), Queue, link);
         table_remove(q->table, name_of(oldest));
-        free(oldest);
+        queue_free(oldest);
 }
 
 /* ---- memory ---- */
@@ -160,6 +176,10 @@ bool queues_room(const Queues *q, const Job *job) {
 void queues_enter(Queues *q, const Job *job, TargetLimits limits) {
         Queue *queue = queue_make(q, job->target);
 
+        must(limits.batch <= QUEUE_BATCH_MAX);
+        if (limits.throttle)
+                throttle_ref(limits.throttle);
+        throttle_unref(queue->limits.throttle);
         queue->limits = limits;
         queue->here++;
         queue->bytes += bytes_of(job);
@@ -191,57 +211,154 @@ static void take_turn(Queues *q, Queue *queue) {
                 list_push(&q->turns, &queue->link);
 }
 
-void queues_push(Queues *q, Job *job) {
+static size_t body_of(const Job *job) {
+        return job->event ? job->event->body.n : 0;
+}
+
+static bool is_batch_full(const Queue *queue) {
+        return queue->ready.n >= queue->limits.batch ||
+               queue->ready_bytes >= queue->limits.batch_bytes;
+}
+
+/* 0 when a run may take what is ready, or when it may at the latest. */
+static int64_t collected_ms(const Queue *queue, int64_t now_ms) {
+        int64_t wait_ms = queue->limits.batch_wait_ms;
+        const Link *first = list_first(&queue->ready);
+        int64_t since_ms;
+
+        must(first);
+        if (queue->limits.batch <= 1 || is_batch_full(queue))
+                return 0;
+        since_ms = CONTAINER_OF(first, Job, link)->ready_ms;
+        /* A clock that went back may not hold it for long. */
+        return since_ms <= now_ms && since_ms + wait_ms > now_ms ? since_ms + wait_ms : 0;
+}
+
+static void rest_until(Queues *q, Queue *queue, int64_t later_ms, bool is_collecting) {
+        list_remove(&q->turns, &queue->link);
+        heap_push(&q->paced, &queue->pace, later_ms);
+        queue->is_collecting = is_collecting;
+}
+
+static void push(Queues *q, Job *job, bool in_front) {
         Queue *queue = queue_of(q, job);
 
-        list_push(&queue->ready, &job->link);
+        if (in_front)
+                list_push_front(&queue->ready, &job->link);
+        else
+                list_push(&queue->ready, &job->link);
+        queue->ready_bytes += body_of(job);
         q->n_ready++;
+        /* When it may go is looked at anew. */
+        if (queue->is_collecting && (in_front || is_batch_full(queue))) {
+                heap_remove(&q->paced, &queue->pace);
+                queue->is_collecting = false;
+        }
         take_turn(q, queue);
+}
+
+void queues_push(Queues *q, Job *job, int64_t now_ms) {
+        job->ready_ms = now_ms;
+        push(q, job, false);
+}
+
+void queues_push_front(Queues *q, Job *job) {
+        push(q, job, true);
+}
+
+static int64_t interval_of(const Queue *queue) {
+        return 1000000 / queue->limits.rate > 0 ? 1000000 / queue->limits.rate : 1;
+}
+
+/* A clock that went back may not hold it for long. */
+static int64_t next_of(const Queue *queue, int64_t now_us) {
+        return queue->next_us > now_us && queue->next_us - now_us <= 2000000 ? queue->next_us
+                                                                             : now_us;
 }
 
 /* One second's share may be taken ahead of its time (GCRA: the moment of the next run is all that
  * is remembered). 0, or when it may go on in ms. */
-static int64_t pace(Queue *queue, int64_t now_ms) {
-        int64_t now_us = now_ms * 1000, interval_us, from;
+static int64_t paced_ms(const Queue *queue, int64_t now_ms) {
+        int64_t now_us = now_ms * 1000, from = next_of(queue, now_us), burst_us;
 
         if (queue->limits.rate == 0)
                 return 0;
-        interval_us = 1000000 / queue->limits.rate > 0 ? 1000000 / queue->limits.rate : 1;
-        from = queue->next_us > now_us ? queue->next_us : now_us;
-        /* A clock that went back may not hold it for long. */
-        if (from - now_us > 2000000)
-                from = now_us;
-        if (from - now_us > 1000000 - interval_us)
-                return (from - (1000000 - interval_us)) / 1000 + 1;
-        queue->next_us = from + interval_us;
-        return 0;
+        burst_us = 1000000 - interval_of(queue);
+        return from - now_us > burst_us ? (from - burst_us) / 1000 + 1 : 0;
 }
 
-static Job *begin(Queues *q, Queue *queue) {
-        Job *job = CONTAINER_OF(list_pop(&queue->ready), Job, link);
+static void pace(Queue *queue, int64_t now_ms) {
+        if (queue->limits.rate > 0)
+                queue->next_us = next_of(queue, now_ms * 1000) + interval_of(queue);
+}
 
+static size_t begin(Queues *q, Queue *queue, int64_t now_ms, List *ret) {
+        const TargetLimits *l = &queue->limits;
+        size_t n = 0, most = l->batch > 1 ? l->batch : 1, bytes = 0;
+        Link *at;
+
+        while (n < most && (at = list_first(&queue->ready))) {
+                bytes += body_of(CONTAINER_OF(at, Job, link));
+                if (n > 0 && bytes > l->batch_bytes)
+                        break;
+                list_remove(&queue->ready, at);
+                queue->ready_bytes -= body_of(CONTAINER_OF(at, Job, link));
+                list_push(ret, at);
+                n++;
+        }
+        pace(queue, now_ms);
+        queue->has_permit = false;
         queue->running++;
         q->n_running++;
-        q->n_ready--;
+        q->n_ready -= n;
         /* Behind all others, if it has more. */
         list_remove(&q->turns, &queue->link);
         take_turn(q, queue);
-        return job;
+        return n;
+}
+
+/* True when it may go; else it waits with others who share its throttle. */
+static bool is_permitted(Queues *q, Queue *queue, int64_t now_ms) {
+        if (queue->has_permit || !queue->limits.throttle)
+                return true;
+        list_remove(&q->turns, &queue->link);
+        queue->crowd = crowds_ask(&q->crowds, queue->limits.throttle, &queue->link, now_ms);
+        if (queue->crowd)
+                return false;
+        queue->has_permit = true;
+        list_push_front(&q->turns, &queue->link);
+        return true;
+}
+
+/* Who has a permit goes before all others: its moment is now. */
+static void resume_crowds(Queues *q, int64_t now_ms) {
+        Link *at;
+
+        while ((at = crowds_next(&q->crowds, now_ms))) {
+                Queue *queue = CONTAINER_OF(at, Queue, link);
+
+                queue->crowd = NULL;
+                queue->has_permit = true;
+                list_push_front(&q->turns, &queue->link);
+        }
 }
 
 static void resume_paced(Queues *q, int64_t now_ms) {
         HeapNode *at;
 
-        while ((at = heap_pop_due(&q->paced, now_ms)))
+        while ((at = heap_pop_due(&q->paced, now_ms))) {
+                CONTAINER_OF(at, Queue, pace)->is_collecting = false;
                 take_turn(q, CONTAINER_OF(at, Queue, pace));
+        }
 }
 
-Job *queues_next(Queues *q, int64_t now_ms) {
+size_t queues_next(Queues *q, int64_t now_ms, List *ret) {
         size_t places = q->running_max - q->n_running;
 
         resume_paced(q, now_ms);
+        resume_crowds(q, now_ms);
         if (places == 0)
-                return NULL;
+                return 0;
         /* Those that are passed over run something, so there are never more of them than places
          * are taken. */
         LIST_EACH(&q->turns, at) {
@@ -250,13 +367,14 @@ Job *queues_next(Queues *q, int64_t now_ms) {
 
                 if (queue->running >= places)
                         continue;
-                later_ms = pace(queue, now_ms);
-                if (later_ms == 0)
-                        return begin(q, queue);
-                list_remove(&q->turns, &queue->link);
-                heap_push(&q->paced, &queue->pace, later_ms);
+                if ((later_ms = collected_ms(queue, now_ms)) > 0)
+                        rest_until(q, queue, later_ms, true);
+                else if ((later_ms = paced_ms(queue, now_ms)) > 0)
+                        rest_until(q, queue, later_ms, false);
+                else if (is_permitted(q, queue, now_ms))
+                        return begin(q, queue, now_ms, ret);
         }
-        return NULL;
+        return 0;
 }
 
 void queues_ended(Queues *q, const Job *job) {
@@ -270,8 +388,9 @@ void queues_ended(Queues *q, const Job *job) {
 
 int64_t queues_pace_ms(const Queues *q) {
         const HeapNode *first = heap_first(&q->paced);
+        int64_t crowds_ms = crowds_due_ms(&q->crowds);
 
-        return first ? first->due : INT64_MAX;
+        return first && first->due < crowds_ms ? first->due : crowds_ms;
 }
 
 /* ---- what lies in the ledger ---- */

@@ -9,18 +9,36 @@
  * *backlog*, and comes as its own queue empties. So do its jobs that waited for a time and are due:
  * however many of one target come due in one moment, those of others need not wait for them.
  *
- * A target may have a width (runs at once) and a pace (runs per second) of its own. */
+ * A target may have a width (runs at once) and a pace (runs per second) of its own, and a throttle
+ * (runs per second) that it shares with others: of those that wait for it, each gets a run in turn.
+ * It may also take several jobs in one run, a *batch*: then its ready jobs are collected here, in
+ * its queue, until there are enough or the first has waited long enough. What is collected has not
+ * begun: it takes no place, is in nobody's way, and is given back like any ready job when the
+ * process stops.
+ */
 #pragma once
 
 #include "base/heap.h"
 #include "base/table.h"
+#include "engine/crowd.h"
 #include "ledger/job.h"
 
-enum { QUEUE_JOBS_MAX = 1024 }; /* of one target that come from its backlog before others go */
+enum {
+        QUEUE_JOBS_MAX = 1024, /* of one target that come from its backlog before others go */
+        QUEUE_BATCH_MAX = 256, /* jobs in one run; as many as one claim brings */
+};
 
 typedef struct TargetLimits {
         unsigned width; /* 0: as many as there are places */
         uint32_t rate;  /* per second; 0: no limit. One second's share may go at once */
+        /* Jobs in one run, at most; 0 and 1: each has its own. Fewer go when the first of them has
+         * been ready for that long, or the next one's body is beyond the bytes. */
+        unsigned batch;
+        size_t batch_bytes;
+        int64_t batch_wait_ms;
+        /* Of runs together with other targets, here and elsewhere; NULL: none. Lent: the queue
+         * takes a reference. */
+        Throttle *throttle;
 } TargetLimits;
 
 typedef struct Queues {
@@ -30,10 +48,12 @@ typedef struct Queues {
         Heap waiting;  /* queues with jobs that wait in the ledger, by when the first is due */
         List due;      /* queues with waiting jobs that are due, the next to be asked for first */
         List idle;     /* queues with nothing in memory or in the ledger, the longest idle first */
-        Heap paced;    /* queues that may begin a job later; due in ms */
-        size_t n_ready, n_running, running_max;
-        size_t n_here, here_max;      /* jobs in memory */
-        size_t bytes_here, bytes_max; /* of their events */
+        Heap paced;    /* queues that may begin a run later; due in ms */
+        Crowds crowds; /* queues that wait for the throttle that they share with others */
+        size_t n_ready;
+        size_t n_running, running_max; /* runs */
+        size_t n_here, here_max;       /* jobs in memory */
+        size_t bytes_here, bytes_max;  /* of their events */
 } Queues;
 
 /* `targets_max` bounds the number of queues. */
@@ -50,12 +70,16 @@ void queues_enter(Queues *q, const Job *job, TargetLimits limits);
 void queues_leave(Queues *q, const Job *job);
 
 /* It becomes ready, behind those of its target. */
-void queues_push(Queues *q, Job *job);
-/* Takes off the job whose turn it is and counts it as running; NULL when none may begin. Each ends
- * by queues_ended. */
-Job *queues_next(Queues *q, int64_t now_ms);
+void queues_push(Queues *q, Job *job, int64_t now_ms);
+/* One that was begun and did not go after all is ready again, before those of its target, and has
+ * been since it was the first time. */
+void queues_push_front(Queues *q, Job *job);
+/* Takes off the jobs of the run whose turn it is, puts them behind those on `ret`, and counts it as
+ * running. Returns how many they are, all of one target; 0 when none may begin. Each run ends by
+ * queues_ended with any of its jobs. */
+size_t queues_next(Queues *q, int64_t now_ms, List *ret);
 void queues_ended(Queues *q, const Job *job);
-/* When a paced target may go on; INT64_MAX for none. */
+/* When a target that is paced or collects may go on; INT64_MAX for none. */
 int64_t queues_pace_ms(const Queues *q);
 
 /* Jobs of the target that nobody holds lie in the ledger, the first of them not before `id`. */

@@ -10,7 +10,8 @@ static const unsigned moves[] = {
         [JOB_WAITING] = TO(JOB_QUEUED),
         /* woken and claimed */
         [JOB_BLOCKED] = TO(JOB_QUEUED),
-        [JOB_RUNNING] = TO(JOB_DONE) | TO(JOB_DEAD) | TO(JOB_WAITING),
+        /* it ends; its batch had no room for it */
+        [JOB_RUNNING] = TO(JOB_DONE) | TO(JOB_DEAD) | TO(JOB_WAITING) | TO(JOB_QUEUED),
         [JOB_DONE] = 0,
         [JOB_DEAD] = 0,
 };

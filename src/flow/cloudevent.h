@@ -12,6 +12,9 @@
 enum { CLOUDEVENT_HEADERS = 6 };
 
 #define CLOUDEVENT_JSON "application/cloudevents+json"
+#define CLOUDEVENT_BATCH_JSON                                                                      \
+        "application/cloudevents-batch+json" /* an array of such documents                         \
+                                              */
 
 /* Fills `ret` with at most CLOUDEVENT_HEADERS headers, `id` and what is made in `a`; returns how
  * many, or -EMSGSIZE. `id` is the message's as it prints. */

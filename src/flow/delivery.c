@@ -2,15 +2,14 @@
 #include "flow/delivery.h"
 
 #include "base/clock.h"
-#include "base/id.h"
+#include "flow/attempt_log.h"
 #include "flow/cloudevent.h"
+#include "flow/envelope.h"
 #include "http/retry_after.h"
-#include "json/check.h"
 #include "json/value.h"
 
 enum {
         ARENA_MAX_BYTES = 24 * 1024 * 1024, /* a structured body is the payload once more */
-        DETAIL_MAX_BYTES = 128 * 1024,
         HEADERS_MAX = ENDPOINT_HEADERS_MAX + PROFILE_HEADERS_MAX + CLOUDEVENT_HEADERS + 8,
         RETRY_AFTER_MAX_MS = 24 * 3600 * 1000,
 };
@@ -24,21 +23,21 @@ typedef struct Delivery {
         Outlet *outlet;
         Endpoint *endpoint;
         Snapshot *snapshot;
-        Job *job;
         Arena *arena;
+        Letter *letters; /* one per job */
+        size_t n, at;    /* ... and the one that is being written */
+        size_t written;  /* bytes, of those before it */
+        bool is_writing, is_paused, is_cut;
+        Envelope envelope;
         BreakerAnswer leave;
         int64_t started_ms, started_us;
-        char id[ID_TEXT]; /* of the message */
-        Span body, content_type;
         HttpHeader headers[HEADERS_MAX];
         size_t n_headers;
         ClientCall call;
-        MapRoot roots[2];
-        MapperRun mapping;
         Bearer *bearer;
         TokenWait token_wait;
         Span token; /* that was used */
-        bool second_try, has_consent, is_wrapped;
+        bool second_try, has_consent;
 } Delivery;
 
 static void get_token(Delivery *d);
@@ -55,106 +54,85 @@ typedef struct Verdict {
         char message[512];
 } Verdict;
 
-static int add_headers(Buf *b, const HttpHeader *headers, size_t n) {
-        int r = buf_add_char(b, '{');
+/* What was sent and heard is on record with each job of a batch, but at length with one alone. */
+static void write_logs(const Delivery *d, const ClientAnswer *a, Buf *whole, Buf *brief) {
+        const Envelope *v = &d->envelope;
+        bool is_batch = v->ids.n > 0;
+        AttemptLog log = {.url = d->endpoint->url,
+                          .headers = d->headers,
+                          .n_headers = d->n_headers,
+                          .answer = a,
+                          .batch = is_batch ? span_of(v->id) : SPAN(""),
+                          .n_batch = v->n,
+                          .kept = ATTEMPT_KEPT_BYTES};
 
-        for (size_t i = 0; i < n && r == 0; i++) {
-                r = i ? buf_add_char(b, ',') : 0;
-                if (r == 0)
-                        r = buf_add_json(b, headers[i].name);
-                if (r == 0)
-                        r = buf_add_char(b, ':');
-                /* What opens doors is not for the log. */
-                if (r == 0)
-                        r = endpoint_hides_header(headers[i].name)
-                                    ? buf_add(b, SPAN("\"***\""))
-                                    : buf_add_json(b, headers[i].value);
-        }
-        return r == 0 ? buf_add_char(b, '}') : r;
+        attempt_log_write(&log, whole);
+        if (v->n < 2)
+                return;
+        log.kept = ATTEMPT_KEPT_BRIEF_BYTES;
+        log.left_out = ENVELOPE_IDS_HEADER;
+        attempt_log_write(&log, brief);
 }
 
-static int add_times(Buf *b, const ClientAnswer *a) {
-        return buf_addf(b,
-                        ",\"us\":{\"total\":%" PRId64 ",\"name\":%" PRId64 ",\"connect\":%" PRId64
-                        ",\"tls\":%" PRId64 ",\"firstByte\":%" PRId64 "}",
-                        a->total_us, a->name_us, a->connect_us, a->tls_us, a->first_byte_us);
+/* Of one letter: as all, or as it ended by itself. */
+static JobResult result_of(const Delivery *d, const Letter *l, const Verdict *v, Span detail) {
+        JobResult r = {.verdict = v->job,
+                       .wait_hint_ms = v->wait_ms,
+                       .attempt = {.started_ms = d->started_ms,
+                                   .took_us = clock_mono_us() - d->started_us,
+                                   .status = v->status,
+                                   .code = span_of(v->code),
+                                   .message = span_of(v->message),
+                                   .detail = detail}};
+
+        if (!l->is_over)
+                return r;
+        r.verdict = l->verdict;
+        r.wait_hint_ms = -1;
+        r.attempt.status = 0;
+        r.attempt.code = span_of(l->code);
+        r.attempt.message = l->message;
+        r.attempt.detail = (Span){NULL, 0};
+        return r;
 }
 
-static int add_response(Buf *b, const ClientAnswer *a, size_t kept) {
-        bool is_cut = a->body.n > kept || a->end == CLIENT_TOO_BIG;
-        int r = buf_add(b, SPAN(",\"response\":{\"headers\":"));
-
-        if (r == 0)
-                r = add_headers(b, a->headers, a->n_headers);
-        if (r == 0)
-                r = buf_add(b, SPAN(",\"body\":"));
-        if (r == 0)
-                r = buf_add_json(b, (Span){a->body.p, a->body.n > kept ? kept : a->body.n});
-        return r == 0 ? buf_addf(b, ",\"truncated\":%s}", is_cut ? "true" : "false") : r;
-}
-
-/* The log of the attempt, as the API shows it. */
-static int write_what_happened(const Delivery *d, const ClientAnswer *a, size_t kept, Buf *b) {
-        int r = buf_add(b, SPAN("{\"url\":"));
-
-        if (r == 0)
-                r = buf_add_json(b, span_of(d->endpoint->url));
-        if (r == 0)
-                r = buf_add(b, SPAN(",\"request\":{\"headers\":"));
-        if (r == 0)
-                r = add_headers(b, d->headers, d->n_headers);
-        if (r == 0)
-                r = buf_addf(b, "},\"status\":%d,\"end\":\"%s\",\"address\":\"%s\"", a->status,
-                             client_end_name(a->end), a->address);
-        if (r == 0)
-                r = add_times(b, a);
-        if (r == 0 && a->status)
-                r = add_response(b, a, kept);
-        if (r == 0 && a->why[0]) {
-                r = buf_add(b, SPAN(",\"why\":"));
-                if (r == 0)
-                        r = buf_add_json(b, span_of(a->why));
-        }
-        return r == 0 ? buf_add_char(b, '}') : r;
-}
-
-/* Where it is too much, in JSON, the body gives way: control bytes take six times their room. */
-static void write_detail(const Delivery *d, const ClientAnswer *a, Buf *b) {
-        static const size_t kept[] = {DELIVERY_KEPT_BYTES, DELIVERY_KEPT_BYTES / 8, 0};
-
-        for (size_t i = 0; i < COUNT_OF(kept); i++) {
-                if (write_what_happened(d, a, kept[i], b) == 0)
-                        return;
-                buf_clear(b);
-        }
+static Outcome outcome_of(const JobResult *r, const char *code) {
+        return (Outcome){.status = r->verdict == JOB_SUCCEEDED ? 200 : 424,
+                         .code = code,
+                         .message = r->attempt.message,
+                         .retryable = r->verdict != JOB_SUCCEEDED && r->verdict != JOB_FAILED,
+                         .retry_after_s = -1};
 }
 
 static void delivery_end(Delivery *d, const Verdict *v, const ClientAnswer *a) {
         Outlet *o = d->outlet;
         AUTO(buf_done)
-        Buf detail = BUF(DETAIL_MAX_BYTES);
-        Outcome outcome = {.status = v->job == JOB_SUCCEEDED ? 200 : 424,
-                           .code = v->code,
-                           .message = span_of(v->message),
-                           .retryable = v->job == JOB_RETRY || v->job == JOB_NOT_TRIED,
-                           .retry_after_s = -1};
-        JobResult result = {.verdict = v->job,
-                            .wait_hint_ms = v->wait_ms,
-                            .attempt = {.started_ms = d->started_ms,
-                                        .took_us = clock_mono_us() - d->started_us,
-                                        .status = v->status,
-                                        .code = span_of(v->code),
-                                        .message = span_of(v->message)}};
+        Buf whole = BUF(ATTEMPT_LOG_MAX_BYTES), brief = BUF(ATTEMPT_LOG_MAX_BYTES);
+        AUTO(freep)
+        Job **jobs = must_alloc(d->n * sizeof(Job *));
+        AUTO(freep)
+        JobResult *results = must_alloc(d->n * sizeof *results);
+        AUTO(freep)
+        Outcome *outcomes = must_alloc(d->n * sizeof *outcomes);
 
         if (a)
-                write_detail(d, a, &detail);
-        result.attempt.detail = detail.n ? buf_span(&detail) : (Span){NULL, 0};
+                write_logs(d, a, &whole, &brief);
+        for (size_t i = 0; i < d->n; i++) {
+                const Letter *l = &d->letters[i];
+                bool is_first = !d->envelope.first || l == d->envelope.first;
+
+                jobs[i] = l->job;
+                results[i] = result_of(d, l, v, buf_span(is_first ? &whole : &brief));
+                outcomes[i] = outcome_of(&results[i], l->is_over ? l->code : v->code);
+        }
         list_remove(&o->deliveries, &d->link);
-        o->host.ended(o->host.self, d->job, &result, &outcome);
+        o->host.ended(o->host.self, jobs, results, outcomes, d->n);
+        envelope_done(&d->envelope);
         bearer_unref(d->bearer);
         endpoint_unref(d->endpoint);
         snapshot_unref(d->snapshot);
         arena_free(d->arena);
+        free(d->letters);
         free(d);
 }
 
@@ -219,12 +197,13 @@ static const char *code_of(ClientEnd end) {
         }
 }
 
+/* A whole head says it, though the body behind it was cut off, came too slowly or is too long: a
+ * 2xx was said when all of the request was there, and what a failure says of when to come back
+ * holds as well. Not one that could be read in two ways. */
 static Verdict judge(const ClientAnswer *a) {
         Verdict v = {.job = JOB_RETRY, .code = code_of(a->end), .wait_ms = -1};
 
-        /* A whole head says it, even when the body behind it was cut or is too long. */
-        if (a->status && (a->end == CLIENT_ANSWERED || a->end == CLIENT_TOO_BIG ||
-                          (a->status >= 200 && a->status < 300 && a->end != CLIENT_BAD_ANSWER)))
+        if (a->status && a->end != CLIENT_BAD_ANSWER)
                 return judge_status(a);
         (void)snprintf(v.message, sizeof v.message, "%s", a->why);
         return v;
@@ -233,7 +212,7 @@ static Verdict judge(const ClientAnswer *a) {
 /* NULL when the endpoint is gone, or has another address by now: what this one says is no word
  * about that. */
 static Station *station_of(const Delivery *d) {
-        Station *s = outlet_station(d->outlet, d->job->target);
+        Station *s = outlet_station(d->outlet, d->letters[0].job->target);
 
         return s && strcmp(s->endpoint->url, d->endpoint->url) == 0 ? s : NULL;
 }
@@ -277,40 +256,12 @@ static int add_header(Delivery *d, Span name, Span value) {
         return 0;
 }
 
-/* Wraps what is sent, where the endpoint wants it so. */
-static int prepare_body(Delivery *d, Err *e) {
-        const Event *of = d->job->event;
-        AUTO(buf_done)
-        Buf b = BUF(ARENA_MAX_BYTES / 2);
-        /* Its parts, with the body as it is sent; not its count, which others write. */
-        Event event = {.id = of->id,
-                       .received_ms = of->received_ms,
-                       .time_ms = of->time_ms,
-                       .source = of->source,
-                       .type = of->type,
-                       .subject = of->subject,
-                       .content_type = d->content_type,
-                       .trace = of->trace,
-                       .meta = of->meta,
-                       .body = d->body};
-
-        /* Once: it may be prepared again, after a consent or with another token. */
-        if (d->endpoint->format == FORMAT_CLOUDEVENTS_STRUCTURED && !d->is_wrapped) {
-                if (cloudevent_print(&event, span_of(d->id), &b) < 0 ||
-                    !(d->body = arena_span(d->arena, buf_span(&b))).p)
-                        return FAIL(e, -EMSGSIZE, "the event is too large to wrap");
-                d->content_type = SPAN(CLOUDEVENT_JSON);
-                d->is_wrapped = true;
-        }
-        return 0;
-}
-
 static int add_attributes(Delivery *d, Err *e) {
         int n = 0;
 
         if (d->endpoint->format == FORMAT_CLOUDEVENTS)
-                n = cloudevent_headers(d->job->event, span_of(d->id), d->arena,
-                                       d->headers + d->n_headers);
+                n = cloudevent_headers(d->envelope.first->job->event, span_of(d->envelope.id),
+                                       d->arena, d->headers + d->n_headers);
         if (n < 0)
                 return FAIL(e, n, "the event's attributes are too long for headers");
         d->n_headers += (size_t)n;
@@ -319,18 +270,19 @@ static int add_attributes(Delivery *d, Err *e) {
 
 static int sign(Delivery *d, Err *e) {
         const Endpoint *p = d->endpoint;
-        const Event *event = d->job->event;
+        const Envelope *v = &d->envelope;
+        const Event *event = v->first->job->event;
         Signer signer = {.profile = p->profile};
-        SignMessage m = {.id = span_of(d->id),
+        SignMessage m = {.id = span_of(v->id),
                          .time_ms = d->started_ms,
                          .event_ms = event->time_ms ? event->time_ms : event->received_ms,
-                         .type = event->type,
+                         .type = v->ids.n ? SPAN("") : event->type,
                          .method = SPAN("POST"),
                          .authority = p->authority,
                          .path = p->path,
                          .query = p->query,
-                         .content_type = d->content_type,
-                         .body = d->body};
+                         .content_type = v->content_type,
+                         .body = v->body};
         SignHeaders made = {.n = 0};
         int r;
 
@@ -343,13 +295,29 @@ static int sign(Delivery *d, Err *e) {
         return r;
 }
 
-/* How many messages led to this one: who sends messages because of it passes the header on, so that
- * a loop of applications comes to an end (trigger/message.h). */
-static int add_depth(Delivery *d) {
-        Span meta = d->job->event->meta;
-        Span depth = meta.n ? json_trim(json_member(meta, SPAN("depth"))) : (Span){NULL, 0};
+static Span depth_of(const Event *event) {
+        Span depth = event->meta.n ? json_trim(json_member(event->meta, SPAN("depth")))
+                                   : (Span){NULL, 0};
 
-        return add_header(d, SPAN("Grapnel-Depth"), depth.n ? depth : SPAN("0"));
+        return depth.n ? depth : SPAN("0");
+}
+
+/* How many messages led to this one, at most: who sends messages because of it passes the header
+ * on, so that a loop of applications comes to an end (trigger/message.h). */
+static int add_depth(Delivery *d) {
+        Span most = depth_of(d->envelope.first->job->event);
+        uint64_t n, most_n = 0;
+
+        (void)span_to_u64(most, UINT32_MAX, &most_n);
+        for (size_t i = 0; i < d->n && d->envelope.n > 1; i++) {
+                Span depth = depth_of(d->letters[i].job->event);
+
+                if (d->letters[i].is_over || !span_to_u64(depth, UINT32_MAX, &n) || n <= most_n)
+                        continue;
+                most = depth;
+                most_n = n;
+        }
+        return add_header(d, SPAN("Grapnel-Depth"), most);
 }
 
 static int prepare(Delivery *d, Err *e) {
@@ -357,19 +325,19 @@ static int prepare(Delivery *d, Err *e) {
         int r;
 
         d->n_headers = 0;
-        r = prepare_body(d, e);
+        r = add_attributes(d, e);
         if (r == 0)
-                r = add_attributes(d, e);
-        if (r == 0)
-                r = add_header(d, SPAN("Content-Type"), d->content_type);
+                r = add_header(d, SPAN("Content-Type"), d->envelope.content_type);
+        if (r == 0 && d->envelope.ids.n)
+                r = add_header(d, SPAN(ENVELOPE_IDS_HEADER), d->envelope.ids);
         if (r == 0)
                 r = add_depth(d);
         if (r == 0 && p->wants_handshake)
                 r = add_header(d, SPAN("WebHook-Request-Origin"), span_of(d->outlet->origin));
         for (size_t i = 0; i < p->n_headers && r == 0; i++)
                 r = add_header(d, p->headers[i].name, p->headers[i].value);
-        if (r == 0 && d->job->event->trace.n)
-                r = add_header(d, SPAN("traceparent"), d->job->event->trace);
+        if (r == 0 && d->envelope.n == 1 && d->envelope.first->job->event->trace.n)
+                r = add_header(d, SPAN("traceparent"), d->envelope.first->job->event->trace);
         if (r == 0 && d->token.n) {
                 char *value = arena_printf(d->arena, "Bearer " SPAN_FMT, SPAN_ARG(d->token));
 
@@ -441,7 +409,7 @@ static void dial(Delivery *d) {
         int64_t wait_ms = 0;
         Err e = {0};
 
-        if (!outlet_station(d->outlet, d->job->target)) {
+        if (!outlet_station(d->outlet, d->letters[0].job->target)) {
                 end_at_once(d, JOB_FAILED, "no-target", -1, "The endpoint was removed.");
                 return;
         }
@@ -458,11 +426,12 @@ static void dial(Delivery *d) {
         if (d->endpoint->wants_handshake && !d->has_consent && !(s && s->has_consent))
                 ask_consent(d);
         else
-                start_call(d, &(ClientCall){.method = "POST",
-                                            .body = d->body.p ? d->body : SPAN(""),
-                                            /* the receiver knows it by its id */
-                                            .repeatable = true,
-                                            .done = on_answer});
+                start_call(d,
+                           &(ClientCall){.method = "POST",
+                                         .body = d->envelope.body.p ? d->envelope.body : SPAN(""),
+                                         /* the receiver knows it by its id */
+                                         .repeatable = true,
+                                         .done = on_answer});
 }
 
 /* ---- credentials ---- */
@@ -491,7 +460,7 @@ static void get_token(Delivery *d) {
 }
 
 static void authorize(Delivery *d) {
-        Station *s = outlet_station(d->outlet, d->job->target);
+        Station *s = outlet_station(d->outlet, d->letters[0].job->target);
 
         if (!s || !d->endpoint->oauth2.token_url) {
                 dial(d);
@@ -509,110 +478,83 @@ static void authorize(Delivery *d) {
         get_token(d);
 }
 
-/* ---- filter and transformation ---- */
+/* ---- what is sent ---- */
 
-/* What its programs see: {"event": the payload, "meta": {...}}. */
-static bool make_roots(Delivery *d) {
-        const Event *event = d->job->event;
-        AUTO(buf_done)
-        Buf b = BUF(8192);
-        char time[CLOCK_TEXT];
-        JsonFault fault;
-        int r;
-
-        clock_print(event->time_ms ? event->time_ms : event->received_ms, time);
-        r = buf_addf(&b, "{\"id\":\"%s\",\"time\":\"%s\",\"attempt\":%u,\"type\":", d->id, time,
-                     d->job->attempts);
-        if (r == 0)
-                r = buf_add_json(&b, event->type);
-        if (r == 0)
-                r = buf_add(&b, SPAN(",\"subject\":"));
-        if (r == 0)
-                r = buf_add_json(&b, event->subject);
-        if (r == 0)
-                r = buf_add_char(&b, '}');
-        d->roots[0] = (MapRoot){SPAN("event"), event->body};
-        d->roots[1] = (MapRoot){SPAN("meta"), arena_span(d->arena, buf_span(&b))};
-        return r == 0 && d->roots[1].value.p && json_check(event->body, JSON_KEYS_MAX, &fault) == 0;
+static void seal(Delivery *d) {
+        envelope_fill(&d->envelope, d->endpoint, d->letters, d->n, d->arena);
+        if (d->envelope.n > 0)
+                authorize(d);
+        else
+                delivery_end(d, &(Verdict){.job = JOB_LEFT_OUT}, NULL); /* each has its own end */
 }
 
-static void map(Delivery *d, Span text, void (*done)(MapperRun *run)) {
-        d->stage = STAGE_MAPPING;
-        d->mapping =
-                (MapperRun){.text = text, .roots = d->roots, .n_roots = 2, .done = done, .arg = d};
-        mapper_run(&d->outlet->mapper, &d->mapping);
+/* What is beyond the size of a batch is not even mapped: the memory for it is bounded. */
+static bool has_room(const Delivery *d) {
+        return d->written == 0 || d->written < d->endpoint->batch.bytes;
 }
 
-static void fail_mapping(Delivery *d, const char *what, const MapperRun *run) {
-        char text[512];
+static void on_written(Letter *l);
 
-        (void)snprintf(text, sizeof text, "%s: %.400s", what,
-                       run->end == MAP_EMPTY ? "it gave nothing" : run->why);
-        /* The same bytes would fail again; what was too busy may not be so. */
-        end_at_once(d, run->end == MAP_LIMIT ? JOB_RETRY : JOB_FAILED, "mapping-failed", -1, text);
-}
-
-static void on_transformed(MapperRun *run) {
-        Delivery *d = run->arg;
-
-        if (run->end != MAP_OK) {
-                fail_mapping(d, "the transformation failed", run);
+/* One loop for all letters: one that is written at once does not deepen the stack. */
+static void write_letters(Delivery *d) {
+        if (d->is_writing)
                 return;
+        d->is_writing = true;
+        while (d->at < d->n && has_room(d) && !d->is_paused && !d->is_cut) {
+                d->is_paused = true;
+                letter_write(&d->letters[d->at], d->endpoint, &d->outlet->mapper, d->arena,
+                             on_written, d);
         }
-        d->body = arena_span(d->arena, run->output);
-        d->content_type = SPAN("application/json");
-        if (d->body.p)
-                authorize(d);
+        d->is_writing = false;
+        if (d->is_paused)
+                return;
+        for (; d->at < d->n && !d->is_cut; d->at++)
+                letter_over(&d->letters[d->at], d->arena, JOB_LEFT_OUT, "left-out",
+                            "The batch had no room for it.");
+        if (d->is_cut)
+                end_at_once(d, JOB_RETRY, "cancelled", -1, "Broken off: Grapnel is stopping.");
         else
-                end_at_once(d, JOB_FAILED, "mapping-failed", -1,
-                            "the transformation's result is too large");
+                seal(d);
 }
 
-static void transform(Delivery *d) {
-        if (d->endpoint->transform.p)
-                map(d, d->endpoint->transform, on_transformed);
-        else
-                authorize(d);
-}
+static void on_written(Letter *l) {
+        Delivery *d = l->arg;
 
-static void on_filtered(MapperRun *run) {
-        Delivery *d = run->arg;
-
-        if (run->end != MAP_OK && run->end != MAP_EMPTY)
-                fail_mapping(d, "the filter failed", run);
-        else if (run->end == MAP_EMPTY || span_eq(run->output, SPAN("false")) ||
-                 span_eq(run->output, SPAN("null")))
-                end_at_once(d, JOB_SUCCEEDED, "filtered", -1, "The endpoint's filter left it out.");
-        else
-                transform(d);
+        d->written += l->is_over ? 0 : l->body.n + 1;
+        d->at++;
+        d->is_paused = false;
+        write_letters(d);
 }
 
 /* ---- the beginning ---- */
 
-void delivery_start(Outlet *o, Station *s, Job *job) {
+static int by_id(const void *a, const void *b) {
+        const Letter *x = a, *y = b;
+
+        return x->job->id < y->job->id ? -1 : x->job->id > y->job->id;
+}
+
+void delivery_start(Outlet *o, Station *s, Job *const *jobs, size_t n) {
         Delivery *d = must_alloc(sizeof *d);
-        const Event *event = job->event;
 
         d->outlet = o;
-        d->job = job;
         d->endpoint = endpoint_ref(s->endpoint);
         d->snapshot = snapshot_ref(o->snapshot);
         d->arena = arena_new(ARENA_MAX_BYTES);
         d->started_ms = clock_wall_ms();
         d->started_us = clock_mono_us();
-        d->body = event->body;
-        d->content_type = event->content_type.n ? event->content_type : SPAN("application/json");
-        id_print("msg", event->id, d->id);
+        d->letters = must_alloc(n * sizeof *d->letters);
+        d->n = n;
+        for (size_t i = 0; i < n; i++)
+                letter_init(&d->letters[i], jobs[i]);
+        /* So that the same ones have the same body and id once more. */
+        qsort(d->letters, n, sizeof *d->letters, by_id);
         list_push(&o->deliveries, &d->link);
+        d->stage = STAGE_MAPPING;
         if (d->endpoint->is_disabled)
                 end_at_once(d, JOB_FAILED, "endpoint-disabled", -1, "The endpoint is disabled.");
-        else if ((d->endpoint->filter.p || d->endpoint->transform.p) && !make_roots(d))
-                end_at_once(d, JOB_FAILED, "mapping-failed", -1,
-                            "the payload is no JSON, and the endpoint maps it");
-        else if (d->endpoint->filter.p)
-                map(d, d->endpoint->filter, on_filtered);
         else
-                transform(d);
+                write_letters(d);
 }
 
 void delivery_cut(Link *link) {
@@ -623,5 +565,7 @@ void delivery_cut(Link *link) {
         } else if (d->stage == STAGE_TOKEN) {
                 token_forget(d->bearer->source, &d->token_wait);
                 end_at_once(d, JOB_RETRY, "cancelled", -1, "Broken off: Grapnel is stopping.");
-        } /* a mapping ends soon by itself */
+        } else {
+                d->is_cut = true; /* a mapping ends soon by itself */
+        }
 }

@@ -182,6 +182,7 @@ static const char *const ours[] = {
         "webhook-timestamp",
         "webhook-signature",
         "grapnel-depth",
+        "grapnel-ids",
         "content-digest",
         "signature",
         "signature-input",
@@ -430,6 +431,29 @@ static int read_retry(Reading *r) {
         return 0;
 }
 
+/* What a batch of several cannot say is refused, since nobody would get what he asked for. */
+static int read_batch(Reading *r) {
+        Endpoint *p = r->p;
+        int bad = batching_read(json_object_get(r->from, "batch"), &p->batch, r->e);
+
+        if (bad < 0 || p->batch.events == 0)
+                return bad;
+        if (p->profile->tells_type)
+                return FAIL(r->e, -EINVAL,
+                            "batch: profile %s names the type of the one event in a header; take "
+                            "another profile, or no batches",
+                            p->profile->name);
+        if (p->format == FORMAT_CLOUDEVENTS)
+                return wrong(r, "batch",
+                             "format cloudevents describes one event in the headers; take "
+                             "cloudevents-structured, or no batches");
+        if (p->order == ORDER_ALL)
+                return wrong(r, "batch",
+                             "order all sends one event at a time, so there is nothing to put "
+                             "together; take order subject or none, or no batches");
+        return 0;
+}
+
 static int read_way(Reading *r) {
         static const char *const orders[] = {"none", "subject", "all", NULL};
         static const char *const formats[] = {"plain", "cloudevents", "cloudevents-structured",
@@ -457,6 +481,8 @@ static int read_way(Reading *r) {
         p->rate = (uint32_t)rate;
         p->order = (EndpointOrder)order;
         p->format = (EndpointFormat)format;
+        if (bad == 0)
+                bad = read_batch(r);
         return bad < 0 ? bad : read_retry(r);
 }
 

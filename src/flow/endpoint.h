@@ -12,7 +12,7 @@
  *    "createdAt": ms, "updatedAt": ms, "failingSince": ms,
  *    "profile": "standard", "format": "plain" | "cloudevents" | "cloudevents-structured",
  *    "timeout": ms, "concurrency": 16, "retry": [5, 30, 300], "order": "none" | "subject" | "all",
- *    "filter": "jq", "transform": "jq",
+ *    "filter": "jq", "transform": "jq", "batch": {"events": 100, "wait": ms, "bytes": n},
  *    "auth": {"basic": {"user": "", "password": ""}} | {"bearer": ""} |
  *            {"oauth2": {"tokenUrl", "clientId", "clientSecret", "scope", "audience", "inBody"}},
  *    "tls": {"certificate": PEM, "key": PEM, "ca": PEM},
@@ -23,6 +23,7 @@
 
 #include "base/arena.h"
 #include "engine/retry.h"
+#include "flow/batching.h"
 #include "http/head.h"
 #include "ledger/object.h"
 #include "net/client.h"
@@ -73,6 +74,7 @@ typedef struct Endpoint {
         size_t n_keys;
         EndpointFormat format;
         EndpointOrder order;
+        Batching batch;
         RetryRule retry;
         Span filter, transform; /* jq; .p NULL for none */
         TokenConfig oauth2;     /* token_url NULL: none; its secret is: */

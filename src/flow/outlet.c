@@ -47,6 +47,7 @@ static void free_station(void *arg, Span key, void *value) {
         (void)key;
         bearer_unref(s->bearer);
         endpoint_unref(s->endpoint);
+        throttle_unref(s->throttle);
         free(s);
 }
 
@@ -169,6 +170,8 @@ Station *outlet_station(Outlet *o, Span target) {
                 station_change(s, p);
         endpoint_unref(s->endpoint);
         s->endpoint = p;
+        throttle_unref(s->throttle);
+        s->throttle = registry_throttle(o->registry, p->application);
         s->changes = changes;
         return s;
 }
@@ -179,25 +182,44 @@ const Endpoint *outlet_endpoint(Outlet *o, Span target) {
         return s ? s->endpoint : NULL;
 }
 
-static void end_without_target(Outlet *o, Job *job) {
-        Outcome outcome = {.status = 424,
-                           .code = "no-target",
-                           .message = SPAN("The endpoint was removed."),
-                           .retry_after_s = -1};
-        JobResult result = {.verdict = JOB_FAILED,
-                            .wait_hint_ms = -1,
-                            .attempt = {.started_ms = clock_wall_ms(),
-                                        .code = span_of(outcome.code),
-                                        .message = outcome.message}};
+TargetLimits outlet_limits(Outlet *o, Span target) {
+        const Station *s = outlet_station(o, target);
+        const Endpoint *p = s ? s->endpoint : NULL;
 
-        o->host.ended(o->host.self, job, &result, &outcome);
+        return p ? (TargetLimits){.width = p->concurrency,
+                                  .rate = p->rate,
+                                  .batch = p->batch.events,
+                                  .batch_bytes = p->batch.bytes,
+                                  .batch_wait_ms = p->batch.wait_ms,
+                                  .throttle = s->throttle}
+                 : (TargetLimits){0};
 }
 
-void outlet_start(Outlet *o, Job *job) {
-        Station *s = outlet_station(o, job->target);
+static void end_without_target(Outlet *o, Job *const *jobs, size_t n) {
+        AUTO(freep)
+        JobResult *results = must_alloc(n * sizeof *results);
+        AUTO(freep)
+        Outcome *outcomes = must_alloc(n * sizeof *outcomes);
+
+        for (size_t i = 0; i < n; i++) {
+                outcomes[i] = (Outcome){.status = 424,
+                                        .code = "no-target",
+                                        .message = SPAN("The endpoint was removed."),
+                                        .retry_after_s = -1};
+                results[i] = (JobResult){.verdict = JOB_FAILED,
+                                         .wait_hint_ms = -1,
+                                         .attempt = {.started_ms = clock_wall_ms(),
+                                                     .code = span_of(outcomes[i].code),
+                                                     .message = outcomes[i].message}};
+        }
+        o->host.ended(o->host.self, jobs, results, outcomes, n);
+}
+
+void outlet_start(Outlet *o, Job *const *jobs, size_t n) {
+        Station *s = outlet_station(o, jobs[0]->target);
 
         if (s)
-                delivery_start(o, s, job);
+                delivery_start(o, s, jobs, n);
         else
-                end_without_target(o, job);
+                end_without_target(o, jobs, n);
 }

@@ -2,7 +2,7 @@
  *
  * Where deliveries leave one loop. All work of an endpoint lives on one loop, so what is known of
  * it (its breaker, since when it fails) is here alone: its *station*. One delivery is one attempt
- * of one job: signed, POSTed, judged (flow/delivery.c). */
+ * of one job, or of a batch of them: signed, POSTed, judged (flow/delivery.c). */
 #pragma once
 
 #include "base/list.h"
@@ -24,8 +24,9 @@ typedef struct Outlet Outlet;
 
 typedef struct OutletHost {
         void *self;
-        /* A delivery has ended: the outcome is lent, the result's attempt too. */
-        void (*ended)(void *self, Job *job, const JobResult *result, const Outcome *o);
+        /* A delivery has ended, with a result and an outcome for each of its jobs. All is lent. */
+        void (*ended)(void *self, Job *const *jobs, const JobResult *results, const Outcome *o,
+                      size_t n);
         /* Something that the owner of the endpoint should hear of: `type` such as
          * "endpoint.disabled"; `data` is JSON, lent. */
         void (*tell)(void *self, const Endpoint *p, const char *type, Span data);
@@ -35,6 +36,7 @@ typedef struct Station {
         Link link;          /* while it is cleared away */
         Endpoint *endpoint; /* as the registry had it at `changes` */
         uint64_t changes;
+        Throttle *throttle; /* of its application */
         Breaker breaker;
         bool has_consent;         /* of a handshake */
         Bearer *bearer;           /* of its OAuth2; NULL: not asked for yet */
@@ -68,9 +70,11 @@ void outlet_reload(Outlet *o, Snapshot *s);
 
 /* The endpoint of a job's target, as it is now; NULL when it is gone. Lent until the next call. */
 const Endpoint *outlet_endpoint(Outlet *o, Span target);
-/* Begins an attempt. It may end inside this call, also since the endpoint is gone: another loop may
- * have removed it this very moment. */
-void outlet_start(Outlet *o, Job *job);
+/* How it may be sent to; all zero when it is gone. Lent as well. */
+TargetLimits outlet_limits(Outlet *o, Span target);
+/* Begins an attempt of the jobs, all of one endpoint. It may end inside this call, also since the
+ * endpoint is gone: another loop may have removed it this very moment. */
+void outlet_start(Outlet *o, Job *const *jobs, size_t n);
 
 /* Every delivery on its way ends now, as one that was broken off. */
 void outlet_cut(Outlet *o);

@@ -6,6 +6,7 @@
 
 #include "base/id.h"
 #include "base/table.h"
+#include "json/value.h"
 
 #include <pthread.h>
 
@@ -42,6 +43,7 @@ Entry *entry_unref(Entry *e) {
         if (!e || atomic_fetch_sub(&e->refs, 1) != 1)
                 return NULL;
         endpoint_unref(e->endpoint);
+        throttle_unref(e->throttle);
         free(e);
         return NULL;
 }
@@ -176,6 +178,21 @@ static void shelf_take(Shelf *s, int64_t id) {
 
 /* ---- changes ---- */
 
+/* What is no number from 1 on is no limit. */
+static uint32_t rate_of(const Object *o) {
+        Span rate = json_trim(json_member(o->text, SPAN("rateLimit")));
+        uint64_t n = 0;
+
+        return rate.n && span_to_u64(rate, UINT32_MAX, &n) ? (uint32_t)n : 0;
+}
+
+static void enter_throttle(Entry *fresh, const Entry *old) {
+        if (fresh->object.kind != OBJECT_APPLICATION)
+                return;
+        fresh->throttle = old ? throttle_ref(old->throttle) : throttle_new();
+        throttle_set(fresh->throttle, rate_of(&fresh->object));
+}
+
 Registry *registry_new_for(size_t objects_max) {
         Registry *r = must_alloc(sizeof *r);
         size_t most = objects_max + LATE_MAX;
@@ -286,6 +303,7 @@ int registry_put(Registry *r, const Object *o, Err *e) {
                 bad = FAIL(e, -ENOSPC, "more than %zu objects", r->objects_max);
                 old = fresh;
         } else {
+                enter_throttle(fresh, old);
                 if (old)
                         forget(r, old);
                 must(enter(r, fresh) == 0);
@@ -456,6 +474,14 @@ EndpointSet *registry_endpoints(Registry *r, int64_t application) {
         }
         pthread_rwlock_unlock(&r->lock);
         return set;
+}
+
+Throttle *registry_throttle(Registry *r, int64_t application) {
+        Entry *e = registry_by_id(r, OBJECT_APPLICATION, application);
+        Throttle *t = e ? throttle_ref(e->throttle) : NULL;
+
+        entry_unref(e);
+        return t;
 }
 
 Endpoint *registry_endpoint(Registry *r, Span target) {

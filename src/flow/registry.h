@@ -6,6 +6,7 @@
  * settle in which order. */
 #pragma once
 
+#include "engine/throttle.h"
 #include "flow/endpoint.h"
 
 typedef struct Registry Registry;
@@ -15,6 +16,7 @@ typedef struct Entry {
         _Atomic unsigned refs;
         Object object;      /* its spans live with the entry */
         Endpoint *endpoint; /* of an endpoint */
+        Throttle *throttle; /* of an application: the same through all its versions */
 } Entry;
 
 Entry *entry_ref(Entry *e);
@@ -63,5 +65,7 @@ size_t registry_count(Registry *r, ObjectKind kind, int64_t owner);
 
 /* The endpoints of an application; NULL when there is no such application. */
 EndpointSet *registry_endpoints(Registry *r, int64_t application);
+/* What all endpoints of an application share; NULL when it is gone. A reference. */
+Throttle *registry_throttle(Registry *r, int64_t application);
 /* By a job's target ("endpoint:ep_..."); NULL when it is gone. */
 Endpoint *registry_endpoint(Registry *r, Span target);

@@ -47,10 +47,11 @@ typedef struct Job {
         /* The engine's while in memory; zero at birth. */
         Link link;
         HeapNode timer;
-        void *waiter;    /* who waits for the result, or NULL */
-        void *run;       /* the runner's */
-        bool last_word;  /* a failure of this run is final: the source was, or will be, told so */
-        bool told_again; /* ... and told to send its delivery again */
+        int64_t ready_ms; /* when it became ready */
+        void *waiter;     /* who waits for the result, or NULL */
+        void *run;        /* the runner's */
+        bool last_word;   /* a failure of this run is final: the source was, or will be, told so */
+        bool told_again;  /* ... and told to send its delivery again */
         /* Others of its lane stand behind it: those in the ledger, as a claim saw it; before a run,
          * those in memory too. */
         bool is_followed;

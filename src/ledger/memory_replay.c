@@ -19,14 +19,19 @@ static void add(Memory *m, MemoryEvent *event, const Job *from) {
         event->n_jobs++;
 }
 
-static void revive(Memory *m, MemoryJob *j, const Job *from) {
+/* One that waits keeps its place in its lane: those behind it wait for its end. */
+static void hurry(Memory *m, MemoryJob *j) {
         j->tries_from = j->n_attempts;
         j->is_replay = true;
         j->is_free = true;
         j->due_ms = 0;
+        memory_move(m, j, JOB_QUEUED);
+}
+
+static void revive(Memory *m, MemoryJob *j, const Job *from) {
         j->lane = from->lane;
         j->shard = from->shard;
-        memory_move(m, j, JOB_QUEUED);
+        hurry(m, j);
 }
 
 void memory_replay(Memory *m, Write *w) {
@@ -35,18 +40,24 @@ void memory_replay(Memory *m, Write *w) {
         MemoryJob *known = NULL;
 
         w->replay.done = false;
+        w->replay.found = JOB_STATES;
         for (size_t i = 0; event && i < event->n_jobs; i++) {
                 if (!span_eq(span_of(event->jobs[i]->target), from->target))
                         continue;
                 known = event->jobs[i];
+                w->replay.found = known->state;
                 if (known->state < JOB_DONE)
-                        return;
+                        break;
         }
-        if (!event || (known && w->replay.only_missing))
+        if (!event || (known && w->replay.only_missing) ||
+            (known && known->state < JOB_DONE &&
+             !(known->state == JOB_WAITING && w->replay.even_waiting)))
                 return;
         w->replay.done = true;
         w->replay.done_id = known ? known->id : from->id;
-        if (known)
+        if (known && known->state == JOB_WAITING)
+                hurry(m, known);
+        else if (known)
                 revive(m, known, from);
         else
                 add(m, event, from);

@@ -31,6 +31,8 @@ static const char *const texts[SQL_STATEMENTS] = {
                 " tries_from) VALUES(?1, ?2, ?3, 0, 0, 0, ?4, ?5, 0)",
         [SQL_JOB_REVIVE] = "UPDATE jobs SET state = 0, due_ms = 0, lane = ?2, shard = ?3,"
                            " tries_from = attempts WHERE id = ?1",
+        [SQL_JOB_HURRY] = "UPDATE jobs SET state = 0, due_ms = 0, tries_from = attempts"
+                          " WHERE id = ?1",
         [SQL_LATER_ADD] = "INSERT INTO later(event, job) VALUES(?1, ?2)",
         [SQL_LATER_NEXT] = "SELECT job FROM later WHERE event = ?1 AND job > ?2"
                            " ORDER BY job LIMIT 1",
@@ -64,6 +66,7 @@ static const char *const texts[SQL_STATEMENTS] = {
                            " ORDER BY job LIMIT 1",
         [SQL_JOB_WAKE] = "UPDATE jobs SET state = 1, due_ms = ?2 WHERE id = ?1",
         [SQL_ASIDE_WAKE] = "UPDATE aside SET state = 1, due_ms = ?2 WHERE job = ?1",
+        [SQL_ASIDE_HURRY] = "UPDATE aside SET state = 0, due_ms = 0, holder = 0 WHERE job = ?1",
         [SQL_STRAY_ADD] = "INSERT OR IGNORE INTO strays(name, event, job) VALUES(?1, ?2, ?3)",
         [SQL_STRAY_DROP] = "DELETE FROM strays INDEXED BY strays_by_event WHERE event = ?1",
         [SQL_RUN_ADD] = "INSERT INTO runs(last, first, from_ms, to_ms) VALUES(?1, ?2, ?3, ?4)",

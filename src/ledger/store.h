@@ -103,9 +103,13 @@ typedef struct Write {
                          * earlier one waits. */
                         Job *job;          /* event: its id alone is looked at */
                         bool only_missing; /* not when there is a job for the target already */
-                        bool done;         /* out: false when the event is gone, a job is under way,
-                                              or only_missing found one */
-                        int64_t done_id;   /* out: of the job that will run */
+                        /* One that waits for a time is due at once: it stays the job that it is, in
+                         * its own lane and on its own shard, and its schedule starts anew. */
+                        bool even_waiting;
+                        bool done;       /* out: false when the event is gone, a job is under way
+                                            (or waits), or only_missing found one */
+                        int64_t done_id; /* out: of the job that will run */
+                        JobState found;  /* out: of the job that there was; JOB_STATES for none */
                 } replay;
                 struct {
                         int64_t event;    /* the body goes; the event stays, its meta says

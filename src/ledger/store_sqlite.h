@@ -55,6 +55,8 @@ typedef enum StatementName {
         SQL_LANE_FIRST,
         SQL_JOB_WAKE,
         SQL_ASIDE_WAKE,
+        SQL_JOB_HURRY,
+        SQL_ASIDE_HURRY,
         SQL_STRAY_ADD,
         SQL_STRAY_DROP,
         SQL_RUN_ADD,

@@ -65,6 +65,7 @@ typedef struct Profile {
         const struct SecretForm *secrets; /* NULL: it signs nothing */
         bool makes[PROFILE_KINDS];        /* the kinds of keys that it knows */
         const char *secret_prefix;        /* of new secrets that are plain text */
+        bool tells_type;                  /* of the event, in a header of its own */
         /* Adds the headers; profile_sign has seen to keys, id and times. */
         int (*sign)(const Signer *s, const SignMessage *m, Arena *a, SignHeaders *ret, Err *e);
 } Profile;

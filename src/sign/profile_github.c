@@ -29,5 +29,6 @@ const Profile profile_github = {
         .secrets = &secret_form_text,
         .makes = {[PROFILE_HMAC] = true},
         .secret_prefix = "",
+        .tells_type = true,
         .sign = github_sign,
 };

@@ -41,5 +41,6 @@ const Profile profile_shopify = {
         .secrets = &secret_form_text,
         .makes = {[PROFILE_HMAC] = true},
         .secret_prefix = "",
+        .tells_type = true,
         .sign = shopify_sign,
 };

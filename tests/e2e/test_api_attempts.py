@@ -72,9 +72,46 @@ def test_a_failure_waits_and_the_next_attempt_is_told(desk, app):
     assert seen["payload"] == {"n": 1} and seen["nextAttempt"] == waiting["nextAttempt"]
     stats = desk.get(f"/app/{app}/endpoint/{endpoint}/stats")
     assert stats == {"success": 0, "pending": 1, "sending": 0, "fail": 0, "canceled": 0}
-    # It is under way already.
-    assert desk.refused("POST", f"/app/{app}/msg/{message}/endpoint/{endpoint}/resend",
-                        None, 409) == "conflict"
+
+
+def test_one_that_waits_goes_at_once_by_hand(desk, app):
+    """It stays one delivery, and the one behind it in its order follows it."""
+    path = "/" + unique("hurry")
+    endpoint = desk.endpoint(app, path, retry=[3600, 3600], order="all")
+    desk.target.act = Reply(503)
+    message = desk.send(app)
+    ended(desk, app, message)
+    behind = desk.send(app)
+    resend = f"/app/{app}/msg/{{}}/endpoint/{endpoint}/resend"
+    assert desk.refused("POST", resend.format(behind), None, 409) == "conflict"
+    assert desk.post(resend.format(message), None, 202) == {}
+    # It fails once more, by its schedule from the beginning.
+    again, first = ended(desk, app, message, 2)
+    assert (first["triggerType"], again["triggerType"]) == (0, 1)
+    assert {first["statusText"], again["statusText"]} == {"fail"}
+    assert wait_until(lambda: desk.get(f"/app/{app}/msg/{message}/endpoint")["data"][0]
+                      ["nextAttempt"], PATIENCE_S)
+    desk.target.act = Reply(200, {})
+    desk.post(resend.format(message), None, 202)
+    assert desk.settled(app, message)[0]["statusText"] == "success"
+    assert desk.settled(app, behind)[0]["statusText"] == "success"
+    assert [one.headers["webhook-id"] for one in desk.target.seen("POST", path)] == \
+        [message] * 3 + [behind]
+
+
+def test_one_that_is_under_way_is_not_sent_twice(desk, app):
+    path = "/" + unique("slow")
+    endpoint = desk.endpoint(app, path)
+    held = desk.target.act = desk.target.hold()
+    try:
+        message = desk.send(app)
+        assert wait_until(lambda: desk.target.seen("POST", path), PATIENCE_S)
+        assert desk.refused("POST", f"/app/{app}/msg/{message}/endpoint/{endpoint}/resend",
+                            None, 409) == "conflict"
+    finally:
+        held.release()
+    assert desk.settled(app, message)[0]["statusText"] == "success"
+    assert len(desk.target.seen("POST", path)) == 1
 
 
 def test_one_goes_once_more_by_hand(desk, app):

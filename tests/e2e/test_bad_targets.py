@@ -126,8 +126,18 @@ ROWS = [
     away("resets after the request", rude.resets_after_request),
     away("hangs up after the request", rude.answers_and_hangs_up(b"")),
     away("half a head", rude.answers_and_hangs_up(b"HTTP/1.1 200 OK\r\nContent-Le")),
+    # Their heads are whole, so their statuses hold; 410 has a test of its own
     Row("resets in the middle of a failure", rude.answers_and_resets(
-        b"HTTP/1.1 500 No\r\nContent-Length: 100\r\n\r\nhalf"), "broken"),
+        b"HTTP/1.1 500 No\r\nContent-Length: 100\r\n\r\nhalf"), "refused", status=500),
+    Row("resets in the middle of a Retry-After", rude.answers_and_resets(
+        b"HTTP/1.1 503 No\r\nRetry-After: 900\r\nContent-Length: 100\r\n\r\nhalf"), "refused",
+        status=503, pause=900),
+    Row("closes in the middle of a failure", rude.answers_and_hangs_up(
+        b"HTTP/1.1 429 No\r\nRetry-After: 900\r\nContent-Length: 100\r\n\r\nhalf"), "refused",
+        status=429, pause=900),
+    Row("stalls in the middle of a failure", rude.answers_and_waits(
+        b"HTTP/1.1 503 No\r\nRetry-After: 900\r\nContent-Length: 100\r\n\r\nhalf"), "refused",
+        status=503, pause=900, timeout=SHORT_MS),
     # F-43, F-44, F-45
     silent("says nothing", rude.says_nothing),
     silent("reads slowly", rude.reads_slowly, messages=1, receive_buffer=4096,
@@ -371,13 +381,17 @@ def test_a_body_is_kept_as_it_came_and_cut(street):
         "headers": {"Transfer-Encoding": "chunked"}, "truncated": True, "body": "\0" * 16384}
 
 
-def test_one_that_is_gone_is_disabled_and_its_owner_told(scene):
+@pytest.mark.parametrize("act", [
+    pytest.param(rude.answers(said(410)), id="whole"),
+    pytest.param(rude.answers_and_resets(b"HTTP/1.1 410 Gone\r\nContent-Length: 100\r\n\r\nha"),
+                 id="cut")])
+def test_one_that_is_gone_is_disabled_and_its_owner_told(scene, act):
     """F-53: 410."""
     daemon = scene.start("")
     operational = Application(daemon, "operational")
     operational.endpoint("watcher", f"http://127.0.0.1:{scene.target.port}/told",
                          eventTypes=["endpoint.*"])
-    gone = rude.Rude(rude.answers(said(410)))
+    gone = rude.Rude(act)
     shop = Application(daemon)
     # The rest of them stand behind the first.
     endpoint = shop.endpoint("gone", f"http://127.0.0.1:{gone.port}/", order="all")["id"]

@@ -18,7 +18,7 @@ from sending import Application
 
 QUEUED, HEALTHY = 2000, 300
 SUBJECTS, PER_SUBJECT = 8, 25
-RATE, RATED = 20, 70
+RATE, RATED, ENDPOINTS = 20, 70, 7
 
 
 class Log:
@@ -165,12 +165,56 @@ def test_a_rate_is_not_exceeded(scene, listen):
     shop.endpoint("paced", url, throttleRate=RATE)
     shop.send_many([{"eventType": "t", "payload": {"n": n}} for n in range(RATED)])
     assert wait_until(lambda: len(log.begun) == RATED, PATIENCE_S)
-    # One second's share may go at once; what comes behind it has its pace. The target may be late
-    # to notice an arrival, so half of that is asked for.
+    assert rate_holds(log)
+
+
+def rate_holds(log):
+    """One second's share may go at once; what comes behind it has its pace. The target may be late
+    to notice an arrival, so half of that is asked for."""
     times = sorted(log.arrivals)
-    for first, later in zip(times, times[2 * RATE:]):
-        assert later - first >= 0.5
-    assert times[-1] - times[0] >= (RATED - RATE) / RATE / 2
+    assert all(later - first >= 0.5 for first, later in zip(times, times[2 * RATE:]))
+    return times[-1] - times[0] >= (len(times) - RATE) / RATE / 2
+
+
+def test_the_rate_of_an_application_is_for_all_its_endpoints(scene, listen):
+    """They are on both loops; another application is not in it."""
+    log, free = Log(), Log()
+    _, url = listen(log.act)
+    _, elsewhere = listen(free.act)
+    daemon = scene.start("threads: 2\n")
+    shop, other = Application(daemon), Application(daemon, "other")
+    shop.call("PATCH", "", {"throttleRate": 1})
+    for n in range(ENDPOINTS):
+        shop.endpoint(f"e{n}", url)
+    other.endpoint("free", elsewhere)
+    shop.send_many([{"eventType": "t", "payload": {"n": n}} for n in range(10)])
+    other.send_many([{"eventType": "t", "payload": {"n": n}} for n in range(RATED)])
+    assert wait_until(lambda: len(free.begun) == RATED, PATIENCE_S)
+    assert len(log.begun) < 10 * ENDPOINTS
+    # A change is heeded at once.
+    shop.call("PATCH", "", {"throttleRate": RATE})
+    assert wait_until(lambda: len(log.begun) == 10 * ENDPOINTS, PATIENCE_S)
+    assert rate_holds(log)
+    # By turns: each endpoint had its first before any had its last.
+    numbers = [n for _, n in log.begun]
+    assert max(i for i, n in enumerate(numbers) if n == 0) < \
+        max(i for i, n in enumerate(numbers) if n == 9)
+    # Without it all goes at once, also what waited for it.
+    shop.call("PATCH", "", {"throttleRate": 1})
+    shop.send_many([{"eventType": "t", "payload": {"n": n}} for n in range(100)])
+    shop.call("PATCH", "", {"throttleRate": None})
+    assert wait_until(lambda: len(log.begun) == 110 * ENDPOINTS, PATIENCE_S)
+
+
+def test_both_rates_hold(scene, listen):
+    slow, quick = Log(), Log()
+    shop = Application(scene.start(""))
+    shop.call("PATCH", "", {"throttleRate": 4 * RATE})
+    shop.endpoint("slow", listen(slow.act)[1], throttleRate=RATE)
+    shop.endpoint("quick", listen(quick.act)[1])
+    shop.send_many([{"eventType": "t", "payload": {"n": n}} for n in range(RATED)])
+    assert wait_until(lambda: len(slow.begun) == len(quick.begun) == RATED, PATIENCE_S)
+    assert rate_holds(slow)
 
 
 def signed(secret, request):

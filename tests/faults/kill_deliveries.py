@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """kill -9 of the daemon at random moments under load, and the judge of what is left: messages to
-the API, delivered to four endpoints: one that is well, one that fails often, one that is slow, one
-that wants the order of each subject and fails now and then.
+the API, delivered to five endpoints: one that is well, one that fails often, one that is slow, one
+that wants the order of each subject and fails now and then, one that takes batches and does too.
 
 What is not acknowledged is sent again under its idempotency key until it is. Then the judge reads
 the generator's log, the targets' and the ledger:
@@ -10,7 +10,7 @@ the generator's log, the targets' and the ledger:
 - each message acknowledged is there, once, byte for byte, under the id that was told;
 - each has a delivery to each endpoint, and each of those has ended well, and was answered 200;
 - nothing arrived that was not sent; id, body and signature of every request are right, also when
-  it is a repeat;
+  it is a repeat; those of a batch's messages too;
 - a request whose outcome the ledger does not know was under way at a kill: one at most of each
   delivery at each kill, none without one; and the ledger says of it that it does not know;
 - what comes for one subject comes in the order in which it was sent, repeats of the latest aside;
@@ -21,6 +21,7 @@ Exits 1 on any violation."""
 import argparse
 import base64
 import collections
+import dataclasses
 import hashlib
 import hmac
 import json
@@ -75,15 +76,30 @@ class Endpoint:
         self.secret = base64.b64decode(call(
             self.daemon, "GET", f"/app/shop/endpoint/{self.uid}/secret")["key"][len("whsec_"):])
 
+    @property
+    def seen(self):
+        """The messages that came: of a batch each for itself, with the request that brought it."""
+        for request in self.target.seen:
+            if "batch" not in self.options:
+                yield request
+                continue
+            parts = request.body[1:-1].replace(b"},{", b"}\n{").split(b"\n")
+            ids = request.headers["grapnel-ids"].split(",")
+            ids += [""] * (len(parts) - len(ids))
+            for name, part in zip(ids, parts):
+                yield dataclasses.replace(request, body=part, whole=request,
+                                          headers={**request.headers, "webhook-id": name})
+
     def is_signed(self, seen):
         """By its secret."""
+        seen = seen.whole or seen
         text = f"{seen.headers['webhook-id']}.{seen.headers['webhook-timestamp']}.".encode()
         mac = hmac.new(self.secret, text + seen.body, hashlib.sha256).digest()
         return seen.headers["webhook-signature"] == "v1," + base64.b64encode(mac).decode()
 
 
 def make_endpoints(daemon, chance):
-    """The four of them."""
+    """The five of them."""
     lock = threading.Lock()
 
     def draw():
@@ -101,6 +117,8 @@ def make_endpoints(daemon, chance):
         Endpoint(daemon, "moody", moody),
         Endpoint(daemon, "slow", lambda *_: (0.005 + 0.03 * draw(), OK), concurrency=16),
         Endpoint(daemon, "ordered", lambda *_: (0, BUSY if draw() < 0.1 else OK), order="subject"),
+        Endpoint(daemon, "batched", lambda *_: (0.01 * draw(), BUSY if draw() < 0.1 else OK),
+                 batch={"events": 20, "wait": 50}),
     ]
 
 
@@ -127,7 +145,7 @@ def check_messages(contents, generator):
 def check_requests(contents, generator, endpoint):
     """Each for itself."""
     ids = {number: id_text("msg", events[0][0]) for number, events in contents.events.items()}
-    for seen in endpoint.target.seen:
+    for seen in endpoint.seen:
         number = json.loads(seen.body)["n"]
         if number not in generator.sent or seen.body != payload_of(number):
             yield f"{endpoint.uid}: {number} arrived and was not sent so"
@@ -146,7 +164,7 @@ def life_of(daemon, moment):
 def by_number(endpoint):
     """What it was asked, by message."""
     found = collections.defaultdict(list)
-    for seen in endpoint.target.seen:
+    for seen in endpoint.seen:
         found[json.loads(seen.body)["n"]].append(seen)
     return found.items()
 
@@ -179,7 +197,7 @@ def check_repeats(daemon, contents, endpoint, jobs, tally):
 
 def check_deliveries(daemon, contents, endpoint, jobs):
     """They have ended well, for what the target says as for the ledger."""
-    taken = {json.loads(seen.body)["n"] for seen in endpoint.target.seen if seen.status == 200}
+    taken = {json.loads(seen.body)["n"] for seen in endpoint.seen if seen.status == 200}
     for number in contents.events:
         job = jobs.get(number)
         if job is None:
@@ -193,7 +211,7 @@ def check_deliveries(daemon, contents, endpoint, jobs):
 def check_order(endpoint):
     """By subject."""
     last = {}
-    for seen in endpoint.target.seen:
+    for seen in endpoint.seen:
         payload = json.loads(seen.body)
         number, subject = payload["n"], payload["subject"]
         before = last.get(subject)

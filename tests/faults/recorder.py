@@ -26,6 +26,7 @@ class Seen:
     came: float  # monotonic
     went: float = 0
     status: int = 0  # what it was answered; 0: the connection was reset
+    whole: "Seen" = None  # the request, where this is one of its messages
 
 
 class Recorder:

@@ -45,8 +45,7 @@ static void judge_lane(World *w, const Row *row) {
         }
 }
 
-/* A run begins. */
-void judge_run(World *w, const Loop *l, const Job *job) {
+static void judge_begin(World *w, const Loop *l, const Job *job) {
         const Row *row = rows_get(&w->rows, job->id);
         const Target *target = &w->target[row->target];
 
@@ -68,11 +67,43 @@ void judge_run(World *w, const Loop *l, const Job *job) {
                 broken(w, row->id, "attempt %u of at most %u", job->attempts, target->rule.n + 1);
         if (job->attempts != row->attempts + 1)
                 broken(w, row->id, "attempt %u follows %u", job->attempts, row->attempts);
-        if (target->limits.width && l->live_of[row->target] >= target->limits.width)
-                broken(w, row->id, "%zu runs at once for a target of width %u",
-                       l->live_of[row->target] + 1, target->limits.width);
         if (row->lane)
                 judge_lane(w, row);
+}
+
+/* One second's share at once, what comes in another second, and those that had their permit and
+ * found no place: more never begin within one second. */
+static void judge_shared(World *w, const Row *row, Shared *s) {
+        size_t most = 2 * s->rate + LOOPS_MAX * TARGETS_MAX;
+        int64_t *at = &s->begun[s->n_begun % most];
+
+        if (s->n_begun >= most && w->now_ms - *at < 1000)
+                broken(w, row->id, "more than %zu runs within a second, of %u together", most,
+                       s->rate);
+        *at = w->now_ms;
+        s->n_begun++;
+}
+
+/* A run begins. */
+void judge_run(World *w, const Loop *l, Job *const *jobs, size_t n) {
+        const Row *row = rows_get(&w->rows, jobs[0]->id);
+        const TargetLimits *limits = &w->target[row->target].limits;
+
+        if (w->target[row->target].shared)
+                judge_shared(w, row, &w->shared[w->target[row->target].shared - 1]);
+        if (limits->width && l->runs_of[row->target] >= limits->width)
+                broken(w, row->id, "%zu runs at once for a target of width %u",
+                       l->runs_of[row->target] + 1, limits->width);
+        if (n > (limits->batch > 1 ? limits->batch : 1))
+                broken(w, row->id, "a run of %zu jobs, %u are the most", n, limits->batch);
+        for (size_t i = 0; i < n; i++) {
+                judge_begin(w, l, jobs[i]);
+                if (rows_get(&w->rows, jobs[i]->id)->target != row->target)
+                        broken(w, jobs[i]->id, "two targets in one run");
+                for (size_t k = 0; k < i; k++)
+                        if (jobs[i]->lane && jobs[i]->lane == jobs[k]->lane)
+                                broken(w, jobs[i]->id, "two jobs of a lane in one run");
+        }
 }
 
 /* An engine wants a new state written. */
@@ -108,10 +139,11 @@ void judge_settle(World *w, const Job *job) {
 void judge_turn(World *w, const Loop *l) {
         EngineGauges g = engine_gauges(l->engine);
 
-        if (g.running != l->live)
-                broken(w, 0, "%zu runs counted, %zu there are", g.running, l->live);
-        if (g.running > w->limits.running_max)
-                broken(w, 0, "%zu runs, at most %zu", g.running, w->limits.running_max);
+        if (g.running != l->live || g.runs != l->runs)
+                broken(w, 0, "%zu jobs in %zu runs counted, %zu in %zu there are", g.running,
+                       g.runs, l->live, l->runs);
+        if (g.runs > w->limits.running_max)
+                broken(w, 0, "%zu runs, at most %zu", g.runs, w->limits.running_max);
         size_t most = w->limits.jobs_max + w->limits.jobs_max / 8 + 1 + w->recording_max;
         if (g.in_memory > most)
                 broken(w, 0, "%zu jobs in memory, at most %zu", g.in_memory, most);

@@ -25,23 +25,36 @@ static Job *job_of(World *w, const Row *row) {
         return job;
 }
 
-static void on_ended(World *w, Deed *d) {
-        Loop *l = &w->loop[d->loop];
-        Row *row = rows_get(&w->rows, d->job->id);
+static void job_ended(World *w, Loop *l, const Job *job, const JobResult *result) {
+        Row *row = rows_get(&w->rows, job->id);
 
         row->is_live = false;
         l->live--;
-        l->live_of[row->target]--;
         row->ended_ms = w->now_ms;
-        row->hint_ms = d->result.wait_hint_ms;
-        row->not_tried = d->result.verdict == JOB_NOT_TRIED;
-        if (d->result.verdict == JOB_FAILED || d->job->last_word ||
-            w->target[row->target].is_removed ||
-            (!row->not_tried && d->job->attempts > w->target[row->target].rule.n))
+        row->hint_ms = result->wait_hint_ms;
+        row->not_tried = result->verdict == JOB_NOT_TRIED;
+        if (result->verdict != JOB_LEFT_OUT &&
+            (result->verdict == JOB_FAILED || job->last_word || w->target[row->target].is_removed ||
+             (!row->not_tried && job->attempts > w->target[row->target].rule.n)))
                 row->may_die = true;
-        tell(w, row, "attempt %u ends: verdict %d", d->job->attempts, (int)d->result.verdict);
-        engine_ended(l->engine, d->job, &d->result, w->now_ms);
+        tell(w, row, "attempt %u ends: verdict %d", job->attempts, (int)result->verdict);
+}
+
+static void on_ended(World *w, Deed *d) {
+        Loop *l = &w->loop[d->loop];
+        Deal *deal = d->deal;
+
+        for (size_t i = 0; i < deal->n; i++)
+                job_ended(w, l, deal->jobs[i], &deal->results[i]);
+        l->runs--;
+        l->runs_of[rows_get(&w->rows, deal->jobs[0]->id)->target]--;
+        engine_ended(l->engine, deal->jobs, deal->results, deal->n, w->now_ms);
+        free(deal);
         loop_step(l);
+}
+
+static void drop_deal(Deed *d) {
+        free(d->deal);
 }
 
 static JobResult fate(World *w, const Target *t, int64_t *ret_took_ms) {
@@ -63,24 +76,44 @@ static JobResult fate(World *w, const Target *t, int64_t *ret_took_ms) {
         return r;
 }
 
-static void port_run(void *self, Job *job) {
-        Loop *l = self;
-        World *w = l->world;
+static void job_begins(World *w, Loop *l, const Job *job) {
         Row *row = rows_get(&w->rows, job->id);
-        int64_t took_ms;
-        JobResult result = fate(w, &w->target[row->target], &took_ms);
-        Deed *d;
 
         tell(w, row, "attempt %u begins", job->attempts);
-        judge_run(w, l, job);
         row->is_live = true;
         l->live++;
-        l->live_of[row->target]++;
         w->tally.runs++;
+}
+
+static void port_run(void *self, Job *const *jobs, size_t n) {
+        Loop *l = self;
+        World *w = l->world;
+        unsigned target = rows_get(&w->rows, jobs[0]->id)->target;
+        Deal *deal = must_alloc(sizeof *deal);
+        int64_t took_ms;
+        JobResult result = fate(w, &w->target[target], &took_ms);
+        Deed *d;
+
+        judge_run(w, l, jobs, n);
+        deal->n = n;
+        for (size_t i = 0; i < n; i++) {
+                job_begins(w, l, jobs[i]);
+                deal->jobs[i] = jobs[i];
+                deal->results[i] = result;
+                /* Its filter says no, or fails; or it is too large for the batch. */
+                if (n > 1 && happens(w, 2))
+                        deal->results[i].verdict = happens(w, 50) ? JOB_SUCCEEDED : JOB_FAILED;
+                else if (i > 0 && happens(w, 2))
+                        deal->results[i].verdict = JOB_LEFT_OUT;
+        }
+        l->runs++;
+        l->runs_of[target]++;
+        w->tally.batches += n > 1;
+        w->tally.together += n > 1 ? n : 0;
         d = deed_at(w, w->now_ms + took_ms, on_ended, true);
         d->loop = l->index;
-        d->job = job;
-        d->result = result;
+        d->deal = deal;
+        d->drop = drop_deal;
 }
 
 static void port_settle(void *self, Job *job, const Attempt *attempt) {
@@ -141,8 +174,8 @@ void loop_start(Loop *l, bool recovers) {
         l->engine = engine_new(&l->world->limits, &ports, rng_next(&l->world->rng));
         l->step = NULL;
         l->reply_at_ms = 0;
-        l->recording = l->live = 0;
-        memset(l->live_of, 0, sizeof l->live_of);
+        l->recording = l->live = l->runs = 0;
+        memset(l->runs_of, 0, sizeof l->runs_of);
         for (unsigned i = 0; recovers && i < l->world->n_targets; i++) {
                 Span target = span_of(l->world->target[i].name);
                 const HeapNode *first = heap_first(&l->world->rows.waiting[l->index][i]);

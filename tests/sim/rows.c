@@ -121,10 +121,15 @@ void rows_record_waiting(Rows *r, Row *row) {
         set_state(r, row, JOB_WAITING, false);
 }
 
-bool rows_replay(Rows *r, Row *row) {
-        if (row->turn && row->state != JOB_DONE && row->state != JOB_DEAD)
+bool rows_replay(Rows *r, Row *row, bool even_waiting) {
+        bool is_open = row->turn && row->state != JOB_DONE && row->state != JOB_DEAD;
+
+        if (is_open && !(even_waiting && row->state == JOB_WAITING))
                 return false;
-        begin(r, row);
+        if (is_open)
+                off_heaps(r, row); /* and it keeps its place in its lane */
+        else
+                begin(r, row);
         row->tries_from = row->attempts;
         row->due_ms = 0;
         set_state(r, row, JOB_QUEUED, false);

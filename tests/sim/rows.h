@@ -65,8 +65,9 @@ void rows_record(Rows *r, Row *row, bool spilled);
 /* Delayed, until its due_ms. */
 void rows_record_waiting(Rows *r, Row *row);
 /* Runs it once more, if it has ended, or for the first time, if it was not stored yet; in its lane
- * and for its loop as they are now. False: it is under way. */
-bool rows_replay(Rows *r, Row *row);
+ * and for its loop as they are now. `even_waiting`: one that waits is due at once. False: it is
+ * under way. */
+bool rows_replay(Rows *r, Row *row, bool even_waiting);
 /* Returns whether a blocked one was woken. */
 bool rows_settle(Rows *r, Row *row, const Job *job, int64_t now_ms);
 typedef struct RowsClaim {

@@ -105,11 +105,12 @@ int main(int argc, char **argv) {
                         (Seed){.seed = (uint64_t)(first + i), .hours = hours, .told_job = job},
                         sum);
         printf("%" PRIu64 " events accepted, %" PRIu64 " refused, %" PRIu64 " spilled, %" PRIu64
-               " runs, %" PRIu64 " done, %" PRIu64 " dead, %" PRIu64
-               " blocked when recorded, %" PRIu64 " parked, %" PRIu64 " given back, %" PRIu64
-               " claims, %" PRIu64 " crashes, %" PRIu64 " stops, %" PRIu64 " full disks\n",
-               sum->accepted, sum->refused, sum->spilled, sum->runs, sum->done, sum->dead,
-               sum->crossed, sum->parked, sum->given, sum->claims, sum->crashes, sum->stops,
-               sum->full_disks);
+               " attempts, %" PRIu64 " batches of %" PRIu64 ", %" PRIu64 " done, %" PRIu64
+               " dead, %" PRIu64 " blocked when recorded, %" PRIu64 " parked, %" PRIu64
+               " given back, %" PRIu64 " claims, %" PRIu64 " crashes, %" PRIu64 " stops, %" PRIu64
+               " full disks\n",
+               sum->accepted, sum->refused, sum->spilled, sum->runs, sum->batches, sum->together,
+               sum->done, sum->dead, sum->crossed, sum->parked, sum->given, sum->claims,
+               sum->crashes, sum->stops, sum->full_disks);
         return ok ? 0 : 1;
 }

@@ -175,8 +175,9 @@ static bool replay(Pair *p) {
                 row->lane = job->lane;
                 row->loop = job->shard % p->shards;
         }
-        Write w = {.kind = WRITE_REPLAY, .replay = {.job = job}};
-        bool ok = write_one(p, &w), done = rows_replay(&p->rows, row);
+        Write w = {.kind = WRITE_REPLAY,
+                   .replay = {.job = job, .even_waiting = rng_below(&p->rng, 2)}};
+        bool ok = write_one(p, &w), done = rows_replay(&p->rows, row, w.replay.even_waiting);
         bool is_same = w.replay.done == done && (!done || w.replay.done_id == row->id * 2);
         job_free(job);
         p->replayed += done;

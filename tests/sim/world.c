@@ -67,8 +67,25 @@ static void process_dies(World *w) {
         w->is_committing = w->is_stopping = false;
 }
 
+static void share(World *w) {
+        for (size_t i = 0; i < SHARED_MAX; i++) {
+                Shared *s = &w->shared[i];
+
+                throttle_unref(s->throttle);
+                s->throttle = throttle_new();
+                throttle_set(s->throttle, s->rate);
+                s->n_begun = 0;
+        }
+        for (unsigned i = 0; i < w->n_targets; i++) {
+                Target *t = &w->target[i];
+
+                t->limits.throttle = t->shared ? w->shared[t->shared - 1].throttle : NULL;
+        }
+}
+
 static void start_anew(World *w) {
         process_dies(w);
+        share(w);
         rows_restart(&w->rows);
         for (unsigned i = 0; i < w->n_loops; i++)
                 loop_start(&w->loop[i], true);
@@ -180,6 +197,8 @@ static void on_closing(World *w, Deed *d) {
 }
 
 static void make_targets(World *w) {
+        for (size_t i = 0; i < SHARED_MAX; i++)
+                w->shared[i].rate = 1 + (uint32_t)chance(w, SHARED_RATE_MAX);
         for (unsigned i = 0; i < w->n_targets; i++) {
                 Target *t = &w->target[i];
                 /* One draw per statement: in a call, the order would be the compiler's. */
@@ -192,6 +211,12 @@ static void make_targets(World *w) {
                 t->away_percent = happens(w, 30) ? 90 : 20;
                 t->limits.width = happens(w, 50) ? 1 + (unsigned)chance(w, 10) : 0;
                 t->limits.rate = happens(w, 30) ? 1 + (unsigned)chance(w, 50) : 0;
+                t->shared = happens(w, 30) ? 1 + (unsigned)chance(w, SHARED_MAX) : 0;
+                if (happens(w, 40)) {
+                        t->limits.batch = 2 + (unsigned)chance(w, happens(w, 50) ? 5 : 200);
+                        t->limits.batch_bytes = 1; /* events have none here */
+                        t->limits.batch_wait_ms = happens(w, 50) ? chance(w, 60000) : 0;
+                }
         }
 }
 
@@ -215,6 +240,7 @@ static void make(World *w, const Seed *seed) {
         w->lane_percent = happens(w, 50) ? 95 : 40;
         w->lanes_per_target = 1 + (unsigned)chance(w, happens(w, 50) ? 3 : 30);
         make_targets(w);
+        share(w);
         rows_init(&w->rows, (size_t)w->n_targets * w->lanes_per_target,
                   happens(w, 50) ? 1 : WINDOW_MAX);
         for (unsigned i = 0; i < w->n_loops; i++) {
@@ -257,5 +283,7 @@ void world_done(World *w) {
         while ((at = heap_first(&w->deeds)))
                 deed_drop(w, CONTAINER_OF(at, Deed, node));
         heap_done(&w->deeds);
+        for (size_t i = 0; i < SHARED_MAX; i++)
+                throttle_unref(w->shared[i].throttle);
         rows_done(&w->rows);
 }

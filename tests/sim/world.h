@@ -9,15 +9,33 @@
 
 typedef struct World World;
 
+enum { SHARED_MAX = 2, SHARED_RATE_MAX = 20 };
+
 typedef struct Target {
         char name[16];
         RetryRule rule;
         TargetLimits limits;
+        unsigned shared;  /* which throttle it shares with others; 0: none */
         bool is_away;     /* it fails, or takes its time to fail */
         bool is_slow;     /* answers late */
         bool is_removed;  /* from the configuration */
         int away_percent; /* of the time */
 } Target;
+
+/* What some targets share, on all loops: so many runs a second. It dies with the process. */
+typedef struct Shared {
+        Throttle *throttle;
+        uint32_t rate;
+        int64_t begun[2 * SHARED_RATE_MAX + LOOPS_MAX * TARGETS_MAX]; /* when the latest did */
+        uint64_t n_begun;
+} Shared;
+
+/* A run: its jobs, and what becomes of each. */
+typedef struct Deal {
+        size_t n;
+        Job *jobs[QUEUE_BATCH_MAX];
+        JobResult results[QUEUE_BATCH_MAX];
+} Deal;
 
 /* Something that will happen. */
 typedef struct Deed {
@@ -25,8 +43,7 @@ typedef struct Deed {
         void (*act)(World *w, struct Deed *d);
         void (*drop)(struct Deed *d); /* it will not happen: frees what it carries; may be NULL */
         unsigned loop;
-        Job *job;
-        JobResult result;
+        struct Deal *deal;
         struct Ask *ask;
         bool dies_with_process;
         Link link; /* on World.mortal when it does */
@@ -50,12 +67,12 @@ typedef struct Loop {
         Engine *engine;
         Deed *step; /* when it wants to be called */
         int64_t step_at_ms, reply_at_ms;
-        size_t recording, live, live_of[TARGETS_MAX];
+        size_t recording, live, runs, runs_of[TARGETS_MAX];
 } Loop;
 
 typedef struct Tally {
-        uint64_t accepted, refused, spilled, runs, done, dead, crashes, stops, full_disks, parked,
-                claims, crossed, given;
+        uint64_t accepted, refused, spilled, runs, batches, together, done, dead, crashes, stops,
+                full_disks, parked, claims, crossed, given;
 } Tally;
 
 struct World {
@@ -68,6 +85,7 @@ struct World {
         unsigned n_loops;
         Target target[TARGETS_MAX];
         unsigned n_targets;
+        Shared shared[SHARED_MAX];
         EngineLimits limits;
         size_t recording_max;
         List asks; /* sent to the ledger, not yet done */
@@ -107,7 +125,7 @@ void loop_step(Loop *l);
 void loop_hears(World *w, Deed *reply);
 void loop_arrival(Loop *l, unsigned target, uint64_t lane);
 /* judge.c: each says whether the promises hold at that moment. */
-void judge_run(World *w, const Loop *l, const Job *job);
+void judge_run(World *w, const Loop *l, Job *const *jobs, size_t n);
 void judge_settle(World *w, const Job *job);
 void judge_turn(World *w, const Loop *l);
 void judge_stop(World *w); /* nothing runs, and all that was sent to the ledger came back */

@@ -11,7 +11,7 @@ enum { NOTED_MAX = 1000 };
 typedef struct Desk {
         Engine *engine;
         Job *running[NOTED_MAX], *settling[NOTED_MAX];
-        size_t n_running, n_settling, n_gone, n_claims, claim_max;
+        size_t n_running, n_runs, n_settling, n_gone, n_claims, claim_max;
         char claim_target[32];
         bool claim_is_due;
         int64_t claim_from_ms, claim_after;
@@ -23,13 +23,15 @@ typedef struct Desk {
         bool has_no_target, ends_at_once;
 } Desk;
 
-static void note_run(void *self, Job *job) {
+static void note_run(void *self, Job *const *jobs, size_t n) {
         Desk *d = self;
 
-        assert_true(d->n_running < NOTED_MAX);
-        d->running[d->n_running++] = job;
+        assert_true(d->n_running + n <= NOTED_MAX);
+        memcpy(d->running + d->n_running, jobs, n * sizeof(Job *));
+        d->n_running += n;
+        d->n_runs++;
         if (d->ends_at_once)
-                engine_ended(d->engine, job, &(JobResult){.verdict = JOB_SUCCEEDED}, 0);
+                engine_ended(d->engine, jobs, &(JobResult){.verdict = JOB_SUCCEEDED}, n, 0);
 }
 
 static void note_settle(void *self, Job *job, const Attempt *attempt) {
@@ -115,7 +117,7 @@ static void end(Desk *d, size_t i, JobVerdict verdict, int64_t now_ms) {
         JobResult result = {
                 .verdict = verdict, .wait_hint_ms = -1, .attempt = {.code = SPAN("what-happened")}};
 
-        engine_ended(d->engine, d->running[i], &result, now_ms);
+        engine_ended(d->engine, &d->running[i], &result, 1, now_ms);
 }
 
 /* Confirms all settles on their way. */
@@ -125,6 +127,69 @@ static void confirm(Desk *d, bool woke, int64_t now_ms) {
         d->n_settling = 0;
         for (size_t i = 0; i < n; i++)
                 engine_settled(d->engine, d->settling[i], 0, woke, now_ms);
+}
+
+static void a_run_of_several_ends_as_each_of_them_ended(void **state) {
+        Desk *d = desk_new(100, 10);
+        JobResult results[] = {{.verdict = JOB_RETRY, .wait_hint_ms = -1},
+                               {.verdict = JOB_SUCCEEDED},
+                               {.verdict = JOB_LEFT_OUT},
+                               {.verdict = JOB_RETRY, .wait_hint_ms = -1},
+                               {.verdict = JOB_LEFT_OUT}};
+
+        (void)state;
+        d->rule.jitter_percent = 100;
+        d->limits = (TargetLimits){.batch = 5, .batch_bytes = 1000, .batch_wait_ms = 1000};
+        for (int64_t id = 1; id <= 5; id++)
+                add(d, id, 0);
+        (void)engine_step(d->engine, 0);
+        assert_int_equal(d->n_runs, 1);
+        assert_int_equal(d->n_running, 5);
+        assert_int_equal(engine_gauges(d->engine).runs, 1);
+        engine_ended(d->engine, d->running, results, 5, 100);
+        assert_int_equal(engine_gauges(d->engine).runs, 0);
+        /* Those that fail together come back together. */
+        assert_int_equal(d->n_settling, 3);
+        assert_int_equal(d->settling[0]->state, JOB_WAITING);
+        assert_int_equal(d->settling[1]->state, JOB_DONE);
+        assert_int_equal(d->settling[2]->state, JOB_WAITING);
+        assert_in_range(d->settling[0]->due_ms, 1100, 2100);
+        assert_int_equal(d->settling[0]->due_ms, d->settling[2]->due_ms);
+        confirm(d, false, 100);
+        /* Those that were left out were not tried, and go next. */
+        assert_int_equal(engine_gauges(d->engine).ready, 2);
+        add(d, 6, 0);
+        assert_int_equal(engine_step(d->engine, 200), 1000);
+        (void)engine_step(d->engine, 1000);
+        assert_int_equal(d->n_runs, 2);
+        assert_int_equal(d->n_running, 8);
+        assert_int_equal(d->running[5]->id, 3);
+        assert_int_equal(d->running[6]->id, 5);
+        assert_int_equal(d->running[7]->id, 6);
+        assert_int_equal(d->running[5]->attempts, 1);
+        desk_free(d);
+}
+
+static void one_that_is_left_out_at_the_end_is_given_back(void **state) {
+        Desk *d = desk_new(100, 10);
+        JobResult results[] = {{.verdict = JOB_SUCCEEDED}, {.verdict = JOB_LEFT_OUT}};
+
+        (void)state;
+        d->limits = (TargetLimits){.batch = 2, .batch_bytes = 1000, .batch_wait_ms = 1000};
+        add(d, 1, 0);
+        add(d, 2, 7);
+        (void)engine_step(d->engine, 0);
+        assert_int_equal(d->n_running, 2);
+        engine_drain(d->engine);
+        engine_ended(d->engine, d->running, results, 2, 0);
+        assert_int_equal(d->n_settling, 2);
+        assert_int_equal(d->settling[0]->id, 2);
+        assert_int_equal(d->settling[0]->state, JOB_QUEUED);
+        assert_true(d->settling[0]->spilled);
+        assert_int_equal(d->settling[0]->attempts, 0);
+        confirm(d, false, 0);
+        assert_int_equal(engine_gauges(d->engine).in_memory, 0);
+        desk_free(d);
 }
 
 static void a_job_runs_and_leaves(void **state) {
@@ -175,7 +240,7 @@ static void an_away_target_uses_up_no_tries(void **state) {
         job->attempts = 2; /* the last one is left */
         engine_add(d->engine, job, 0);
         (void)engine_step(d->engine, 0);
-        engine_ended(d->engine, d->running[0], &away, 500);
+        engine_ended(d->engine, &d->running[0], &away, 1, 500);
         assert_int_equal(d->settling[0]->state, JOB_WAITING);
         assert_int_equal(d->settling[0]->due_ms, 4500);
         assert_int_equal(d->settling[0]->attempts, 2);
@@ -192,7 +257,7 @@ static void an_away_target_follows_a_long_schedule(void **state) {
         (void)state;
         add(d, 1, 0);
         (void)engine_step(d->engine, 0);
-        engine_ended(d->engine, d->running[0], &away, 500);
+        engine_ended(d->engine, &d->running[0], &away, 1, 500);
         assert_int_equal(d->settling[0]->due_ms, 1500);
         assert_int_equal(d->settling[0]->attempts, 1);
         assert_int_equal(d->attempt_number, 1);
@@ -563,7 +628,7 @@ static void a_draining_engine_gives_lanes_back(void **state) {
                 /* Some are confirmed before the head ends, some after. */
                 for (size_t k = 0; k < n / 2; k++)
                         engine_settled(d->engine, d->settling[k], 0, false, 1);
-                engine_ended(d->engine, d->running[0], &(JobResult){.verdict = ends[i]}, 1);
+                engine_ended(d->engine, &d->running[0], &(JobResult){.verdict = ends[i]}, 1, 1);
                 engine_settled(d->engine, d->settling[n], 0, false, 1);
                 for (size_t k = n / 2; k < n; k++)
                         engine_settled(d->engine, d->settling[k], 0, false, 1);
@@ -591,6 +656,8 @@ static void a_blocked_job_is_not_kept(void **state) {
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(a_job_runs_and_leaves),
+                cmocka_unit_test(a_run_of_several_ends_as_each_of_them_ended),
+                cmocka_unit_test(one_that_is_left_out_at_the_end_is_given_back),
                 cmocka_unit_test(a_failed_job_waits_for_its_pause),
                 cmocka_unit_test(an_away_target_uses_up_no_tries),
                 cmocka_unit_test(an_away_target_follows_a_long_schedule),

@@ -41,7 +41,18 @@ static void start_queues(Queues *q, size_t running_max) {
 
 static void enter(Queues *q, Job *job) {
         queues_enter(q, job, (TargetLimits){0});
-        queues_push(q, job);
+        queues_push(q, job, 0);
+}
+
+/* The one job of the run whose turn it is, or NULL. */
+static Job *next(Queues *q) {
+        List run;
+
+        list_init(&run);
+        if (queues_next(q, 0, &run) == 0)
+                return NULL;
+        assert_int_equal(run.n, 1);
+        return CONTAINER_OF(list_pop(&run), Job, link);
 }
 
 static void push_many(Queues *q, const char *target, size_t n) {
@@ -51,7 +62,7 @@ static void push_many(Queues *q, const char *target, size_t n) {
 
 static void start_all(Queues *q, Job **started, size_t max, size_t *ret_n) {
         *ret_n = 0;
-        for (Job *job; *ret_n < max && (job = queues_next(q, 0)); ++*ret_n)
+        for (Job *job; *ret_n < max && (job = next(q)); ++*ret_n)
                 started[*ret_n] = job;
 }
 
@@ -132,7 +143,7 @@ static void a_target_that_runs_nothing_always_gets_the_last_place(void **state) 
         for (size_t i = 0; i < COUNT_OF(names); i++)
                 assert_int_equal(count_of(started, n, names[i]), 20);
         enter(&q, job_make("late"));
-        Job *late = queues_next(&q, 0);
+        Job *late = next(&q);
         assert_non_null(late);
         assert_true(span_eq(late->target, SPAN("late")));
         end_all(&q, &late, 1);
@@ -146,11 +157,11 @@ static void one_place_is_enough(void **state) {
         (void)state;
         start_queues(&q, 1);
         push_many(&q, "a", 2);
-        Job *job = queues_next(&q, 0);
+        Job *job = next(&q);
         assert_non_null(job);
-        assert_null(queues_next(&q, 0));
+        assert_null(next(&q));
         end_all(&q, &job, 1);
-        job = queues_next(&q, 0);
+        job = next(&q);
         assert_non_null(job);
         end_all(&q, &job, 1);
         (void)end_queues(&q);
@@ -166,7 +177,7 @@ static void idle_targets_are_forgotten_in_time(void **state) {
 
                 snprintf(name, sizeof name, "t%d", i);
                 enter(&q, job_make(name));
-                Job *job = queues_next(&q, 0);
+                Job *job = next(&q);
                 assert_non_null(job);
                 end_all(&q, &job, 1);
         }
@@ -236,6 +247,168 @@ static void bytes_are_shared_too(void **state) {
         free(too_much->event);
         free(too_much);
         queues_done(&q);
+}
+
+/* ---- batches ---- */
+
+static const TargetLimits five = {.batch = 5, .batch_bytes = 1000, .batch_wait_ms = 100};
+
+static void collect(Queues *q, Job *job, TargetLimits limits, int64_t now_ms) {
+        queues_enter(q, job, limits);
+        queues_push(q, job, now_ms);
+}
+
+/* Begins a run and ends it at once; returns how many jobs it had. `ret_first`: the first one's id.
+ */
+static size_t one_run(Queues *q, int64_t now_ms, int64_t *ret_first) {
+        List run;
+        Link *at;
+        size_t n;
+
+        list_init(&run);
+        n = queues_next(q, now_ms, &run);
+        assert_int_equal(run.n, n);
+        if (n == 0)
+                return 0;
+        *ret_first = CONTAINER_OF(run.head.next, Job, link)->id;
+        queues_ended(q, CONTAINER_OF(run.head.next, Job, link));
+        while ((at = list_pop(&run))) {
+                Job *job = CONTAINER_OF(at, Job, link);
+
+                queues_leave(q, job);
+                if (job->event)
+                        free(job->event);
+                free(job);
+        }
+        return n;
+}
+
+static Job *numbered(int64_t id) {
+        Job *job = job_make("a");
+
+        job->id = id;
+        return job;
+}
+
+static void a_batch_is_collected_until_it_is_full_or_its_time_has_come(void **state) {
+        int64_t first, id = 1;
+        Queues q;
+
+        (void)state;
+        start_queues(&q, 10);
+        for (; id <= 4; id++)
+                collect(&q, numbered(id), five, 1000 + id);
+        assert_int_equal(one_run(&q, 1010, &first), 0);
+        assert_int_equal(queues_pace_ms(&q), 1101);
+        /* Another target is not kept waiting. */
+        enter(&q, job_make("b"));
+        assert_int_equal(one_run(&q, 1010, &first), 1);
+        assert_int_equal(one_run(&q, 1100, &first), 0);
+        for (; id <= 7; id++)
+                collect(&q, numbered(id), five, 1050);
+        assert_int_equal(one_run(&q, 1050, &first), 5);
+        assert_int_equal(first, 1);
+        /* The two that are left have come at 1050. */
+        assert_int_equal(one_run(&q, 1149, &first), 0);
+        assert_int_equal(queues_pace_ms(&q), 1150);
+        assert_int_equal(one_run(&q, 1150, &first), 2);
+        assert_int_equal(first, 6);
+        assert_int_equal(queues_pace_ms(&q), INT64_MAX);
+        assert_int_equal(end_queues(&q), 0);
+}
+
+static void a_batch_has_no_more_bytes_than_it_may(void **state) {
+        static const size_t sizes[] = {400, 500, 300, 5000, 100};
+        int64_t first;
+        Queues q;
+
+        (void)state;
+        start_queues(&q, 10);
+        for (size_t i = 0; i < COUNT_OF(sizes); i++) {
+                Job *job = with_event("a", sizes[i]);
+
+                job->id = (int64_t)i;
+                collect(&q, job, five, 0);
+        }
+        assert_int_equal(one_run(&q, 0, &first), 2);
+        /* A single one may be larger. */
+        assert_int_equal(one_run(&q, 0, &first), 1);
+        assert_int_equal(first, 2);
+        assert_int_equal(one_run(&q, 0, &first), 1);
+        assert_int_equal(first, 3);
+        assert_int_equal(one_run(&q, 0, &first), 0);
+        assert_int_equal(one_run(&q, 100, &first), 1);
+        assert_int_equal(end_queues(&q), 0);
+}
+
+static void a_batch_is_one_run_of_width_and_rate(void **state) {
+        TargetLimits narrow = five;
+        List run;
+        Queues q;
+
+        (void)state;
+        start_queues(&q, 10);
+        narrow.width = 1;
+        narrow.rate = 1;
+        list_init(&run);
+        for (int64_t id = 1; id <= 10; id++)
+                collect(&q, numbered(id), narrow, 0);
+        assert_int_equal(queues_next(&q, 0, &run), 5);
+        assert_int_equal(q.n_running, 1);
+        assert_int_equal(queues_next(&q, 5000, &run), 0);
+        queues_ended(&q, CONTAINER_OF(run.head.next, Job, link));
+        assert_int_equal(queues_next(&q, 999, &run), 0);
+        assert_int_equal(queues_next(&q, 1001, &run), 5);
+        assert_int_equal(run.n, 10);
+        queues_ended(&q, CONTAINER_OF(run.head.next, Job, link));
+        for (Link *at; (at = list_pop(&run));) {
+                queues_leave(&q, CONTAINER_OF(at, Job, link));
+                free(CONTAINER_OF(at, Job, link));
+        }
+        assert_int_equal(end_queues(&q), 0);
+}
+
+static void one_that_was_left_out_goes_first_and_has_waited_since_then(void **state) {
+        List run;
+        int64_t first;
+        Queues q;
+
+        (void)state;
+        start_queues(&q, 10);
+        list_init(&run);
+        for (int64_t id = 1; id <= 5; id++)
+                collect(&q, numbered(id), five, 0);
+        assert_int_equal(queues_next(&q, 0, &run), 5);
+        collect(&q, numbered(6), five, 50);
+        assert_int_equal(queues_next(&q, 60, &run), 0);
+        queues_ended(&q, CONTAINER_OF(run.head.next, Job, link));
+        for (int64_t id = 5; id >= 1; id--) {
+                Job *job = CONTAINER_OF(run.head.prev, Job, link);
+
+                list_remove(&run, &job->link);
+                if (id > 3) {
+                        queues_push_front(&q, job);
+                        continue;
+                }
+                queues_leave(&q, job);
+                free(job);
+        }
+        assert_int_equal(one_run(&q, 99, &first), 0);
+        assert_int_equal(one_run(&q, 100, &first), 3);
+        assert_int_equal(first, 4);
+        assert_int_equal(end_queues(&q), 0);
+}
+
+static void what_is_collected_is_given_back(void **state) {
+        int64_t first;
+        Queues q;
+
+        (void)state;
+        start_queues(&q, 10);
+        for (int64_t id = 1; id <= 3; id++)
+                collect(&q, numbered(id), five, 0);
+        assert_int_equal(one_run(&q, 0, &first), 0);
+        assert_int_equal(end_queues(&q), 3);
 }
 
 static void backlogs_are_asked_for_by_turns(void **state) {
@@ -366,6 +539,11 @@ int main(void) {
                 cmocka_unit_test(idle_targets_are_forgotten_in_time),
                 cmocka_unit_test(memory_is_shared_like_places),
                 cmocka_unit_test(bytes_are_shared_too),
+                cmocka_unit_test(a_batch_is_collected_until_it_is_full_or_its_time_has_come),
+                cmocka_unit_test(a_batch_has_no_more_bytes_than_it_may),
+                cmocka_unit_test(a_batch_is_one_run_of_width_and_rate),
+                cmocka_unit_test(one_that_was_left_out_goes_first_and_has_waited_since_then),
+                cmocka_unit_test(what_is_collected_is_given_back),
                 cmocka_unit_test(backlogs_are_asked_for_by_turns),
                 cmocka_unit_test(targets_that_are_due_take_turns),
                 cmocka_unit_test(what_comes_while_the_due_are_asked_for_is_not_forgotten),

@@ -13,7 +13,7 @@ static void the_table_says_which_moves_there_are(void **state) {
         } allowed[] = {
                 {JOB_QUEUED, JOB_RUNNING},  {JOB_QUEUED, JOB_BLOCKED}, {JOB_QUEUED, JOB_DEAD},
                 {JOB_WAITING, JOB_QUEUED},  {JOB_BLOCKED, JOB_QUEUED}, {JOB_RUNNING, JOB_DONE},
-                {JOB_RUNNING, JOB_WAITING}, {JOB_RUNNING, JOB_DEAD},
+                {JOB_RUNNING, JOB_WAITING}, {JOB_RUNNING, JOB_DEAD},   {JOB_RUNNING, JOB_QUEUED},
         };
 
         (void)state;

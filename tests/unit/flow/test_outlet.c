@@ -103,16 +103,18 @@ static void peer_does(Scene *s, bool is_held, const char *answer) {
 
 /* ---- the outlet's host ---- */
 
-static void on_ended(void *self, Job *job, const JobResult *result, const Outcome *o) {
+static void on_ended(void *self, Job *const *jobs, const JobResult *result, const Outcome *o,
+                     size_t n) {
         Scene *s = self;
 
+        assert_int_equal(n, 1);
         s->n_ended++;
         s->result = *result;
         (void)snprintf(s->code, sizeof s->code, SPAN_FMT, SPAN_ARG(result->attempt.code));
         (void)snprintf(s->detail, sizeof s->detail, SPAN_FMT, SPAN_ARG(result->attempt.detail));
         assert_string_equal(o->code, s->code);
         assert_int_equal(o->status < 300, result->verdict == JOB_SUCCEEDED);
-        job_free(job);
+        job_free(jobs[0]);
 }
 
 static void on_tell(void *self, const Endpoint *p, const char *type, Span data) {
@@ -245,13 +247,17 @@ static Station *station(Scene *s, int64_t id) {
         return outlet_station(&s->outlet, span_of(target_of(id).text));
 }
 
+static void start_one(Scene *s, Job *job) {
+        outlet_start(&s->outlet, &job, 1);
+}
+
 /* ---- */
 
 static void a_delivery_arrives(void **state) {
         Scene *s = *state;
 
         endpoint_put(s, 31, "/x?y", "");
-        outlet_start(&s->outlet, job_of(100, 31));
+        start_one(s, job_of(100, 31));
         until_ended(s, 1);
         assert_int_equal(s->result.verdict, JOB_SUCCEEDED);
         assert_int_equal(s->result.attempt.status, 204);
@@ -287,7 +293,7 @@ static void the_log_says_what_fits(void **state) {
         for (size_t i = 0; i < COUNT_OF(lines); i++) {
                 make_large(&answers[i], lines[i]);
                 peer_does(s, false, answers[i].p);
-                outlet_start(&s->outlet, job_of(100 + 2 * (int64_t)i, 31));
+                start_one(s, job_of(100 + 2 * (int64_t)i, 31));
                 until_ended(s, i + 1);
                 assert_int_equal(s->result.attempt.status, 500);
                 assert_int_equal(json_check(span_of(s->detail), SIZE_MAX, &fault), 0);
@@ -309,7 +315,7 @@ static void one_that_was_removed_meanwhile_is_no_target(void **state) {
         endpoint_put(s, 31, "/x", "");
         assert_non_null(outlet_endpoint(&s->outlet, span_of(target_of(31).text)));
         put(s, OBJECT_ENDPOINT, 31, "", true);
-        outlet_start(&s->outlet, job_of(100, 31));
+        start_one(s, job_of(100, 31));
         until_ended(s, 1);
         assert_int_equal(s->result.verdict, JOB_FAILED);
         assert_string_equal(s->code, "no-target");
@@ -322,7 +328,7 @@ static void one_that_is_removed_on_the_way_ends_as_it_ends(void **state) {
 
         endpoint_put(s, 31, "/x", "");
         peer_does(s, true, taken);
-        outlet_start(&s->outlet, job_of(100, 31));
+        start_one(s, job_of(100, 31));
         until_seen(s, 1);
         put(s, OBJECT_ENDPOINT, 31, "", true);
         assert_null(station(s, 31));
@@ -336,7 +342,7 @@ static void one_that_is_disabled_gets_nothing(void **state) {
         Scene *s = *state;
 
         endpoint_put(s, 31, "/x", ",\"disabled\":true");
-        outlet_start(&s->outlet, job_of(100, 31));
+        start_one(s, job_of(100, 31));
         until_ended(s, 1);
         assert_int_equal(s->result.verdict, JOB_FAILED);
         assert_string_equal(s->code, "endpoint-disabled");
@@ -350,7 +356,7 @@ static void the_answer_of_an_old_address_is_no_word_about_the_new_one(void **sta
 
         endpoint_put(s, 31, "/old", "");
         peer_does(s, true, gone);
-        outlet_start(&s->outlet, job_of(100, 31));
+        start_one(s, job_of(100, 31));
         until_seen(s, 1);
         endpoint_put(s, 31, "/new", "");
         assert_string_equal(strrchr(station(s, 31)->endpoint->url, '/'), "/new");
@@ -361,7 +367,7 @@ static void the_answer_of_an_old_address_is_no_word_about_the_new_one(void **sta
         assert_int_equal(s->n_told, 0);
         assert_int_equal(station(s, 31)->failing_since_ms, 0);
         /* The address that it has says it too. */
-        outlet_start(&s->outlet, job_of(200, 31));
+        start_one(s, job_of(200, 31));
         until_ended(s, 2);
         assert_true(station(s, 31)->endpoint->is_disabled);
         assert_int_equal(s->n_told, 1);
@@ -373,7 +379,7 @@ static void failures_of_an_old_address_are_not_the_new_ones(void **state) {
         endpoint_put(s, 31, "/old", "");
         peer_does(s, true, NULL);
         for (size_t i = 0; i < BREAKER_FAILURES; i++)
-                outlet_start(&s->outlet, job_of(100 + 2 * (int64_t)i, 31));
+                start_one(s, job_of(100 + 2 * (int64_t)i, 31));
         until_seen(s, BREAKER_FAILURES);
         endpoint_put(s, 31, "/new", "");
         (void)station(s, 31);
@@ -383,7 +389,7 @@ static void failures_of_an_old_address_are_not_the_new_ones(void **state) {
         assert_int_equal(breaker_state(&station(s, 31)->breaker, clock_mono_ms()), BREAKER_CLOSED);
         /* Those of its own do. */
         for (size_t i = 0; i < BREAKER_FAILURES; i++)
-                outlet_start(&s->outlet, job_of(200 + 2 * (int64_t)i, 31));
+                start_one(s, job_of(200 + 2 * (int64_t)i, 31));
         until_ended(s, 2 * BREAKER_FAILURES);
         assert_int_equal(breaker_state(&station(s, 31)->breaker, clock_mono_ms()), BREAKER_OPEN);
 }
@@ -394,7 +400,7 @@ static void what_waited_for_consent_is_wrapped_once(void **state) {
         Scene *s = *state;
 
         endpoint_put(s, 31, "/x", ",\"handshake\":true,\"format\":\"cloudevents-structured\"");
-        outlet_start(&s->outlet, job_of(100, 31));
+        start_one(s, job_of(100, 31));
         until_ended(s, 1);
         assert_int_equal(s->result.verdict, JOB_SUCCEEDED);
         until_seen(s, 2);
@@ -421,10 +427,11 @@ static void each_configuration_has_tokens_of_its_own(void **state) {
         (void)snprintf(more, sizeof more, format, s->peer->port, "new");
         endpoint_put(s, 31, "/x", more);
         /* One that began before and comes to its credentials now. */
-        delivery_start(&s->outlet, &(Station){.endpoint = before}, job_of(100, 31));
+        Job *job = job_of(100, 31);
+        delivery_start(&s->outlet, &(Station){.endpoint = before}, &job, 1);
         until_ended(s, 1);
         assert_int_equal(s->result.verdict, JOB_SUCCEEDED);
-        outlet_start(&s->outlet, job_of(200, 31));
+        start_one(s, job_of(200, 31));
         until_ended(s, 2);
         until_seen(s, 4);
         assert_non_null(strstr(s->seen[0]->text, "Authorization: Basic aWQ6b2xk"));
@@ -443,11 +450,11 @@ static void tokens_are_fetched_from_where_the_configuration_allows(void **state)
                        "\"clientId\":\"id\",\"clientSecret\":\"s\"}}",
                        s->peer->port);
         endpoint_put(s, 31, "/x", more);
-        outlet_start(&s->outlet, job_of(100, 31));
+        start_one(s, job_of(100, 31));
         until_ended(s, 1);
         assert_int_equal(s->result.verdict, JOB_SUCCEEDED);
         outlet_reload(&s->outlet, &narrow);
-        outlet_start(&s->outlet, job_of(200, 31));
+        start_one(s, job_of(200, 31));
         until_ended(s, 2);
         assert_string_equal(s->code, "no-token");
         outlet_reload(&s->outlet, &s->snapshot);
@@ -463,7 +470,7 @@ static void what_is_cut_is_tried_again(void **state) {
         endpoint_put(s, 31, "/x", "");
         peer_does(s, true, taken);
         for (int64_t i = 0; i < N; i++)
-                outlet_start(&s->outlet, job_of(100 + 2 * i, 31));
+                start_one(s, job_of(100 + 2 * i, 31));
         until_seen(s, N);
         outlet_cut(&s->outlet);
         assert_int_equal(s->n_ended, N);

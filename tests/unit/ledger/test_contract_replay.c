@@ -123,6 +123,53 @@ static void a_job_under_way_is_left_alone(void **state) {
         job_free(blocked);
 }
 
+/* By hand: it is due at once, and stays one job, in its lane. */
+static void a_waiting_job_can_be_made_due(void **state) {
+        World *w = *state;
+        Job *first = record_job(w->store, 10, 5, false),
+            *queued = record_job(w->store, 30, 0, false);
+
+        settle(w->store, first, JOB_WAITING, 100);
+        Job *behind = record_job(w->store, 20, 5, false);
+        assert_int_equal(behind->state, JOB_BLOCKED);
+        /* In another lane by now, as whoever asks sees it. */
+        Write again = replay_of(10, 50, "flow:a", 6), more = replay_of(10, 51, "flow:a", 5),
+              blocked = replay_of(20, 52, "flow:a", 5), held = replay_of(30, 53, "flow:a", 0);
+        Write *batch[] = {&again, &more, &blocked, &held};
+        for (size_t i = 0; i < COUNT_OF(batch); i++)
+                batch[i]->replay.even_waiting = true;
+        assert_int_equal(w->ops->write(w->store, batch, COUNT_OF(batch), &(Err){0}), 0);
+        assert_true(again.replay.done);
+        assert_int_equal(again.replay.done_id, 11);
+        assert_int_equal(again.replay.found, JOB_WAITING);
+        assert_false(more.replay.done);
+        assert_int_equal(more.replay.found, JOB_QUEUED);
+        assert_false(blocked.replay.done);
+        assert_int_equal(blocked.replay.found, JOB_BLOCKED);
+        assert_false(held.replay.done);
+        for (size_t i = 0; i < COUNT_OF(batch); i++)
+                job_free(batch[i]->replay.job);
+        Job *j = claim_one(w, 9, 11);
+        assert_true(j->is_replay);
+        assert_int_equal(j->attempts, 1);
+        assert_int_equal(j->tries_from, 1);
+        assert_int_equal(j->lane, 5);
+        claim_none(w, 1000);
+        /* Its end wakes the one behind it. */
+        settle(w->store, j, JOB_DONE, 0);
+        job_free(j);
+        job_free(claim_one(w, INT64_MAX, 21));
+        EventView *v = find(w, 10);
+        assert_int_equal(v->n_jobs, 1);
+        assert_int_equal(v->jobs[0].n_listed, 2);
+        assert_false(v->jobs[0].attempts[0].is_manual);
+        assert_true(v->jobs[0].attempts[1].is_manual);
+        event_view_free(v);
+        job_free(first);
+        job_free(behind);
+        job_free(queued);
+}
+
 static void a_new_target_gets_a_job(void **state) {
         World *w = *state;
         Job *first = record_job(w->store, 10, 0, false),
@@ -372,6 +419,7 @@ int main(void) {
         const struct CMUnitTest tests[] = {
                 BOTH(an_ended_job_runs_again),
                 BOTH(a_job_under_way_is_left_alone),
+                BOTH(a_waiting_job_can_be_made_due),
                 BOTH(a_new_target_gets_a_job),
                 BOTH(an_event_without_jobs_gets_one),
                 BOTH(only_what_is_missing_is_added),

@@ -91,8 +91,9 @@ static inline void street_gate_set(bool is_closed, int fault) {
 
 /* ---- the engine's ports ---- */
 
-static inline void street_run(void *self, Job *job) {
-        jobs_add(&((House *)self)->running, job);
+static inline void street_run(void *self, Job *const *jobs, size_t n) {
+        for (size_t i = 0; i < n; i++)
+                jobs_add(&((House *)self)->running, jobs[i]);
 }
 
 static inline void street_settle(void *self, Job *job, const Attempt *attempt) {
@@ -258,7 +259,7 @@ static inline void street_end(Street *s, unsigned house, size_t i, bool is_good)
         WaiterWord word = w ? waiter_decide(w, &o) : WAITER_NOTHING;
 
         job->waiter = NULL;
-        engine_ended(h->engine, job, &r, clock_wall_ms());
+        engine_ended(h->engine, &job, &r, 1, clock_wall_ms());
         if (word != WAITER_NOTHING)
                 waiter_tell(w);
         waiter_unref(w);
