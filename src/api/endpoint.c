@@ -234,6 +234,10 @@ static const Field out_fields[] = {
         {.name = "auth", .type = FIELD_OBJECT, .nullable = true},
         {.name = "tls", .type = FIELD_OBJECT, .nullable = true},
         {.name = "handshake", .type = FIELD_BOOL, .required = true},
+        {.name = "declared",
+         .type = FIELD_BOOL,
+         .required = true,
+         .help = "It is in the configuration file, and changed there."},
 };
 const Schema schema_endpoint_out = {.name = "EndpointOut", SCHEMA_FIELDS(out_fields)};
 LIST_SCHEMA(schema_endpoint_list, "EndpointOut", schema_endpoint_out);
@@ -300,7 +304,7 @@ void endpoint_show(Put *p, const Entry *e) {
         int64_t failing = text_int(text, "failingSince", 0);
 
         put_id(p, "id", "ep", e->object.id);
-        text_show(p, "url", text, "url", "\"\"");
+        put_text(p, "url", span_of(e->endpoint->shown_url));
         text_show(p, "description", text, "description", "\"\"");
         text_show(p, "uid", text, "uid", "null");
         text_show(p, "disabled", text, "disabled", "false");
@@ -319,6 +323,7 @@ void endpoint_show(Put *p, const Entry *e) {
         text_show_time(p, "createdAt", text, "createdAt");
         text_show_time(p, "updatedAt", text, "updatedAt");
         put_own(p, text);
+        put_bool(p, "declared", e->is_declared);
 }
 
 static void answer(Op *op, int status, const Entry *e) {

@@ -55,7 +55,7 @@ typedef struct Verdict {
         char message[512];
 } Verdict;
 
-static int add_headers(Buf *b, const HttpHeader *headers, size_t n) {
+static int add_headers(const Endpoint *p, Buf *b, const HttpHeader *headers, size_t n) {
         int r = buf_add_char(b, '{');
 
         for (size_t i = 0; i < n && r == 0; i++) {
@@ -66,9 +66,8 @@ static int add_headers(Buf *b, const HttpHeader *headers, size_t n) {
                         r = buf_add_char(b, ':');
                 /* What opens doors is not for the log. */
                 if (r == 0)
-                        r = endpoint_hides_header(headers[i].name)
-                                    ? buf_add(b, SPAN("\"***\""))
-                                    : buf_add_json(b, headers[i].value);
+                        r = endpoint_hides(p, headers[i].name) ? buf_add(b, SPAN("\"***\""))
+                                                               : buf_add_json(b, headers[i].value);
         }
         return r == 0 ? buf_add_char(b, '}') : r;
 }
@@ -80,12 +79,12 @@ static int add_times(Buf *b, const ClientAnswer *a) {
                         a->total_us, a->name_us, a->connect_us, a->tls_us, a->first_byte_us);
 }
 
-static int add_response(Buf *b, const ClientAnswer *a, size_t kept) {
+static int add_response(const Endpoint *p, Buf *b, const ClientAnswer *a, size_t kept) {
         bool is_cut = a->body.n > kept || a->end == CLIENT_TOO_BIG;
         int r = buf_add(b, SPAN(",\"response\":{\"headers\":"));
 
         if (r == 0)
-                r = add_headers(b, a->headers, a->n_headers);
+                r = add_headers(p, b, a->headers, a->n_headers);
         if (r == 0)
                 r = buf_add(b, SPAN(",\"body\":"));
         if (r == 0)
@@ -98,18 +97,18 @@ static int write_what_happened(const Delivery *d, const ClientAnswer *a, size_t 
         int r = buf_add(b, SPAN("{\"url\":"));
 
         if (r == 0)
-                r = buf_add_json(b, span_of(d->endpoint->url));
+                r = buf_add_json(b, span_of(d->endpoint->shown_url));
         if (r == 0)
                 r = buf_add(b, SPAN(",\"request\":{\"headers\":"));
         if (r == 0)
-                r = add_headers(b, d->headers, d->n_headers);
+                r = add_headers(d->endpoint, b, d->headers, d->n_headers);
         if (r == 0)
                 r = buf_addf(b, "},\"status\":%d,\"end\":\"%s\",\"address\":\"%s\"", a->status,
                              client_end_name(a->end), a->address);
         if (r == 0)
                 r = add_times(b, a);
         if (r == 0 && a->status)
-                r = add_response(b, a, kept);
+                r = add_response(d->endpoint, b, a, kept);
         if (r == 0 && a->why[0]) {
                 r = buf_add(b, SPAN(",\"why\":"));
                 if (r == 0)

@@ -142,11 +142,16 @@ static int read_url(Reading *r) {
                 return got < 0 ? got : wrong(r, "url", "is missing");
         if (url_parse(text, &url, &why) < 0)
                 return FAIL(r->e, -EINVAL, "url: %s", why.text);
-        p->url = text.p;
+        p->url = p->shown_url = text.p;
         p->path = url.path;
         p->query = url.query;
         p->authority = authority_of(r, &url);
-        return p->authority.p ? 0 : wrong(r, "url", "is too long");
+        if (!p->authority.p)
+                return wrong(r, "url", "is too long");
+        got = text_of(r, "shownUrl", &text);
+        if (got > 0)
+                p->shown_url = text.p;
+        return got < 0 ? got : 0;
 }
 
 /* ---- headers ---- */
@@ -453,6 +458,8 @@ static int read_way(Reading *r) {
                 bad = truth_of(r, "disabled", &p->is_disabled);
         if (bad == 0)
                 bad = truth_of(r, "handshake", &p->wants_handshake);
+        if (bad == 0)
+                bad = truth_of(r, "eventsOnly", &p->is_events_only);
         p->concurrency = (unsigned)concurrency;
         p->rate = (uint32_t)rate;
         p->order = (EndpointOrder)order;
@@ -467,14 +474,20 @@ static const struct {
         {"slack", "{text: \"*\\(.meta.type)*\\n```\\(.event | tojson)```\"}"},
 };
 
+Span endpoint_program(Span text) {
+        for (size_t i = 0; i < COUNT_OF(ready_made); i++)
+                if (span_eq(text, span_of(ready_made[i].name)))
+                        return span_of(ready_made[i].text);
+        return text;
+}
+
 static int read_program(Reading *r, const char *member, Span *into) {
         int got = text_of(r, member, into);
 
         if (got > 0 && into->n > MAP_TEXT_MAX_BYTES)
                 return wrong(r, member, "is too long");
-        for (size_t i = 0; i < COUNT_OF(ready_made) && got > 0; i++)
-                if (span_eq(*into, span_of(ready_made[i].name)))
-                        *into = span_of(ready_made[i].text);
+        if (got > 0)
+                *into = endpoint_program(*into);
         return got < 0 ? got : 0;
 }
 
@@ -495,6 +508,9 @@ static int read_all(Reading *r) {
                 bad = texts_of(r, "channels", ENDPOINT_CHANNELS_MAX, &p->channels, &p->n_channels);
         if (bad == 0)
                 bad = read_headers(r);
+        if (bad == 0)
+                bad = texts_of(r, "hiddenHeaders", ENDPOINT_HEADERS_MAX + 1, &p->hidden,
+                               &p->n_hidden);
         if (bad == 0)
                 bad = read_auth(r);
         if (bad == 0)
@@ -572,6 +588,13 @@ bool endpoint_hides_header(Span name) {
         return false;
 }
 
+bool endpoint_hides(const Endpoint *p, Span name) {
+        for (size_t i = 0; i < p->n_hidden; i++)
+                if (span_eq_nocase(name, p->hidden[i]))
+                        return true;
+        return endpoint_hides_header(name);
+}
+
 /* ---- does it want this? ---- */
 
 /* "order.*" is order and all that begins with "order.". */
@@ -600,5 +623,10 @@ static bool wants_channel(const Endpoint *p, const Span *channels, size_t n) {
 }
 
 bool endpoint_wants(const Endpoint *p, Span type, const Span *channels, size_t n_channels) {
-        return !p->is_disabled && wants_type(p, type) && wants_channel(p, channels, n_channels);
+        return !p->is_disabled && !p->is_events_only && wants_type(p, type) &&
+               wants_channel(p, channels, n_channels);
+}
+
+bool endpoint_wants_event(const Endpoint *p, Span type) {
+        return !p->is_disabled && wants_type(p, type);
 }
