@@ -388,84 +388,22 @@ static void refuse(Op *op, const char *why) {
         op_invalid_at(op, "body", member, why);
 }
 
-static Span arena_kept(Arena *a, Span text) {
-        return text.p ? arena_span(a, text) : text;
-}
-
-/* An endpoint on its way to the ledger, whose programs are compiled first. */
-typedef struct Draft {
-        Object object;
-        const Entry *was;
-        void (*then)(Op *op, Entry *written);
-        Span programs[2]; /* .p NULL: it has none */
-        size_t at;
-} Draft;
-
-static const char *const program_names[] = {"filter", "transform"};
-
-static void compile(Op *op);
-
-static void on_compiled(void *arg, int result, const char *why) {
-        Op *op = arg;
-        Draft *d = op->mine;
-
-        if (result == -EINVAL)
-                op_invalid_at(op, "body", program_names[d->at], why);
-        else if (result == -ENOSPC)
-                op_error(op, 409, "limit_reached", why);
-        else if (result < 0)
-                op_error(op, 503, "unavailable", "the program could not be tried; try again");
-        else {
-                d->at++;
-                compile(op);
-        }
-}
-
-/* One that is on the shelf already was compiled before. */
-static void compile(Op *op) {
-        const AdminParts *parts = &op->admin->parts;
-        Draft *d = op->mine;
-        const Program *program;
-
-        while (d->at < COUNT_OF(d->programs)) {
-                Span text = d->programs[d->at];
-                ProgramSet *set = text.p ? shelf_find(parts->shelf, text, &program) : NULL;
-
-                if (text.p && !set) {
-                        shelf_add_later(parts->shelf, op->admin->loop, text, on_compiled, op);
-                        return;
-                }
-                program_set_unref(set);
-                d->at++;
-        }
-        op_write(op, &(ObjectWrite){.object = d->object, .was = d->was}, d->then, NULL);
-}
-
 static void write_object(Op *op, Span text, const Entry *was,
                          void (*then)(Op *op, Entry *written)) {
-        Draft *d = arena_alloc(op->arena, sizeof *d);
+        Object object = {.kind = OBJECT_ENDPOINT,
+                         .id = was ? was->object.id : op_new_id(op),
+                         .owner = op_application(op),
+                         .name = text_plain(text, "uid", op->arena),
+                         .text = text};
         Endpoint *judged = NULL;
         Err e = {0};
 
-        must(d);
-        *d = (Draft){.object = {.kind = OBJECT_ENDPOINT,
-                                .id = was ? was->object.id : op_new_id(op),
-                                .owner = op_application(op),
-                                .name = text_plain(text, "uid", op->arena),
-                                .text = text},
-                     .was = was,
-                     .then = then};
-        op->mine = d;
-        if (text.p && endpoint_make(&d->object, &judged, &e) < 0) {
+        if (text.p && endpoint_make(&object, &judged, &e) < 0) {
                 refuse(op, e.text);
                 return;
         }
-        if (judged) {
-                d->programs[0] = arena_kept(op->arena, judged->filter);
-                d->programs[1] = arena_kept(op->arena, judged->transform);
-        }
+        endpoint_write_tried(op, &(ObjectWrite){.object = object, .was = was}, judged, then);
         endpoint_unref(judged);
-        compile(op);
 }
 
 void endpoint_write(Op *op, Span text, void (*then)(Op *op, Entry *written)) {

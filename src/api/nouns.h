@@ -45,6 +45,10 @@ void endpoint_delete(Op *op);
 void endpoint_show(Put *p, const Entry *e);
 /* Writes a changed text of op->endpoint, judged first; goes on with `then`. */
 void endpoint_write(Op *op, Span text, void (*then)(Op *op, Entry *written));
+/* The same for an object that was judged (NULL: its text is too large), once its programs compile
+ * and are not too many. */
+void endpoint_write_tried(Op *op, const ObjectWrite *w, const Endpoint *judged,
+                          void (*then)(Op *op, Entry *written));
 
 /* ---- endpoint_secret.c ---- */
 extern const Schema schema_secret_out, schema_secret_rotate_in;

@@ -55,8 +55,8 @@ static int make_application(Ledger *ledger, Registry *registry, Span uid, Err *e
         if (!ids.last)
                 id_maker_init(&ids, MAKER, ledger_last_id(ledger));
         if (buf_addf(&text,
-                     "{\"name\":\"" SPAN_FMT "\",\"uid\":\"" SPAN_FMT
-                     "\",\"createdAt\":%" PRId64 ",\"updatedAt\":%" PRId64 "}",
+                     "{\"name\":\"" SPAN_FMT "\",\"uid\":\"" SPAN_FMT "\",\"createdAt\":%" PRId64
+                     ",\"updatedAt\":%" PRId64 "}",
                      SPAN_ARG(uid), SPAN_ARG(uid), now, now) < 0)
                 return FAIL(e, -EMSGSIZE, "the uid of an application is too long");
         bad = write_object(ledger,

@@ -163,12 +163,9 @@ static json_t *object_of(const EndpointConfig *c) {
 static int tell(const EndpointConfig *c, const char *why, Problems *problems) {
         static const struct {
                 const char *member, *keys[4];
-        } all[] = {{"filterTypes", {"types"}},
-                   {"rateLimit", {"limit"}},
-                   {"concurrency", {"limit"}},
-                   {"secrets", {"secret"}},
-                   {"headers", {"headers", "header"}},
-                   {"auth", {"bearer", "basic", "oauth2"}}};
+        } all[] = {{"filterTypes", {"types"}},         {"rateLimit", {"limit"}},
+                   {"concurrency", {"limit"}},         {"secrets", {"secret"}},
+                   {"headers", {"headers", "header"}}, {"auth", {"bearer", "basic", "oauth2"}}};
         size_t n = strcspn(why, ":. ");
         Span member = {why, n};
         const char *rest = strchr(why, ':'), *key = NULL;
