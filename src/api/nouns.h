@@ -111,6 +111,12 @@ void endpoint_stats(Op *op);
 extern const Schema schema_example_in;
 void endpoint_send_example(Op *op);
 
+/* ---- task.c ---- */
+extern const Schema schema_task_shown, schema_task_list, query_task_list;
+void task_list(Op *op);
+void task_get(Op *op);
+const char *task_of(Span text); /* what Svix calls a replay of that text */
+
 /* ---- replay.c ---- */
 extern const Schema schema_recover_in, schema_task_out, schema_replay_in, schema_replay_out,
         schema_replay_list, query_replay_list;

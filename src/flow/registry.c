@@ -514,6 +514,63 @@ size_t registry_page(Registry *r, ObjectKind kind, int64_t owner, int64_t after_
         return n;
 }
 
+typedef struct Search {
+        ObjectKind kind;
+        int64_t after_id;
+        bool newest_first;
+        bool (*fits)(void *arg, const Entry *e);
+        void *arg;
+        size_t max, n;
+        Entry **found; /* in order; lent until the end */
+} Search;
+
+static bool comes_before(const Search *s, int64_t a, int64_t b) {
+        return s->newest_first ? a > b : a < b;
+}
+
+static void search_rank(void *arg, Span key, void *value) {
+        Search *s = arg;
+        const Rank *rank = value;
+
+        (void)key;
+        if (rank->n == 0 || rank->entries[0]->object.kind != s->kind)
+                return;
+        for (size_t i = 0; i < rank->n; i++) {
+                Entry *e = rank->entries[i];
+                size_t at = s->n;
+
+                if ((s->after_id && !comes_before(s, s->after_id, e->object.id)) ||
+                    !s->fits(s->arg, e))
+                        continue;
+                while (at > 0 && comes_before(s, e->object.id, s->found[at - 1]->object.id))
+                        at--;
+                if (at == s->max)
+                        continue;
+                s->n += s->n < s->max;
+                memmove(s->found + at + 1, s->found + at, (s->n - at - 1) * sizeof(Entry *));
+                s->found[at] = e;
+        }
+}
+
+size_t registry_search(Registry *r, ObjectKind kind, int64_t after_id, bool newest_first,
+                       bool (*fits)(void *arg, const Entry *e), void *arg, size_t max,
+                       Entry **ret) {
+        Search s = {.kind = kind,
+                    .after_id = after_id,
+                    .newest_first = newest_first,
+                    .fits = fits,
+                    .arg = arg,
+                    .max = max,
+                    .found = ret};
+
+        pthread_rwlock_rdlock(&r->lock);
+        table_each(r->ranks, search_rank, &s);
+        for (size_t i = 0; i < s.n; i++)
+                entry_ref(ret[i]);
+        pthread_rwlock_unlock(&r->lock);
+        return s.n;
+}
+
 size_t registry_count(Registry *r, ObjectKind kind, int64_t owner) {
         const Rank *s;
         size_t n;

@@ -68,6 +68,10 @@ Entry *registry_find(Registry *r, ObjectKind kind, int64_t owner, const char *pr
  * begin). Fills `ret` with references, at most `max`; returns how many. */
 size_t registry_page(Registry *r, ObjectKind kind, int64_t owner, int64_t after_id,
                      bool newest_first, size_t max, Entry **ret);
+/* The same for objects of all owners that `fits` says yes to; it is asked under the lock. Goes
+ * through all of the kind: for people's questions. */
+size_t registry_search(Registry *r, ObjectKind kind, int64_t after_id, bool newest_first,
+                       bool (*fits)(void *arg, const Entry *e), void *arg, size_t max, Entry **ret);
 /* How many there are of kind and owner. */
 size_t registry_count(Registry *r, ObjectKind kind, int64_t owner);
 
