@@ -112,8 +112,7 @@ void task_list(Op *op) {
         AUTO(put_done)
         Put p = PUT(LIST_LIMIT_MAX * 4096);
         Entry *entries[LIST_LIMIT_MAX + 1];
-        Wanted wanted = {&op->caller, value_of(&op->query, "status"),
-                         value_of(&op->query, "task")};
+        Wanted wanted = {&op->caller, value_of(&op->query, "status"), value_of(&op->query, "task")};
         char first[ID_TEXT], last[ID_TEXT];
         ListAsk l = list_ask(op, true);
         int64_t after = 0;

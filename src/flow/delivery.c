@@ -4,7 +4,7 @@
 #include "base/clock.h"
 #include "base/id.h"
 #include "flow/cloudevent.h"
-#include "http/retry_after.h"
+#include "flow/verdict.h"
 #include "json/check.h"
 #include "json/value.h"
 
@@ -12,7 +12,6 @@ enum {
         ARENA_MAX_BYTES = 24 * 1024 * 1024, /* a structured body is the payload once more */
         DETAIL_MAX_BYTES = 128 * 1024,
         HEADERS_MAX = ENDPOINT_HEADERS_MAX + PROFILE_HEADERS_MAX + CLOUDEVENT_HEADERS + 8,
-        RETRY_AFTER_MAX_MS = 24 * 3600 * 1000,
 };
 
 /* What it waits for. */
@@ -45,15 +44,6 @@ static void get_token(Delivery *d);
 static void dial(Delivery *d);
 
 /* ---- the end ---- */
-
-/* How it ended, in the words of the attempt. */
-typedef struct Verdict {
-        JobVerdict job;
-        int status;
-        const char *code;
-        int64_t wait_ms; /* -1 none */
-        char message[512];
-} Verdict;
 
 static int add_headers(const Endpoint *p, Buf *b, const HttpHeader *headers, size_t n) {
         int r = buf_add_char(b, '{');
@@ -133,7 +123,7 @@ static void delivery_end(Delivery *d, const Verdict *v, const ClientAnswer *a) {
         AUTO(buf_done)
         Buf detail = BUF(DETAIL_MAX_BYTES);
         Outcome outcome = {.status = v->job == JOB_SUCCEEDED ? 200 : 424,
-                           .code = v->code,
+                           .code = delivery_codes[v->code].name,
                            .message = span_of(v->message),
                            .retryable = v->job == JOB_RETRY || v->job == JOB_NOT_TRIED,
                            .retry_after_s = -1};
@@ -142,7 +132,7 @@ static void delivery_end(Delivery *d, const Verdict *v, const ClientAnswer *a) {
                             .attempt = {.started_ms = d->started_ms,
                                         .took_us = clock_mono_us() - d->started_us,
                                         .status = v->status,
-                                        .code = span_of(v->code),
+                                        .code = span_of(delivery_codes[v->code].name),
                                         .message = span_of(v->message)}};
 
         if (a)
@@ -157,7 +147,7 @@ static void delivery_end(Delivery *d, const Verdict *v, const ClientAnswer *a) {
         free(d);
 }
 
-static void end_at_once(Delivery *d, JobVerdict job, const char *code, int64_t wait_ms,
+static void end_at_once(Delivery *d, JobVerdict job, DeliveryCode code, int64_t wait_ms,
                         const char *message) {
         Verdict v = {.job = job, .code = code, .wait_ms = wait_ms};
 
@@ -165,69 +155,7 @@ static void end_at_once(Delivery *d, JobVerdict job, const char *code, int64_t w
         delivery_end(d, &v, NULL);
 }
 
-/* ---- what an answer means ---- */
-
-static Verdict judge_status(const ClientAnswer *a) {
-        Verdict v = {.job = JOB_RETRY, .status = a->status, .code = "refused", .wait_ms = -1};
-        Span after = client_answer_get(a, "retry-after");
-        int64_t wait_ms;
-
-        if (a->status >= 200 && a->status < 300) {
-                v.job = JOB_SUCCEEDED;
-                v.code = "delivered";
-                (void)snprintf(v.message, sizeof v.message, "Delivered (%d).", a->status);
-                return v;
-        }
-        if (a->status == 410) {
-                v.job = JOB_FAILED;
-                v.code = "gone";
-                (void)snprintf(v.message, sizeof v.message,
-                               "The endpoint says that it is gone (410); it is disabled.");
-                return v;
-        }
-        if (after.p && http_retry_after(after, clock_wall_ms(), RETRY_AFTER_MAX_MS, &wait_ms))
-                v.wait_ms = wait_ms;
-        (void)snprintf(v.message, sizeof v.message, "The endpoint %s (%d).",
-                       a->status >= 300 && a->status < 400
-                               ? "answered with a redirect, which is not followed"
-                               : "did not take it",
-                       a->status);
-        return v;
-}
-
-static const char *code_of(ClientEnd end) {
-        switch (end) {
-        case CLIENT_GATE:
-                return "address-refused";
-        case CLIENT_NAME:
-                return "name-unknown";
-        case CLIENT_CONNECT:
-                return "unreachable";
-        case CLIENT_TLS:
-                return "tls";
-        case CLIENT_TIMEOUT:
-                return "timeout";
-        case CLIENT_BROKEN:
-                return "broken";
-        case CLIENT_BAD_ANSWER:
-                return "bad-answer";
-        case CLIENT_CANCELLED:
-                return "cancelled";
-        default:
-                return "not-sent";
-        }
-}
-
-static Verdict judge(const ClientAnswer *a) {
-        Verdict v = {.job = JOB_RETRY, .code = code_of(a->end), .wait_ms = -1};
-
-        /* A whole head says it, even when the body behind it was cut or is too long. */
-        if (a->status && (a->end == CLIENT_ANSWERED || a->end == CLIENT_TOO_BIG ||
-                          (a->status >= 200 && a->status < 300 && a->end != CLIENT_BAD_ANSWER)))
-                return judge_status(a);
-        (void)snprintf(v.message, sizeof v.message, "%s", a->why);
-        return v;
-}
+/* ---- what an answer means for the endpoint ---- */
 
 /* NULL when the endpoint is gone, or has another address by now: what this one says is no word
  * about that. */
@@ -249,7 +177,7 @@ static void on_answer(ClientCall *call, const ClientAnswer *a) {
         Delivery *d = call->arg;
         Outlet *o = d->outlet;
         Station *s = station_of(d);
-        Verdict v = judge(a);
+        Verdict v = verdict_of(a);
 
         tell_breaker(d, s, a);
         if (a->end == CLIENT_ANSWERED && a->status == 401 && d->bearer && !d->second_try) {
@@ -392,7 +320,7 @@ static void start_call(Delivery *d, const ClientCall *call) {
         d->call.tls = d->endpoint->has_tls ? &d->endpoint->tls : NULL;
         d->call.arg = d;
         if (client_start(d->outlet->client, &d->call, &e) < 0)
-                end_at_once(d, JOB_RETRY, "not-sent", -1, e.text);
+                end_at_once(d, JOB_RETRY, DELIVERY_NOT_SENT, -1, e.text);
 }
 
 /* ---- consent ---- */
@@ -408,7 +336,8 @@ static bool consents(const Delivery *d, const ClientAnswer *a) {
 static void on_consent(ClientCall *call, const ClientAnswer *a) {
         Delivery *d = call->arg;
         Station *s = station_of(d);
-        Verdict v = {.job = JOB_RETRY, .status = a->status, .code = "no-consent", .wait_ms = -1};
+        Verdict v = {
+                .job = JOB_RETRY, .status = a->status, .code = DELIVERY_NO_CONSENT, .wait_ms = -1};
 
         tell_breaker(d, s, a);
         if (consents(d, a)) {
@@ -441,16 +370,16 @@ static void dial(Delivery *d) {
         Err e = {0};
 
         if (!outlet_station(d->outlet, d->job->target)) {
-                end_at_once(d, JOB_FAILED, "no-target", -1, "The endpoint was removed.");
+                end_at_once(d, JOB_FAILED, DELIVERY_NO_TARGET, -1, "The endpoint was removed.");
                 return;
         }
         if (prepare(d, &e) < 0) {
-                end_at_once(d, JOB_FAILED, "not-signable", -1, e.text);
+                end_at_once(d, JOB_FAILED, DELIVERY_NOT_SIGNABLE, -1, e.text);
                 return;
         }
         d->leave = s ? breaker_ask(&s->breaker, clock_mono_ms(), &wait_ms) : BREAKER_GO;
         if (d->leave == BREAKER_REFUSE) {
-                end_at_once(d, JOB_NOT_TRIED, "unreachable", wait_ms,
+                end_at_once(d, JOB_NOT_TRIED, DELIVERY_UNREACHABLE, wait_ms,
                             "Not sent: the endpoint could not be reached lately.");
                 return;
         }
@@ -470,7 +399,7 @@ static void on_token(TokenWait *w, const Secret *token, const char *why) {
         Delivery *d = w->arg;
 
         if (!token) {
-                end_at_once(d, JOB_RETRY, "no-token", -1, why);
+                end_at_once(d, JOB_RETRY, DELIVERY_NO_TOKEN, -1, why);
                 return;
         }
         d->token = arena_span(d->arena, secret_reveal(token));
@@ -486,7 +415,8 @@ static void get_token(Delivery *d) {
         if (cached)
                 on_token(&d->token_wait, cached, NULL);
         else if (token_wait(d->bearer->source, &d->token_wait, now_ms) < 0)
-                end_at_once(d, JOB_RETRY, "no-token", -1, "too many deliveries wait for a token");
+                end_at_once(d, JOB_RETRY, DELIVERY_NO_TOKEN, -1,
+                            "too many deliveries wait for a token");
 }
 
 static void authorize(Delivery *d) {
@@ -548,7 +478,8 @@ static void fail_mapping(Delivery *d, const char *what, const MapperRun *run) {
         (void)snprintf(text, sizeof text, "%s: %.400s", what,
                        run->end == MAP_EMPTY ? "it gave nothing" : run->why);
         /* The same bytes would fail again; what was too busy may not be so. */
-        end_at_once(d, run->end == MAP_LIMIT ? JOB_RETRY : JOB_FAILED, "mapping-failed", -1, text);
+        end_at_once(d, run->end == MAP_LIMIT ? JOB_RETRY : JOB_FAILED, DELIVERY_MAPPING_FAILED, -1,
+                    text);
 }
 
 static void on_transformed(MapperRun *run) {
@@ -563,7 +494,7 @@ static void on_transformed(MapperRun *run) {
         if (d->body.p)
                 authorize(d);
         else
-                end_at_once(d, JOB_FAILED, "mapping-failed", -1,
+                end_at_once(d, JOB_FAILED, DELIVERY_MAPPING_FAILED, -1,
                             "the transformation's result is too large");
 }
 
@@ -581,7 +512,8 @@ static void on_filtered(MapperRun *run) {
                 fail_mapping(d, "the filter failed", run);
         else if (run->end == MAP_EMPTY || span_eq(run->output, SPAN("false")) ||
                  span_eq(run->output, SPAN("null")))
-                end_at_once(d, JOB_SUCCEEDED, "filtered", -1, "The endpoint's filter left it out.");
+                end_at_once(d, JOB_SUCCEEDED, DELIVERY_FILTERED, -1,
+                            "The endpoint's filter left it out.");
         else
                 transform(d);
 }
@@ -604,9 +536,10 @@ void delivery_start(Outlet *o, Station *s, Job *job) {
         id_print("msg", event->id, d->id);
         list_push(&o->deliveries, &d->link);
         if (d->endpoint->is_disabled)
-                end_at_once(d, JOB_FAILED, "endpoint-disabled", -1, "The endpoint is disabled.");
+                end_at_once(d, JOB_FAILED, DELIVERY_ENDPOINT_DISABLED, -1,
+                            "The endpoint is disabled.");
         else if ((d->endpoint->filter.p || d->endpoint->transform.p) && !make_roots(d))
-                end_at_once(d, JOB_FAILED, "mapping-failed", -1,
+                end_at_once(d, JOB_FAILED, DELIVERY_MAPPING_FAILED, -1,
                             "the payload is no JSON, and the endpoint maps it");
         else if (d->endpoint->filter.p)
                 map(d, d->endpoint->filter, on_filtered);
@@ -621,6 +554,7 @@ void delivery_cut(Link *link) {
                 client_cancel(d->outlet->client, &d->call);
         } else if (d->stage == STAGE_TOKEN) {
                 token_forget(d->bearer->source, &d->token_wait);
-                end_at_once(d, JOB_RETRY, "cancelled", -1, "Broken off: Grapnel is stopping.");
+                end_at_once(d, JOB_RETRY, DELIVERY_CANCELLED, -1,
+                            "Broken off: Grapnel is stopping.");
         } /* a mapping ends soon by itself */
 }

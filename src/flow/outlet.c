@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/table.h"
 #include "flow/delivery.h"
+#include "flow/verdict.h"
 #include "http/url.h"
 
 #include <unistd.h>
@@ -181,7 +182,7 @@ const Endpoint *outlet_endpoint(Outlet *o, Span target) {
 
 static void end_without_target(Outlet *o, Job *job) {
         Outcome outcome = {.status = 424,
-                           .code = "no-target",
+                           .code = delivery_codes[DELIVERY_NO_TARGET].name,
                            .message = SPAN("The endpoint was removed."),
                            .retry_after_s = -1};
         JobResult result = {.verdict = JOB_FAILED,
