@@ -7,48 +7,47 @@
 enum { RETRY_AFTER_MAX_MS = 24 * 3600 * 1000 };
 
 const struct DeliveryCodeRow delivery_codes[DELIVERY_CODES] = {
-        [DELIVERY_DELIVERED] = {"delivered",
- "2xx."},
-        [DELIVERY_FILTERED] = {"filtered",
- "The endpoint's filter left it out; nothing was sent, and that is a success."},
-        [DELIVERY_REFUSED] = {"refused",
- "Any answer but 2xx and 410, redirects among them. Tried again, and not before its `Retry-After`."},
-        [DELIVERY_GONE] = {"gone",
- "410: the endpoint is disabled."},
+        [DELIVERY_DELIVERED] = {"delivered", "2xx."},
+        [DELIVERY_FILTERED] =
+                {"filtered",
+                 "The endpoint's filter left it out; nothing was sent, and that is a success."},
+        [DELIVERY_REFUSED] = {"refused", "Any answer but 2xx and 410, redirects among them. Tried "
+                                         "again, and not before its `Retry-After`."},
+        [DELIVERY_GONE] = {"gone", "410: the endpoint is disabled."},
         [DELIVERY_ADDRESS_REFUSED] = {"address-refused",
- "The address may not be dialled: `outbound.allow`."},
+                                      "The address may not be dialled: `outbound.allow`."},
         [DELIVERY_NAME_UNKNOWN] = {"name-unknown",
- "There is no such name, or no name server answered."},
+                                   "There is no such name, or no name server answered."},
         [DELIVERY_UNREACHABLE] = {"unreachable",
- "No connection; or there was none so often that the endpoint is left alone for a while, at most 5 minutes."},
-        [DELIVERY_TLS] = {"tls",
- "No TLS: a certificate that does not hold, theirs or ours."},
+                                  "No connection; or there was none so often that the endpoint is "
+                                  "left alone for a while, at most 5 minutes."},
+        [DELIVERY_TLS] = {"tls", "No TLS: a certificate that does not hold, theirs or ours."},
         [DELIVERY_TIMEOUT] = {"timeout",
- "No whole answer within `timeout`: they may have taken it."},
-        [DELIVERY_BROKEN] = {"broken",
- "Cut off in the middle: they may have taken it."},
-        [DELIVERY_BAD_ANSWER] = {"bad-answer",
- "The answer is no HTTP: they may have taken it."},
+                              "No whole answer within `timeout`: they may have taken it."},
+        [DELIVERY_BROKEN] = {"broken", "Cut off in the middle: they may have taken it."},
+        [DELIVERY_BAD_ANSWER] = {"bad-answer", "The answer is no HTTP: they may have taken it."},
         [DELIVERY_MAPPING_FAILED] = {"mapping-failed",
- "The filter or transformation failed, or used up its time or memory; the message says where."},
-        [DELIVERY_NOT_SIGNABLE] = {"not-signable",
- "The profile cannot sign this, or the headers became too many; the message says which."},
+                                     "The filter or transformation failed, or used up its time or "
+                                     "memory; the message says where."},
+        [DELIVERY_NOT_SIGNABLE] = {"not-signable", "The profile cannot sign this, or the headers "
+                                                   "became too many; the message says which."},
         [DELIVERY_NO_TOKEN] = {"no-token",
- "No token could be fetched with `oauth2`; the message says why."},
+                               "No token could be fetched with `oauth2`; the message says why."},
         [DELIVERY_NO_CONSENT] = {"no-consent",
- "The receiver was asked first (`handshake`) and did not agree."},
+                                 "The receiver was asked first (`handshake`) and did not agree."},
         [DELIVERY_ENDPOINT_DISABLED] = {"endpoint-disabled",
- "The endpoint was disabled meanwhile."},
-        [DELIVERY_NO_TARGET] = {"no-target",
- "The endpoint was removed meanwhile, from the API or from the file."},
-        [DELIVERY_CANCELLED] = {"cancelled",
- "Broken off because Grapnel stopped; it is tried again after the start."},
-        [DELIVERY_NOT_SENT] = {"not-sent",
- "The call could not be made; the message says why."},
+                                        "The endpoint was disabled meanwhile."},
+        [DELIVERY_NO_TARGET] =
+                {"no-target", "The endpoint was removed meanwhile, from the API or from the file."},
+        [DELIVERY_CANCELLED] =
+                {"cancelled",
+                 "Broken off because Grapnel stopped; it is tried again after the start."},
+        [DELIVERY_NOT_SENT] = {"not-sent", "The call could not be made; the message says why."},
 };
 
 static Verdict judge_status(const ClientAnswer *a) {
-        Verdict v = {.job = JOB_RETRY, .status = a->status, .code = DELIVERY_REFUSED, .wait_ms = -1};
+        Verdict v = {
+                .job = JOB_RETRY, .status = a->status, .code = DELIVERY_REFUSED, .wait_ms = -1};
         Span after = client_answer_get(a, "retry-after");
         int64_t wait_ms;
 

@@ -30,9 +30,7 @@ typedef enum DeliveryCode {
         DELIVERY_CODES,
 } DeliveryCode;
 
-extern const struct DeliveryCodeRow {
-        const char *name, *help;
-} delivery_codes[DELIVERY_CODES];
+extern const struct DeliveryCodeRow { const char *name, *help; } delivery_codes[DELIVERY_CODES];
 
 typedef struct Verdict {
         JobVerdict job;
