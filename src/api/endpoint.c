@@ -388,6 +388,21 @@ static void refuse(Op *op, const char *why) {
         op_invalid_at(op, "body", member, why);
 }
 
+/* Of those that it did not ask for already: these stay, as they may come out of the archive. */
+static bool asks_for_archived(const Op *op, const Endpoint *p) {
+        const Endpoint *was = op->endpoint ? op->endpoint->endpoint : NULL;
+
+        for (size_t i = 0; i < p->n_types; i++) {
+                bool had = false;
+
+                for (size_t k = 0; was && k < was->n_types && !had; k++)
+                        had = span_eq(was->types[k], p->types[i]);
+                if (!had && event_type_rests(op, p->types[i]))
+                        return true;
+        }
+        return false;
+}
+
 static void write_object(Op *op, Span text, const Entry *was,
                          void (*then)(Op *op, Entry *written)) {
         Object object = {.kind = OBJECT_ENDPOINT,
@@ -400,6 +415,11 @@ static void write_object(Op *op, Span text, const Entry *was,
 
         if (text.p && endpoint_make(&object, &judged, &e) < 0) {
                 refuse(op, e.text);
+                return;
+        }
+        if (judged && asks_for_archived(op, judged)) {
+                endpoint_unref(judged);
+                op_invalid_at(op, "body", "eventTypes", "one of them is in the archive");
                 return;
         }
         endpoint_write_tried(op, &(ObjectWrite){.object = object, .was = was}, judged, then);

@@ -31,6 +31,8 @@ void event_type_get(Op *op);
 void event_type_put(Op *op);
 void event_type_patch(Op *op);
 void event_type_delete(Op *op);
+/* Does it lie in the archive? One that nobody made does not. */
+bool event_type_rests(const Op *op, Span name);
 
 /* ---- endpoint.c ---- */
 extern const Schema schema_endpoint_in, schema_endpoint_update, schema_endpoint_patch,
