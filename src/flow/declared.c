@@ -10,19 +10,22 @@ enum { TEXT_MAX_BYTES = OBJECT_TEXT_MAX_BYTES, ID_BITS = 57 };
 
 /* ---- from the file's words to those of the object ---- */
 
-static json_t *text_of(const char *s) {
-        return s ? json_string(s) : NULL;
+/* Bytes that are no UTF-8, as those of `${...}` may be, become null: find_null tells of them. */
+static json_t *span_text(Span s) {
+        json_t *text = s.p ? json_stringn(s.p, s.n) : NULL;
+
+        return s.p && !text ? json_null() : text;
 }
 
-static json_t *span_text(Span s) {
-        return s.p ? json_stringn(s.p, s.n) : NULL;
+static json_t *text_of(const char *s) {
+        return span_text(span_of(s));
 }
 
 static json_t *secret_text(const Secret *s) {
         return s->hidden ? span_text(secret_reveal(s)) : NULL;
 }
 
-/* NULL is left out; so is what is no UTF-8, which jansson refuses. */
+/* NULL is left out. */
 static void put(json_t *map, const char *key, json_t *value) {
         if (value)
                 (void)json_object_set_new(map, key, value);
@@ -32,7 +35,7 @@ static json_t *texts_of(const char *const *texts, size_t n) {
         json_t *list = n ? json_array() : NULL;
 
         for (size_t i = 0; i < n; i++)
-                (void)json_array_append_new(list, json_string(texts[i]));
+                (void)json_array_append_new(list, text_of(texts[i]));
         return list;
 }
 
@@ -40,7 +43,8 @@ static json_t *secrets_of(const EndpointConfig *c) {
         json_t *list = json_array();
 
         for (size_t i = 0; i < c->n_secrets; i++)
-                (void)json_array_append_new(list, json_pack("{s:s}", "key", c->secrets[i]));
+                (void)json_array_append_new(list,
+                                            json_pack("{s:o}", "key", text_of(c->secrets[i])));
         return list;
 }
 
@@ -185,6 +189,16 @@ static int tell(const EndpointConfig *c, const char *why, Problems *problems) {
         return problem_add(problems, at ? at->place : c->place, "%s%s", key, rest);
 }
 
+static bool holds_null(const json_t *v) {
+        const char *key;
+        json_t *inner;
+        size_t i;
+
+        json_object_foreach((json_t *)v, key, inner) if (holds_null(inner)) return true;
+        json_array_foreach(v, i, inner) if (holds_null(inner)) return true;
+        return json_is_null(v);
+}
+
 /* ---- made ready ---- */
 
 /* The same for the same names, in every process; 57 bits of a hash, as other ids less than all that
@@ -213,12 +227,10 @@ static void drop(void *endpoint) {
 }
 
 /* The text in the arena, whole; .p NULL when there is no room. */
-static Span text_in(Arena *a, const EndpointConfig *c) {
-        json_t *o = object_of(c);
+static Span text_in(Arena *a, const json_t *o) {
         char *text = json_dumps(o, JSON_COMPACT);
         Span *kept = arena_alloc(a, sizeof *kept), none = {NULL, 0};
 
-        json_decref(o);
         if (text && kept) {
                 *kept = arena_span(a, span_of(text));
                 if (kept->p && arena_defer(a, wipe, kept) < 0) {
@@ -234,9 +246,20 @@ static Span text_in(Arena *a, const EndpointConfig *c) {
 
 int declared_build(const EndpointConfig *c, Arena *a, Problems *problems, Declared *ret) {
         Err e = {0};
-        Object o = {.kind = OBJECT_ENDPOINT, .id = id_of(c), .text = text_in(a, c)};
+        json_t *written = object_of(c), *v;
+        Object o = {.kind = OBJECT_ENDPOINT, .id = id_of(c), .text = text_in(a, written)};
         int r = plan_compile(c->match, c->n_match, a, problems, &ret->plan);
+        const char *member;
 
+        json_object_foreach(written, member, v) if (r == 0 && holds_null(v)) {
+                char why[64];
+
+                (void)snprintf(why, sizeof why, "%s: holds bytes that are no UTF-8", member);
+                r = tell(c, why, problems);
+        }
+        json_decref(written);
+        if (r < 0)
+                return r;
         if (!o.text.p || o.text.n > TEXT_MAX_BYTES)
                 return problem_add(problems, c->place, "the endpoint is larger than %d bytes",
                                    TEXT_MAX_BYTES);
@@ -249,7 +272,7 @@ int declared_build(const EndpointConfig *c, Arena *a, Problems *problems, Declar
                 endpoint_unref(ret->endpoint);
                 return problem_no_room(problems, c->place);
         }
-        return r;
+        return 0;
 }
 
 bool declared_hears(const Declared *d, Span source) {

@@ -3,6 +3,7 @@
 them and leaves them alone, a reload brings and takes them all together."""
 
 import json
+import os
 import sqlite3
 import subprocess
 
@@ -286,3 +287,20 @@ endpoints:
     assert "secret" in lines[0] and "secret" in lines[1]
     assert "jq:" in lines[2] and "jq:" in lines[3] and "webhook-id is set by" in lines[4]
     assert "short" not in done.stderr
+
+
+def test_bytes_that_no_api_can_show_are_refused_and_not_left_out(scene):
+    scene.folder.mkdir(parents=True, exist_ok=True)
+    file = scene.folder / "bytes.yaml"
+    file.write_text("""\
+endpoints:
+  a: {url: "https://example.com/", profile: none, bearer: "${TOKEN}"}
+  b: {url: "https://example.com/", profile: none, headers: {X-A: "${TOKEN}"}}
+  c: {url: "https://example.com/", secret: ["${TOKEN}"]}
+""")
+    done = subprocess.run([GRAPNEL, "check", str(file)], capture_output=True, text=True,
+                          check=False, env={**os.environb, b"TOKEN": b"ab\xffcd"})
+    assert done.returncode == 1
+    lines = [line for line in done.stderr.splitlines() if "bytes.yaml:" in line]
+    assert [line.split("bytes.yaml:")[1].split(":")[0] for line in lines] == list("234"), lines
+    assert all("no UTF-8" in line for line in lines)
