@@ -60,7 +60,8 @@ static const char *const ours[] = {
 
 static int check_header(const Reading *r, Span name, Span value) {
         if (name.n == 0 || name.n > 256 || http_run(name, 0, HTTP_TOKEN) != name.n)
-                return reading_wrong(r, "headers", "a name holds a byte that no header's name may hold");
+                return reading_wrong(r, "headers",
+                                     "a name holds a byte that no header's name may hold");
         if (http_field_run(value, 0) < value.n)
                 return FAIL(r->e, -EINVAL,
                             "headers: the value of " SPAN_FMT " holds a control byte",
@@ -107,7 +108,8 @@ static int add_authorization(Reading *r, const char *scheme, Span value) {
 
         for (size_t i = 0; i < r->p->n_headers; i++)
                 if (span_eq_nocase(r->p->headers[i].name, SPAN("authorization")))
-                        return reading_wrong(r, "auth", "the headers hold an Authorization already");
+                        return reading_wrong(r, "auth",
+                                             "the headers hold an Authorization already");
         if (!text || http_field_run(value, 0) < value.n)
                 return reading_wrong(r, "auth", "is too long, or holds a control byte");
         return add_header(r, SPAN("Authorization"), span_of(text));
@@ -121,7 +123,8 @@ static int read_basic(Reading *r, const json_t *basic) {
         int bad;
 
         if (!user || !password || strchr(user, ':'))
-                return reading_wrong(r, "auth.basic", "needs a user (without a colon) and a password");
+                return reading_wrong(r, "auth.basic",
+                                     "needs a user (without a colon) and a password");
         if (buf_addf(&plain, "%s:%s", user, password) < 0 ||
             base64_print(buf_span(&plain), &coded) < 0)
                 bad = reading_wrong(r, "auth.basic", "is too long");
@@ -171,8 +174,9 @@ int reading_auth(Reading *r) {
                                          (Span){json_string_value(v), json_string_length(v)});
         if ((v = json_object_get(auth, "oauth2")))
                 return read_oauth2(r, v);
-        return reading_wrong(r, "auth",
-                     "must be {\"basic\": {\"user\", \"password\"}}, {\"bearer\"} or {\"oauth2\"}");
+        return reading_wrong(
+                r, "auth",
+                "must be {\"basic\": {\"user\", \"password\"}}, {\"bearer\"} or {\"oauth2\"}");
 }
 
 /* ---- certificates ---- */
@@ -206,7 +210,8 @@ int reading_tls(Reading *r) {
         if (bad == 0)
                 bad = read_pem(r, tls, "ca", "-----BEGIN CERTIFICATE", &into->ca);
         if (bad == 0 && !into->certificate.p != !into->key.p)
-                bad = reading_wrong(r, "tls", "a certificate needs its key, and a key its certificate");
+                bad = reading_wrong(r, "tls",
+                                    "a certificate needs its key, and a key its certificate");
         r->p->has_tls = bad == 0;
         return bad;
 }

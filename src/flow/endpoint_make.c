@@ -275,12 +275,13 @@ static int read_all(Reading *r) {
         if (bad == 0)
                 bad = reading_texts(r, "filterTypes", ENDPOINT_TYPES_MAX, &p->types, &p->n_types);
         if (bad == 0)
-                bad = reading_texts(r, "channels", ENDPOINT_CHANNELS_MAX, &p->channels, &p->n_channels);
+                bad = reading_texts(r, "channels", ENDPOINT_CHANNELS_MAX, &p->channels,
+                                    &p->n_channels);
         if (bad == 0)
                 bad = reading_headers(r);
         if (bad == 0)
                 bad = reading_texts(r, "hiddenHeaders", ENDPOINT_HEADERS_MAX + 1, &p->hidden,
-                               &p->n_hidden);
+                                    &p->n_hidden);
         if (bad == 0)
                 bad = reading_auth(r);
         if (bad == 0)
