@@ -38,8 +38,9 @@ const Schema schema_headers_patch_in = {.name = "EndpointHeadersPatchIn",
 const Schema schema_headers_out = {.name = "EndpointHeadersOut", SCHEMA_FIELDS(out_fields)};
 
 /* Names are tokens: whoever wrote one with escapes did not mean to be understood. */
-static bool is_sensitive(Span raw_name) {
-        return endpoint_hides_header(raw_name) || span_find(raw_name, '\\') < raw_name.n;
+static bool is_sensitive(const Op *op, Span raw_name) {
+        return endpoint_hides(op->endpoint->endpoint, raw_name) ||
+               span_find(raw_name, '\\') < raw_name.n;
 }
 
 void endpoint_headers_get(Op *op) {
@@ -50,12 +51,12 @@ void endpoint_headers_get(Op *op) {
         put_open(&p, NULL, '{');
         put_open(&p, "headers", '{');
         for (size_t pos = 0; headers.p && json_next(headers, &pos, &name, &value);)
-                if (!is_sensitive(name))
+                if (!is_sensitive(op, name))
                         put_raw_for_raw(&p, name, value);
         put_close(&p, '}');
         put_open(&p, "sensitive", '[');
         for (size_t pos = 0; headers.p && json_next(headers, &pos, &name, &value);)
-                if (is_sensitive(name))
+                if (is_sensitive(op, name))
                         put_text(&p, NULL, name);
         put_close(&p, ']');
         put_close(&p, '}');

@@ -265,6 +265,16 @@ void event_type_list(Op *op) {
         op_json(op, 200, &p);
 }
 
+/* ---- at rest ---- */
+
+bool event_type_rests(const Op *op, Span name) {
+        Entry *e = registry_by_name(op->admin->parts.registry, OBJECT_EVENT_TYPE, 0, name);
+        bool rests = e && text_bool(e->object.text, "archived");
+
+        entry_unref(e);
+        return rests;
+}
+
 /* ---- writing ---- */
 
 static void write_it(Op *op, Span name, const Entry *was, bool keeps, bool archives,

@@ -33,21 +33,32 @@ static void reverse(Entry **entries, size_t n) {
         }
 }
 
+bool list_after(Op *op, const ListAsk *l, const char *prefix, int64_t *ret) {
+        if (!l->iterator.p || id_parse(prefix, l->iterator, ret))
+                return true;
+        op_invalid_at(op, "query", "iterator", "must be one that an earlier answer gave");
+        return false;
+}
+
+bool list_cut(const ListAsk *l, Entry **entries, size_t *n) {
+        bool done = *n <= l->limit;
+
+        if (!done)
+                entry_unref(entries[--*n]);
+        if (l->is_prev)
+                reverse(entries, *n);
+        return done;
+}
+
 bool list_objects(Op *op, const ListAsk *l, ObjectKind kind, const char *prefix, int64_t owner,
                   Entry **ret, size_t *ret_n, bool *ret_done) {
         int64_t after = 0;
 
-        if (l->iterator.p && !id_parse(prefix, l->iterator, &after)) {
-                op_invalid_at(op, "query", "iterator", "must be one that an earlier answer gave");
+        if (!list_after(op, l, prefix, &after))
                 return false;
-        }
         *ret_n = registry_page(op->admin->parts.registry, kind, owner, after, list_downward(l),
                                l->limit + 1, ret);
-        *ret_done = *ret_n <= l->limit;
-        if (!*ret_done)
-                entry_unref(ret[--*ret_n]);
-        if (l->is_prev)
-                reverse(ret, *ret_n);
+        *ret_done = list_cut(l, ret, ret_n);
         return true;
 }
 

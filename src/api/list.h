@@ -29,6 +29,11 @@ static inline bool list_downward(const ListAsk *l) {
 bool list_objects(Op *op, const ListAsk *l, ObjectKind kind, const char *prefix, int64_t owner,
                   Entry **ret, size_t *ret_n, bool *ret_done);
 
+/* The two halves of it, for those who search in another way: where the page begins (false when it
+ * has answered), and what of one item more than wanted is the page: true when there is no more. */
+bool list_after(Op *op, const ListAsk *l, const char *prefix, int64_t *ret);
+bool list_cut(const ListAsk *l, Entry **entries, size_t *n);
+
 void list_open(Put *p);
 /* `first`, `last`: iterators of these items, .p NULL when there is none; no_prev: it cannot go
  * back. */

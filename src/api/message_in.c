@@ -233,16 +233,26 @@ static Span read_trace(const Op *op) {
         return http_head_count(op->x->head, "traceparent") == 1 && t.n == 55 ? t : (Span){NULL, 0};
 }
 
+static bool read_type(Op *op, const Values *v, const Where *at, MessageIn *ret, Complaints *c) {
+        Where here = {at, SPAN("eventType")};
+
+        ret->type = value_text(v, "eventType", op->arena);
+        if (!event_type_rests(op, ret->type))
+                return true;
+        complain(c, &here, "value_error",
+                 "is in the archive: nothing new is sent with it until it is made again");
+        return false;
+}
+
 bool message_read(Op *op, const Values *v, Span idem, const Where *at, MessageIn *ret,
                   Complaints *c) {
         int64_t depth = 0;
 
         *ret = (MessageIn){.application = op_application(op),
-                           .type = value_text(v, "eventType", op->arena),
                            .subject = value_text(v, "subject", op->arena),
                            .trace = read_trace(op)};
-        if (!read_depth(op, v, at, &depth, c) || !read_payload(op, v, at, ret, c) ||
-            !read_moment(v, at, ret, c))
+        if (!read_type(op, v, at, ret, c) || !read_depth(op, v, at, &depth, c) ||
+            !read_payload(op, v, at, ret, c) || !read_moment(v, at, ret, c))
                 return false;
         ret->key = make_key(op, v, idem);
         ret->meta = make_meta(op, v, depth, idem);

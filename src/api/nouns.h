@@ -31,6 +31,8 @@ void event_type_get(Op *op);
 void event_type_put(Op *op);
 void event_type_patch(Op *op);
 void event_type_delete(Op *op);
+/* Does it lie in the archive? One that nobody made does not. */
+bool event_type_rests(const Op *op, Span name);
 
 /* ---- endpoint.c ---- */
 extern const Schema schema_endpoint_in, schema_endpoint_update, schema_endpoint_patch,
@@ -45,6 +47,10 @@ void endpoint_delete(Op *op);
 void endpoint_show(Put *p, const Entry *e);
 /* Writes a changed text of op->endpoint, judged first; goes on with `then`. */
 void endpoint_write(Op *op, Span text, void (*then)(Op *op, Entry *written));
+/* The same for an object that was judged (NULL: its text is too large), once its programs compile
+ * and are not too many. */
+void endpoint_write_tried(Op *op, const ObjectWrite *w, const Endpoint *judged,
+                          void (*then)(Op *op, Entry *written));
 
 /* ---- endpoint_secret.c ---- */
 extern const Schema schema_secret_out, schema_secret_rotate_in;
@@ -106,6 +112,12 @@ void endpoint_stats(Op *op);
 /* ---- example.c ---- */
 extern const Schema schema_example_in;
 void endpoint_send_example(Op *op);
+
+/* ---- task.c ---- */
+extern const Schema schema_task_shown, schema_task_list, query_task_list;
+void task_list(Op *op);
+void task_get(Op *op);
+const char *task_of(Span text); /* what Svix calls a replay of that text */
 
 /* ---- replay.c ---- */
 extern const Schema schema_recover_in, schema_task_out, schema_replay_in, schema_replay_out,

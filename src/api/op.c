@@ -68,6 +68,12 @@ void op_missing(Op *op) {
         op_error(op, 404, "not_found", "Entity not found");
 }
 
+void op_in_the_file(Op *op) {
+        op_error(op, 409, "in_the_file",
+                 "the configuration file has this endpoint: look and change it there, and reload "
+                 "(SIGHUP)");
+}
+
 void op_invalid(Op *op, const Complaints *why) {
         AUTO(buf_done)
         Buf b = BUF(64 * 1024);
@@ -228,6 +234,23 @@ static void on_written(Op *op) {
         }
 }
 
+/* An endpoint of the file, its name, or the application that holds some. */
+static bool is_the_files(const Op *op, const ObjectWrite *w) {
+        Registry *r = op->admin->parts.registry;
+        const Object *o = &w->object;
+        bool is = w->was && w->was->is_declared;
+
+        if (!is && o->kind == OBJECT_APPLICATION && w->removes)
+                is = registry_declares(r, o->id);
+        if (!is && o->kind == OBJECT_ENDPOINT && !w->removes) {
+                Entry *holder = registry_by_name(r, o->kind, o->owner, o->name);
+
+                is = holder && holder->is_declared;
+                entry_unref(holder);
+        }
+        return is;
+}
+
 void op_write(Op *op, const ObjectWrite *w, void (*then)(Op *op, Entry *written),
               void (*taken)(Op *op, int64_t by)) {
         Writing *own = arena_alloc(op->arena, sizeof *own);
@@ -236,6 +259,10 @@ void op_write(Op *op, const ObjectWrite *w, void (*then)(Op *op, Entry *written)
 
         if (w->removes) /* the id says it; nothing is lent */
                 object.name = object.text = (Span){"", 0};
+        if (is_the_files(op, w)) {
+                op_in_the_file(op);
+                return;
+        }
         if (!w->was && registry_full(op->admin->parts.registry)) {
                 op_error(op, 409, "limit_reached",
                          "there are 400,000 objects of all kinds already");
@@ -292,12 +319,27 @@ void op_remove_aside(Op *op, const Entry *e) {
 
 /* ---- messages ---- */
 
-static void on_message(Op *op) {
-        EventView *v = op->request.event.ret;
+/* A message of the application, or an event of a source that went to an endpoint of it. */
+static bool is_ours(const Op *op, const EventView *v) {
         char source[ID_TEXT];
+        bool ours = false;
 
         id_print("app", op_application(op), source);
-        if (v && span_eq(v->event.source, span_of(source))) {
+        if (span_eq(v->event.source, span_of(source)))
+                return true;
+        for (size_t i = 0; i < v->n_jobs && !ours; i++) {
+                Endpoint *p = registry_endpoint(op->admin->parts.registry, v->jobs[i].target);
+
+                ours = p && p->application == op_application(op);
+                endpoint_unref(p);
+        }
+        return ours;
+}
+
+static void on_message(Op *op) {
+        EventView *v = op->request.event.ret;
+
+        if (v && is_ours(op, v)) {
                 op->with_message(op, v);
                 return;
         }
@@ -440,6 +482,14 @@ static bool read_query(Op *op) {
         return all.n == 0;
 }
 
+/* Said before the body is looked at: nothing that it could hold would help. */
+static bool changes_the_file(const Op *op) {
+        HttpMethod m = op->route->method;
+
+        return op->endpoint && op->endpoint->is_declared &&
+               (m == HTTP_PUT || m == HTTP_PATCH || m == HTTP_DELETE);
+}
+
 void op_begin(Admin *a, Exchange *x, const RouteMatch *m, const Caller *who) {
         Op *op = must_alloc(sizeof *op);
 
@@ -447,6 +497,8 @@ void op_begin(Admin *a, Exchange *x, const RouteMatch *m, const Caller *who) {
         op->arena = arena_new(ARENA_MAX_BYTES);
         if (!find_owners(op))
                 op_missing(op);
+        else if (changes_the_file(op))
+                op_in_the_file(op);
         else if (read_query(op) && read_body(op) && mind_repeats(op))
                 op->route->run(op);
 }

@@ -44,7 +44,8 @@ void op_none(Op *op, int status); /* without a body: 204 */
 void op_json(Op *op, int status, const Put *body);
 void op_body(Op *op, int status, const char *type, Span body);
 void op_error(Op *op, int status, const char *code, const char *detail);
-void op_missing(Op *op); /* 404: it is not there, or not the caller's to see */
+void op_missing(Op *op);     /* 404: it is not there, or not the caller's to see */
+void op_in_the_file(Op *op); /* 409: the API does not change what the file declares */
 void op_invalid(Op *op, const Complaints *why); /* 422 */
 /* 422 of one member: `where` "body" or "query". `why` may begin with the member's name. */
 void op_invalid_at(Op *op, const char *where, const char *member, const char *why);

@@ -272,12 +272,11 @@ static void wake(Op *op, const Entry *e) {
 static void answer_task(Op *op, Entry *e) {
         AUTO(put_done)
         Put p = PUT(4096);
-        bool is_missing = span_eq(text_member(e->object.text, "kind"), SPAN("\"missing\""));
 
         put_open(&p, NULL, '{');
         put_id(&p, "id", "rpl", e->object.id);
         put_text(&p, "status", SPAN("running"));
-        put_text(&p, "task", is_missing ? SPAN("endpoint.replay") : SPAN("endpoint.recover"));
+        put_text(&p, "task", span_of(task_of(e->object.text)));
         text_show_time(&p, "updatedAt", e->object.text, "updatedAt");
         put_close(&p, '}');
         wake(op, e);

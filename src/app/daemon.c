@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "app/daemon.h"
 
+#include "app/declare.h"
 #include "app/part.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -73,9 +74,10 @@ int daemon_check(const char *path) {
         if (!s)
                 return 1;
         const Config *c = s->config;
-        printf("%s: no errors; %zu source%s, %zu flow%s, %zu connection%s\n", path, c->n_sources,
-               c->n_sources == 1 ? "" : "s", c->n_flows, c->n_flows == 1 ? "" : "s",
-               c->n_connections, c->n_connections == 1 ? "" : "s");
+        printf("%s: no errors; %zu source%s, %zu flow%s, %zu connection%s, %zu endpoint%s\n", path,
+               c->n_sources, c->n_sources == 1 ? "" : "s", c->n_flows, c->n_flows == 1 ? "" : "s",
+               c->n_connections, c->n_connections == 1 ? "" : "s", c->n_endpoints,
+               c->n_endpoints == 1 ? "" : "s");
         snapshot_unref(s);
         return 0;
 }
@@ -129,8 +131,13 @@ static void tell_what_waits(const Config *a, const Config *b) {
 static void on_hangup(uv_signal_t *h, int number) {
         Daemon *d = h->data;
         Snapshot *s = load(d->path);
+        Err e = {0};
 
         (void)number;
+        if (s && declare_endpoints(d->ledger, d->registry, s, &e) < 0) {
+                (void)fprintf(stderr, "%s: %s\n", d->path, e.text);
+                s = snapshot_unref(s);
+        }
         if (!s) {
                 log_fact(LOG_ERROR, "reload refused: the running configuration stays", NULL);
                 return;
@@ -274,6 +281,8 @@ static int start(Daemon *d, Snapshot *s, Err *e) {
         r = open_ledger(d, c, e);
         if (r == 0)
                 r = load_registry(d, e);
+        if (r == 0)
+                r = declare_endpoints(d->ledger, d->registry, s, e);
         d->idempotency = idem_new();
         d->writes = writes_new();
         all = (PartShares){.ledger = d->ledger,

@@ -33,7 +33,7 @@ static Waiter *decide(Part *p, Job *job, const JobResult *result, const Outcome 
         }
 
         /* Who sends messages hears how the first attempt went; the others follow all the same. */
-        if (word == WAITER_FAILURE && !is_delivery(job) && !(flow && flow->config->retry_given)) {
+        if (word == WAITER_FAILURE && !is_delivery(job) && !(flow && flow->config->retry.given)) {
                 job->last_word = true;
                 job->told_again = o->retryable;
         }

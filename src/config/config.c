@@ -21,7 +21,7 @@ enum { ADMIN_TOKEN_ADVISED_BYTES = 16, NETWORKS_MAX = 256 };
 typedef struct Top {
         Config c;
         const char *listen, *admin;
-        const Node *keep, *outbound, *limits, *connections, *sources, *flows;
+        const Node *keep, *outbound, *limits, *connections, *sources, *flows, *endpoints;
 } Top;
 
 #define TOP(field) offsetof(Top, field)
@@ -109,6 +109,11 @@ static const Option top_options[] = {
          .type = OPTION_NODE,
          .offset = TOP(flows),
          .help = "What is done for which events, by name: see [flows](#flowsname)."},
+        {.name = "endpoints",
+         .type = OPTION_NODE,
+         .offset = TOP(endpoints),
+         .help = "Where messages and events are sent to as webhooks, by name: see "
+                 "[endpoints](#endpointsname)."},
 };
 
 static const Option keep_options[] = {
@@ -272,6 +277,7 @@ static void read_tables(Reading *r, Top *top, const Node *root) {
         connections_read(r, top->connections);
         sources_read(r, top->sources);
         flows_read(r, top->flows);
+        endpoints_read(r, top->endpoints);
 }
 
 static void wipe_tree(void *root) {

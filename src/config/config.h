@@ -11,7 +11,8 @@
 
 enum {
         CONFIG_FILE_MAX_BYTES = 4 * 1024 * 1024,
-        CONFIG_NAME_MAX_BYTES = NAME_MAX_BYTES, /* of a connection, source, flow or step */
+        CONFIG_NAME_MAX_BYTES =
+                NAME_MAX_BYTES, /* of a connection, source, flow, endpoint or step */
         CONFIG_MEMORY_MAX_BYTES = 64 * 1024 * 1024,
         CONFIG_STEPS_MAX = 32,   /* of one list */
         CONFIG_HEADERS_MAX = 64, /* of one connection */
@@ -76,6 +77,13 @@ typedef struct MatchRule {
         Node *values; /* scalar or list of scalars */
 } MatchRule;
 
+/* retry: {tries, base, max}, or none. */
+typedef struct RetryConfig {
+        bool given;
+        int64_t base_ms, cap_ms;
+        int64_t tries; /* after the first; 0: none, -1: the default schedule */
+} RetryConfig;
+
 typedef enum ReplyMode { REPLY_ACCEPTED, REPLY_WAIT } ReplyMode;
 
 typedef struct FlowConfig {
@@ -91,15 +99,43 @@ typedef struct FlowConfig {
         bool ordered; /* order: subject (the default when subject is given) or none */
         ReplyMode reply;
         int64_t wait_ms; /* under REPLY_WAIT: 0 is to the source's deadline */
-        bool retry_given;
-        int64_t retry_base_ms,
-                retry_cap_ms; /* retry: {tries, base, max}; 0: the default schedule */
-        int64_t retry_tries;  /* after the first; 0: none, -1: the default schedule */
+        RetryConfig retry;
         /* Each step is a map of one entry, name -> map: read by src/flow. */
         const Node **steps;
         size_t n_steps;
         size_t index;
 } FlowConfig;
+
+/* An endpoint of the file: where messages and events go as they are, or mapped. */
+typedef struct EndpointConfig {
+        const char *name;
+        Place place;
+        const Node *map;         /* as written: for the places of what is found out later */
+        ConnectionConfig target; /* url, credentials, headers, limit and timeout; no index */
+        const char *application; /* its uid */
+        bool wants_messages;     /* of the application; else only events of `on` */
+        const char **on;         /* names of sources; checked */
+        size_t n_on;
+        MatchRule *match;
+        size_t n_match;
+        const char *description, *profile;
+        const char **types, **channels, **secrets; /* the newest secret first */
+        size_t n_types, n_channels, n_secrets;
+        Expr filter, transform;
+        int order;  /* index into none, subject, all */
+        int format; /* index into plain, cloudevents, cloudevents-structured */
+        RetryConfig retry;
+        struct EndpointTlsConfig {
+                const char *certificate, *ca; /* PEM */
+                Secret key;
+        } tls;
+        const Node *headers; /* as written, for what of them is secret; NULL: none */
+        bool disabled, handshake;
+        /* batch: {events, wait, bytes}; events 0: one by one */
+        struct EndpointBatchConfig {
+                int64_t events, wait_ms, bytes;
+        } batch;
+} EndpointConfig;
 
 typedef struct Config {
         _Atomic unsigned refs;
@@ -125,6 +161,8 @@ typedef struct Config {
         size_t n_sources;
         FlowConfig *flows;
         size_t n_flows;
+        EndpointConfig *endpoints;
+        size_t n_endpoints;
 
         struct Table *connection_names, *source_names; /* for config_connection, config_source */
 } Config;

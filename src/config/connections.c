@@ -7,7 +7,7 @@
 /* One entry as its table reads it: the connection, and what is looked at closer. */
 typedef struct Written {
         ConnectionConfig c;
-        const Node *basic, *header, *oauth2, *limit, *headers;
+        CallNodes n;
 } Written;
 
 #define AT(field) offsetof(Written, field)
@@ -26,28 +26,28 @@ static const Option connection_options[] = {
                  "`bearer`, `basic`, `header` and `oauth2`."},
         {.name = "basic",
          .type = OPTION_NODE,
-         .offset = AT(basic),
+         .offset = AT(n.basic),
          .help = "A user and a password, sent as `Authorization: Basic ...`: "
                  "`basic: {user: grapnel, password: \"${CRM_PASSWORD}\"}`."},
         {.name = "header",
          .type = OPTION_NODE,
-         .offset = AT(header),
+         .offset = AT(n.header),
          .help = "A secret in a header of its own: "
                  "`header: {name: X-Api-Key, value: \"${CRM_KEY}\"}`."},
         {.name = "oauth2",
          .type = OPTION_NODE,
-         .offset = AT(oauth2),
+         .offset = AT(n.oauth2),
          .help = "Client credentials (RFC 6749 section 4.4): the token is fetched, kept until "
                  "shortly before it ends, and renewed after a 401. See "
                  "[oauth2](#connectionsnameoauth2)."},
         {.name = "limit",
          .type = OPTION_NODE,
-         .offset = AT(limit),
+         .offset = AT(n.limit),
          .help = "How hard this API may be called: `limit: {concurrency: 8, rate: 50/s}`. See "
                  "[limit](#connectionsnamelimit)."},
         {.name = "headers",
          .type = OPTION_NODE,
-         .offset = AT(headers),
+         .offset = AT(n.headers),
          .shape = "map of texts",
          .help = "Plain headers sent with each call: `headers: {Accept-Language: en}`."},
         {.name = "timeout",
@@ -250,8 +250,8 @@ static AuthKind choose_auth(Reading *r, const Node *map) {
                                 first = kind;
                         else
                                 problem_add(r->problems, map->entries[i].key_place,
-                                            "%s: a connection has one way to show who it is; this "
-                                            "one has %s already",
+                                            "%s: there is one way to show who calls, and %s is "
+                                            "given already",
                                             keys[kind], keys[first]);
                 }
         return first;
@@ -268,7 +268,8 @@ static void read_oauth2(Reading *r, const Node *map, OAuth2Config *o) {
                 warn_plain(r, node_get(map, "token_url"), "the client's secret", &url);
 }
 
-static void read_auth(Reading *r, const Node *map, Written *w, const Url *url) {
+static void read_auth(Reading *r, const Node *map, const CallNodes *w, ConnectionConfig *c,
+                      const Url *url) {
         static const char *const what[] = {
                 [AUTH_NONE] = "",
                 [AUTH_BEARER] = "the token",
@@ -276,7 +277,6 @@ static void read_auth(Reading *r, const Node *map, Written *w, const Url *url) {
                 [AUTH_HEADER] = "the secret",
                 [AUTH_OAUTH2] = "the token",
         };
-        ConnectionConfig *c = &w->c;
         int err = 0;
 
         c->auth = choose_auth(r, map);
@@ -328,7 +328,7 @@ static void read_headers(Reading *r, const Node *headers, ConnectionConfig *c) {
                 if (c->auth != AUTH_NONE && c->auth != AUTH_HEADER &&
                     span_eq_nocase(entry->key, SPAN("authorization")))
                         problem_add(r->problems, entry->key_place,
-                                    "this connection has an Authorization header already");
+                                    "there is an Authorization header already");
                 if (option_read_one(entry->value, &row, &h->value, r->arena, r->problems) < 0)
                         continue;
                 if (has_control(span_of(h->value)))
@@ -339,13 +339,26 @@ static void read_headers(Reading *r, const Node *headers, ConnectionConfig *c) {
         }
 }
 
+void call_read(Reading *r, const Node *map, const CallNodes *n, ConnectionConfig *c, Url *ret) {
+        Node none = {.kind = NODE_MAP};
+        int err;
+
+        (void)check_url(r, map, "url", c->url, ret);
+        read_auth(r, map, n, c, ret);
+        if (n->headers)
+                read_headers(r, n->headers, c);
+        err = options_read(n->limit ? n->limit : &none, limit_options, COUNT_OF(limit_options), c,
+                           r->arena, r->problems);
+        (void)err; /* r->problems has counted it */
+}
+
 /* The URL without its final slashes, so that a step's path can follow. */
-static void read_base(Reading *r, const Node *map, ConnectionConfig *c, Url *ret) {
+static void read_base(Reading *r, const Node *map, ConnectionConfig *c, const Url *url) {
         Span base = span_of(c->url);
 
-        if (!check_url(r, map, "url", c->url, ret))
+        if (!url->host.p)
                 return;
-        if (ret->query.p)
+        if (url->query.p)
                 problem_add(r->problems, node_get(map, "url")->place,
                             "url: a base has no query; the steps add theirs");
         while (base.n && base.p[base.n - 1] == '/')
@@ -360,17 +373,12 @@ static void read_connection(Reading *r, const Node *map, ConnectionConfig *c) {
         Url url = {0};
         int err = options_read(map, connection_options, COUNT_OF(connection_options), &w, r->arena,
                                r->problems);
-        Node none = {.kind = NODE_MAP};
 
+        (void)err; /* r->problems has counted it */
         if (map->kind != NODE_MAP)
                 return;
+        call_read(r, map, &w.n, &w.c, &url);
         read_base(r, map, &w.c, &url);
-        read_auth(r, map, &w, &url);
-        if (w.headers)
-                read_headers(r, w.headers, &w.c);
-        err = options_read(w.limit ? w.limit : &none, limit_options, COUNT_OF(limit_options), &w.c,
-                           r->arena, r->problems);
-        (void)err; /* r->problems has counted it */
         *c = w.c;
 }
 

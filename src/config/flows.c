@@ -12,7 +12,7 @@ typedef struct Written {
         int order, stale;
 } Written;
 
-enum { WAIT_MIN_MS = 10, WAIT_MAX_MS = 300000, MATCH_MAX = 64, VALUES_MAX = 256 };
+enum { WAIT_MIN_MS = 10, WAIT_MAX_MS = 300000 };
 
 #define AT(field) offsetof(Written, field)
 
@@ -84,30 +84,6 @@ static const Option flow_options[] = {
                  "expressions read its result as `.NAME`."},
 };
 
-static const Option retry_options[] = {
-        {.name = "tries",
-         .type = OPTION_NUMBER,
-         .offset = offsetof(FlowConfig, retry_tries),
-         .fallback = "10",
-         .min = 1,
-         .max = 32,
-         .help = "How many times it is tried again after the first."},
-        {.name = "base",
-         .type = OPTION_DURATION,
-         .offset = offsetof(FlowConfig, retry_base_ms),
-         .fallback = "5s",
-         .min = 100,
-         .max = 86400000,
-         .help = "The pause before the second try; each later one is twice as long."},
-        {.name = "max",
-         .type = OPTION_DURATION,
-         .offset = offsetof(FlowConfig, retry_cap_ms),
-         .fallback = "1h",
-         .min = 100,
-         .max = (int64_t)7 * 86400000,
-         .help = "No pause is longer than this."},
-};
-
 const OptionGroup flow_groups[] = {
         {"flows.NAME",
          "A process for matching events. Its name is made of a-z, 0-9 and `-`. A step's name is "
@@ -116,114 +92,9 @@ const OptionGroup flow_groups[] = {
          flow_options, COUNT_OF(flow_options)},
         {"flows.NAME.retry",
          "`retry: {tries: 5, base: 2s, max: 10m}`, or `retry: none` for a single run.",
-         retry_options, COUNT_OF(retry_options)},
+         retry_options, RETRY_OPTIONS},
         {0},
 };
-
-static void unknown_source(Reading *r, Place at, const char *name) {
-        enum { NAMES_MAX = 1000 };
-        const Config *c = r->config;
-        const char *names[NAMES_MAX + 1];
-        Node text = {.kind = NODE_SCALAR, .text = span_of(name)};
-        char shown[VALUE_SHOWN_BYTES];
-        size_t n = 0;
-
-        for (size_t i = 0; i < c->n_sources && n < NAMES_MAX; i++)
-                if (c->sources[i].name)
-                        names[n++] = c->sources[i].name;
-        names[n] = NULL;
-        const char *near = nearest_name(span_of(name), names);
-        problem_add(r->problems, at, "on: there is no source %s%s%s%s", value_shown(&text, shown),
-                    near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
-}
-
-static void read_on(Reading *r, const Node *on, FlowConfig *f) {
-        Place *places = NULL;
-
-        f->n_on = texts_read(r, on, "on", &f->on, &places);
-        if (f->n_on == 0 && on->kind == NODE_LIST && on->n == 0)
-                problem_add(r->problems, on->place, "on: the list is empty");
-        for (size_t i = 0; i < f->n_on; i++) {
-                if (!config_source(r->config, span_of(f->on[i])))
-                        unknown_source(r, places[i], f->on[i]);
-                for (size_t k = 0; k < i; k++)
-                        if (strcmp(f->on[i], f->on[k]) == 0)
-                                problem_add(r->problems, places[i], "on: '%s' is given twice",
-                                            f->on[i]);
-        }
-}
-
-/* entityType, data.kind, .data.kind: names between single dots. */
-static bool is_path(Span s) {
-        bool is_after_dot = true;
-
-        if (s.n && s.p[0] == '.')
-                s = span_from(s, 1);
-        for (size_t i = 0; i < s.n; i++) {
-                char c = s.p[i];
-
-                if (c == '.' ? is_after_dot
-                             : !((c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
-                                 (c >= '0' && c <= '9') || c == '_' || c == '-' || c == '@' ||
-                                 c == '$' || c == ':'))
-                        return false;
-                is_after_dot = c == '.';
-        }
-        return s.n && !is_after_dot;
-}
-
-static void read_match_values(Reading *r, Node *n) {
-        size_t count = n->kind == NODE_LIST ? n->n : 1;
-
-        if (n->bad)
-                return;
-        if (n->kind == NODE_MAP || count == 0 || count > VALUES_MAX) {
-                problem_add(r->problems, n->place,
-                            "match: a value or a list of 1 to %d values is expected here",
-                            VALUES_MAX);
-                return;
-        }
-        for (size_t i = 0; n->kind == NODE_LIST && i < count; i++)
-                if (n->items[i]->kind != NODE_SCALAR)
-                        problem_add(r->problems, n->items[i]->place,
-                                    "match: one value is expected here, not a %s",
-                                    n->items[i]->kind == NODE_MAP ? "map" : "list");
-}
-
-static void read_match(Reading *r, const Node *match, FlowConfig *f) {
-        if (match->bad)
-                return;
-        if (match->kind != NODE_MAP || match->n == 0 || match->n > MATCH_MAX) {
-                problem_add(r->problems, match->place,
-                            "match: a map from 1 to %d paths to their values is expected here",
-                            MATCH_MAX);
-                return;
-        }
-        f->match = arena_alloc(r->arena, match->n * sizeof *f->match);
-        if (!f->match) {
-                problem_no_room(r->problems, match->place);
-                return;
-        }
-        for (size_t i = 0; i < match->n; i++) {
-                const NodeEntry *entry = &match->entries[i];
-                Node key = {.kind = NODE_SCALAR, .text = entry->key};
-                char shown[VALUE_SHOWN_BYTES];
-                MatchRule *rule = &f->match[f->n_match++];
-
-                if (!is_path(entry->key))
-                        problem_add(r->problems, entry->key_place,
-                                    "match: %s is not a path such as entityType or data.kind",
-                                    value_shown(&key, shown));
-                bool has_dot = entry->key.n && entry->key.p[0] == '.';
-                rule->path.place = entry->key_place;
-                rule->path.text = span_of(arena_printf(r->arena, "%s" SPAN_FMT, has_dot ? "" : ".",
-                                                       SPAN_ARG(entry->key)));
-                rule->values = entry->value;
-                if (!rule->path.text.p)
-                        problem_no_room(r->problems, entry->key_place);
-                read_match_values(r, entry->value);
-        }
-}
 
 /* `wait 3s` and `{wait: 3s}` are one. */
 static void read_wait(Reading *r, const Node *at, Span text, FlowConfig *f) {
@@ -264,20 +135,6 @@ static void read_reply(Reading *r, const Node *n, FlowConfig *f) {
         }
 }
 
-static void read_retry(Reading *r, const Node *n, FlowConfig *f) {
-        f->retry_given = true;
-        if (n->kind == NODE_SCALAR && span_eq(n->text, SPAN("none"))) {
-                f->retry_tries = 0;
-                return;
-        }
-        if (options_read(n, retry_options, COUNT_OF(retry_options), f, r->arena, r->problems) < 0)
-                return;
-        if (f->retry_base_ms > f->retry_cap_ms)
-                problem_add(r->problems, n->place,
-                            "retry: the first pause (base) is longer than "
-                            "the longest (max)");
-}
-
 static void read_order(Reading *r, const Node *map, const Written *w, FlowConfig *f) {
         const Node *order = node_get(map, "order");
 
@@ -303,16 +160,16 @@ static void read_flow(Reading *r, const Node *map, FlowConfig *f) {
         if (map->kind != NODE_MAP)
                 return;
         *f = w.f;
-        f->retry_tries = -1;
+        f->retry.tries = -1;
         f->runs_stale = w.stale == STALE_RUN;
         if (w.on)
-                read_on(r, w.on, f);
+                on_read(r, w.on, &f->on, &f->n_on);
         if (w.match)
-                read_match(r, w.match, f);
+                match_read(r, w.match, &f->match, &f->n_match);
         if (w.reply)
                 read_reply(r, w.reply, f);
         if (w.retry && !w.retry->bad)
-                read_retry(r, w.retry, f);
+                retry_read(r, w.retry, &f->retry);
         if (w.steps)
                 f->n_steps = steps_read(w.steps, r->arena, r->problems, &f->steps);
         read_order(r, map, &w, f);

@@ -37,8 +37,9 @@ const char *named_key(Reading *r, const NodeEntry *entry, const char *what) {
         if (is_name(entry->key))
                 return entry->key.p;
         problem_add(r->problems, entry->key_place,
-                    "%s is no name for a %s: a-z, 0-9 and '-', at most %d of them",
-                    value_shown(&key, shown), what, CONFIG_NAME_MAX_BYTES);
+                    "%s is no name for %s %s: a-z, 0-9 and '-', at most %d of them",
+                    value_shown(&key, shown), strchr("aeiou", what[0]) ? "an" : "a", what,
+                    CONFIG_NAME_MAX_BYTES);
         return NULL;
 }
 

@@ -17,10 +17,28 @@ typedef struct Reading {
 /* Each reads the map of that name into the configuration; NULL when the file has none. */
 void connections_read(Reading *r, const Node *map);
 void sources_read(Reading *r, const Node *map);
-void flows_read(Reading *r, const Node *map); /* after the sources */
+void flows_read(Reading *r, const Node *map);     /* after the sources */
+void endpoints_read(Reading *r, const Node *map); /* after the sources */
 
 /* For the manual; ended by a NULL title. */
-extern const OptionGroup top_groups[], connection_groups[], source_groups[], flow_groups[];
+extern const OptionGroup top_groups[], connection_groups[], source_groups[], flow_groups[],
+        endpoint_groups[];
+
+/* What flows and endpoints have in common. Each reads one value of theirs. */
+void on_read(Reading *r, const Node *on, const char ***ret, size_t *ret_n);
+void match_read(Reading *r, const Node *match, MatchRule **ret, size_t *ret_n);
+enum { RETRY_OPTIONS = 3 };
+extern const Option retry_options[RETRY_OPTIONS];
+void retry_read(Reading *r, const Node *n, RetryConfig *ret);
+
+/* What connections and endpoints have in common: whom is called, and how. These are the values
+ * that need a closer look, NULL where they are not given. */
+typedef struct CallNodes {
+        const Node *basic, *header, *oauth2, *limit, *headers;
+} CallNodes;
+/* Reads them, and checks what `map`'s table has put into `c`. The URL is checked and told; what
+ * follows it is the caller's to judge. */
+void call_read(Reading *r, const Node *map, const CallNodes *n, ConnectionConfig *c, Url *ret);
 
 /* The entries of a map of named things. `what` is "connection", "source", "flow". Returns their
  * number and sets *ret to zeroed room for so many of `size` bytes; 0 when there are none or when

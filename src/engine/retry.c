@@ -21,7 +21,7 @@ RetryRule retry_exponential(int64_t base_ms, int64_t cap_ms, unsigned n) {
         RetryRule rule = {.jitter_percent = JITTER_PERCENT, .hint_max_ms = 24 * HOUR};
         int64_t pause = base_ms;
 
-        must(base_ms > 0 && cap_ms >= base_ms);
+        must(n == 0 || (base_ms > 0 && cap_ms >= base_ms));
         rule.n = n < RETRY_STEPS_MAX ? n : RETRY_STEPS_MAX;
         for (unsigned i = 0; i < rule.n; i++) {
                 rule.pause_ms[i] = pause;

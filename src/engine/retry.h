@@ -21,7 +21,8 @@ extern const RetryRule retry_default;
 bool retry_is_sooner(const RetryRule *rule, unsigned tries, int64_t wait_ms);
 /* `wait_ms` and its jitter, at most the rule's hint_max_ms before it. */
 int64_t retry_wait_ms(const RetryRule *rule, int64_t wait_ms, Rng *rng);
-/* Doubling from `base_ms` up to `cap_ms`, `n` tries after the first. */
+/* Doubling from `base_ms` up to `cap_ms`, `n` tries after the first; without any, the pauses do not
+ * matter. */
 RetryRule retry_exponential(int64_t base_ms, int64_t cap_ms, unsigned n);
 
 /* The pause before the next try when `tries` have been made (>= 1), or -1 when that was the last.

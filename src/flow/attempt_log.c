@@ -3,7 +3,8 @@
 
 #include "flow/endpoint.h"
 
-static int add_headers(Buf *b, const HttpHeader *headers, size_t n, Span left_out) {
+static int add_headers(const Endpoint *p, Buf *b, const HttpHeader *headers, size_t n,
+                       Span left_out) {
         int r = buf_add_char(b, '{');
         bool has_one = false;
 
@@ -18,9 +19,8 @@ static int add_headers(Buf *b, const HttpHeader *headers, size_t n, Span left_ou
                         r = buf_add_char(b, ':');
                 /* What opens doors is not for the log. */
                 if (r == 0)
-                        r = endpoint_hides_header(headers[i].name)
-                                    ? buf_add(b, SPAN("\"***\""))
-                                    : buf_add_json(b, headers[i].value);
+                        r = endpoint_hides(p, headers[i].name) ? buf_add(b, SPAN("\"***\""))
+                                                               : buf_add_json(b, headers[i].value);
         }
         return r == 0 ? buf_add_char(b, '}') : r;
 }
@@ -32,12 +32,12 @@ static int add_times(Buf *b, const ClientAnswer *a) {
                         a->total_us, a->name_us, a->connect_us, a->tls_us, a->first_byte_us);
 }
 
-static int add_response(Buf *b, const ClientAnswer *a, size_t kept) {
+static int add_response(const Endpoint *p, Buf *b, const ClientAnswer *a, size_t kept) {
         bool is_cut = a->body.n > kept || a->end == CLIENT_TOO_BIG;
         int r = buf_add(b, SPAN(",\"response\":{\"headers\":"));
 
         if (r == 0)
-                r = add_headers(b, a->headers, a->n_headers, SPAN(""));
+                r = add_headers(p, b, a->headers, a->n_headers, SPAN(""));
         if (r == 0)
                 r = buf_add(b, SPAN(",\"body\":"));
         if (r == 0)
@@ -50,11 +50,11 @@ static int write_what_happened(const AttemptLog *l, size_t kept, Buf *b) {
         int r = buf_add(b, SPAN("{\"url\":"));
 
         if (r == 0)
-                r = buf_add_json(b, span_of(l->url));
+                r = buf_add_json(b, span_of(l->endpoint->shown_url));
         if (r == 0)
                 r = buf_add(b, SPAN(",\"request\":{\"headers\":"));
         if (r == 0)
-                r = add_headers(b, l->headers, l->n_headers, span_of(l->left_out));
+                r = add_headers(l->endpoint, b, l->headers, l->n_headers, span_of(l->left_out));
         if (r == 0)
                 r = buf_addf(b, "},\"status\":%d,\"end\":\"%s\",\"address\":\"%s\"", a->status,
                              client_end_name(a->end), a->address);
@@ -64,7 +64,7 @@ static int write_what_happened(const AttemptLog *l, size_t kept, Buf *b) {
                 r = buf_addf(b, ",\"batch\":{\"id\":\"" SPAN_FMT "\",\"messages\":%zu}",
                              SPAN_ARG(l->batch), l->n_batch);
         if (r == 0 && a->status)
-                r = add_response(b, a, kept);
+                r = add_response(l->endpoint, b, a, kept);
         if (r == 0 && a->why[0]) {
                 r = buf_add(b, SPAN(",\"why\":"));
                 if (r == 0)

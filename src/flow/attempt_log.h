@@ -6,6 +6,7 @@
 #pragma once
 
 #include "base/buf.h"
+#include "flow/endpoint.h"
 #include "net/client.h"
 
 enum {
@@ -15,7 +16,7 @@ enum {
 };
 
 typedef struct AttemptLog {
-        const char *url;
+        const Endpoint *endpoint;  /* what it hides is not told */
         const HttpHeader *headers; /* of the request */
         size_t n_headers;
         const ClientAnswer *answer;

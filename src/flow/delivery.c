@@ -5,13 +5,12 @@
 #include "flow/attempt_log.h"
 #include "flow/cloudevent.h"
 #include "flow/envelope.h"
-#include "http/retry_after.h"
+#include "flow/verdict.h"
 #include "json/value.h"
 
 enum {
         ARENA_MAX_BYTES = 24 * 1024 * 1024, /* a structured body is the payload once more */
         HEADERS_MAX = ENDPOINT_HEADERS_MAX + PROFILE_HEADERS_MAX + CLOUDEVENT_HEADERS + 8,
-        RETRY_AFTER_MAX_MS = 24 * 3600 * 1000,
 };
 
 /* What it waits for. */
@@ -45,20 +44,11 @@ static void dial(Delivery *d);
 
 /* ---- the end ---- */
 
-/* How it ended, in the words of the attempt. */
-typedef struct Verdict {
-        JobVerdict job;
-        int status;
-        const char *code;
-        int64_t wait_ms; /* -1 none */
-        char message[512];
-} Verdict;
-
 /* What was sent and heard is on record with each job of a batch, but at length with one alone. */
 static void write_logs(const Delivery *d, const ClientAnswer *a, Buf *whole, Buf *brief) {
         const Envelope *v = &d->envelope;
         bool is_batch = v->ids.n > 0;
-        AttemptLog log = {.url = d->endpoint->url,
+        AttemptLog log = {.endpoint = d->endpoint,
                           .headers = d->headers,
                           .n_headers = d->n_headers,
                           .answer = a,
@@ -81,7 +71,7 @@ static JobResult result_of(const Delivery *d, const Letter *l, const Verdict *v,
                        .attempt = {.started_ms = d->started_ms,
                                    .took_us = clock_mono_us() - d->started_us,
                                    .status = v->status,
-                                   .code = span_of(v->code),
+                                   .code = span_of(delivery_codes[v->code].name),
                                    .message = span_of(v->message),
                                    .detail = detail}};
 
@@ -90,7 +80,7 @@ static JobResult result_of(const Delivery *d, const Letter *l, const Verdict *v,
         r.verdict = l->verdict;
         r.wait_hint_ms = -1;
         r.attempt.status = 0;
-        r.attempt.code = span_of(l->code);
+        r.attempt.code = span_of(delivery_codes[l->code].name);
         r.attempt.message = l->message;
         r.attempt.detail = (Span){NULL, 0};
         return r;
@@ -123,7 +113,8 @@ static void delivery_end(Delivery *d, const Verdict *v, const ClientAnswer *a) {
 
                 jobs[i] = l->job;
                 results[i] = result_of(d, l, v, buf_span(is_first ? &whole : &brief));
-                outcomes[i] = outcome_of(&results[i], l->is_over ? l->code : v->code);
+                outcomes[i] = outcome_of(&results[i],
+                                         delivery_codes[l->is_over ? l->code : v->code].name);
         }
         list_remove(&o->deliveries, &d->link);
         o->host.ended(o->host.self, jobs, results, outcomes, d->n);
@@ -136,7 +127,7 @@ static void delivery_end(Delivery *d, const Verdict *v, const ClientAnswer *a) {
         free(d);
 }
 
-static void end_at_once(Delivery *d, JobVerdict job, const char *code, int64_t wait_ms,
+static void end_at_once(Delivery *d, JobVerdict job, DeliveryCode code, int64_t wait_ms,
                         const char *message) {
         Verdict v = {.job = job, .code = code, .wait_ms = wait_ms};
 
@@ -144,70 +135,7 @@ static void end_at_once(Delivery *d, JobVerdict job, const char *code, int64_t w
         delivery_end(d, &v, NULL);
 }
 
-/* ---- what an answer means ---- */
-
-static Verdict judge_status(const ClientAnswer *a) {
-        Verdict v = {.job = JOB_RETRY, .status = a->status, .code = "refused", .wait_ms = -1};
-        Span after = client_answer_get(a, "retry-after");
-        int64_t wait_ms;
-
-        if (a->status >= 200 && a->status < 300) {
-                v.job = JOB_SUCCEEDED;
-                v.code = "delivered";
-                (void)snprintf(v.message, sizeof v.message, "Delivered (%d).", a->status);
-                return v;
-        }
-        if (a->status == 410) {
-                v.job = JOB_FAILED;
-                v.code = "gone";
-                (void)snprintf(v.message, sizeof v.message,
-                               "The endpoint says that it is gone (410); it is disabled.");
-                return v;
-        }
-        if (after.p && http_retry_after(after, clock_wall_ms(), RETRY_AFTER_MAX_MS, &wait_ms))
-                v.wait_ms = wait_ms;
-        (void)snprintf(v.message, sizeof v.message, "The endpoint %s (%d).",
-                       a->status >= 300 && a->status < 400
-                               ? "answered with a redirect, which is not followed"
-                               : "did not take it",
-                       a->status);
-        return v;
-}
-
-static const char *code_of(ClientEnd end) {
-        switch (end) {
-        case CLIENT_GATE:
-                return "address-refused";
-        case CLIENT_NAME:
-                return "name-unknown";
-        case CLIENT_CONNECT:
-                return "unreachable";
-        case CLIENT_TLS:
-                return "tls";
-        case CLIENT_TIMEOUT:
-                return "timeout";
-        case CLIENT_BROKEN:
-                return "broken";
-        case CLIENT_BAD_ANSWER:
-                return "bad-answer";
-        case CLIENT_CANCELLED:
-                return "cancelled";
-        default:
-                return "not-sent";
-        }
-}
-
-/* A whole head says it, though the body behind it was cut off, came too slowly or is too long: a
- * 2xx was said when all of the request was there, and what a failure says of when to come back
- * holds as well. Not one that could be read in two ways. */
-static Verdict judge(const ClientAnswer *a) {
-        Verdict v = {.job = JOB_RETRY, .code = code_of(a->end), .wait_ms = -1};
-
-        if (a->status && a->end != CLIENT_BAD_ANSWER)
-                return judge_status(a);
-        (void)snprintf(v.message, sizeof v.message, "%s", a->why);
-        return v;
-}
+/* ---- what an answer means for the endpoint ---- */
 
 /* NULL when the endpoint is gone, or has another address by now: what this one says is no word
  * about that. */
@@ -229,7 +157,7 @@ static void on_answer(ClientCall *call, const ClientAnswer *a) {
         Delivery *d = call->arg;
         Outlet *o = d->outlet;
         Station *s = station_of(d);
-        Verdict v = judge(a);
+        Verdict v = verdict_of(a);
 
         tell_breaker(d, s, a);
         if (a->end == CLIENT_ANSWERED && a->status == 401 && d->bearer && !d->second_try) {
@@ -361,7 +289,7 @@ static void start_call(Delivery *d, const ClientCall *call) {
         d->call.tls = d->endpoint->has_tls ? &d->endpoint->tls : NULL;
         d->call.arg = d;
         if (client_start(d->outlet->client, &d->call, &e) < 0)
-                end_at_once(d, JOB_RETRY, "not-sent", -1, e.text);
+                end_at_once(d, JOB_RETRY, DELIVERY_NOT_SENT, -1, e.text);
 }
 
 /* ---- consent ---- */
@@ -377,7 +305,8 @@ static bool consents(const Delivery *d, const ClientAnswer *a) {
 static void on_consent(ClientCall *call, const ClientAnswer *a) {
         Delivery *d = call->arg;
         Station *s = station_of(d);
-        Verdict v = {.job = JOB_RETRY, .status = a->status, .code = "no-consent", .wait_ms = -1};
+        Verdict v = {
+                .job = JOB_RETRY, .status = a->status, .code = DELIVERY_NO_CONSENT, .wait_ms = -1};
 
         tell_breaker(d, s, a);
         if (consents(d, a)) {
@@ -410,16 +339,16 @@ static void dial(Delivery *d) {
         Err e = {0};
 
         if (!outlet_station(d->outlet, d->letters[0].job->target)) {
-                end_at_once(d, JOB_FAILED, "no-target", -1, "The endpoint was removed.");
+                end_at_once(d, JOB_FAILED, DELIVERY_NO_TARGET, -1, "The endpoint was removed.");
                 return;
         }
         if (prepare(d, &e) < 0) {
-                end_at_once(d, JOB_FAILED, "not-signable", -1, e.text);
+                end_at_once(d, JOB_FAILED, DELIVERY_NOT_SIGNABLE, -1, e.text);
                 return;
         }
         d->leave = s ? breaker_ask(&s->breaker, clock_mono_ms(), &wait_ms) : BREAKER_GO;
         if (d->leave == BREAKER_REFUSE) {
-                end_at_once(d, JOB_NOT_TRIED, "unreachable", wait_ms,
+                end_at_once(d, JOB_NOT_TRIED, DELIVERY_UNREACHABLE, wait_ms,
                             "Not sent: the endpoint could not be reached lately.");
                 return;
         }
@@ -440,7 +369,7 @@ static void on_token(TokenWait *w, const Secret *token, const char *why) {
         Delivery *d = w->arg;
 
         if (!token) {
-                end_at_once(d, JOB_RETRY, "no-token", -1, why);
+                end_at_once(d, JOB_RETRY, DELIVERY_NO_TOKEN, -1, why);
                 return;
         }
         d->token = arena_span(d->arena, secret_reveal(token));
@@ -456,7 +385,8 @@ static void get_token(Delivery *d) {
         if (cached)
                 on_token(&d->token_wait, cached, NULL);
         else if (token_wait(d->bearer->source, &d->token_wait, now_ms) < 0)
-                end_at_once(d, JOB_RETRY, "no-token", -1, "too many deliveries wait for a token");
+                end_at_once(d, JOB_RETRY, DELIVERY_NO_TOKEN, -1,
+                            "too many deliveries wait for a token");
 }
 
 static void authorize(Delivery *d) {
@@ -509,10 +439,11 @@ static void write_letters(Delivery *d) {
         if (d->is_paused)
                 return;
         for (; d->at < d->n && !d->is_cut; d->at++)
-                letter_over(&d->letters[d->at], d->arena, JOB_LEFT_OUT, "left-out",
+                letter_over(&d->letters[d->at], d->arena, JOB_LEFT_OUT, DELIVERY_LEFT_OUT,
                             "The batch had no room for it.");
         if (d->is_cut)
-                end_at_once(d, JOB_RETRY, "cancelled", -1, "Broken off: Grapnel is stopping.");
+                end_at_once(d, JOB_RETRY, DELIVERY_CANCELLED, -1,
+                            "Broken off: Grapnel is stopping.");
         else
                 seal(d);
 }
@@ -552,7 +483,8 @@ void delivery_start(Outlet *o, Station *s, Job *const *jobs, size_t n) {
         list_push(&o->deliveries, &d->link);
         d->stage = STAGE_MAPPING;
         if (d->endpoint->is_disabled)
-                end_at_once(d, JOB_FAILED, "endpoint-disabled", -1, "The endpoint is disabled.");
+                end_at_once(d, JOB_FAILED, DELIVERY_ENDPOINT_DISABLED, -1,
+                            "The endpoint is disabled.");
         else
                 write_letters(d);
 }
@@ -564,7 +496,8 @@ void delivery_cut(Link *link) {
                 client_cancel(d->outlet->client, &d->call);
         } else if (d->stage == STAGE_TOKEN) {
                 token_forget(d->bearer->source, &d->token_wait);
-                end_at_once(d, JOB_RETRY, "cancelled", -1, "Broken off: Grapnel is stopping.");
+                end_at_once(d, JOB_RETRY, DELIVERY_CANCELLED, -1,
+                            "Broken off: Grapnel is stopping.");
         } else {
                 d->is_cut = true; /* a mapping ends soon by itself */
         }

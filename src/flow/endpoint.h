@@ -16,7 +16,12 @@
  *    "auth": {"basic": {"user": "", "password": ""}} | {"bearer": ""} |
  *            {"oauth2": {"tokenUrl", "clientId", "clientSecret", "scope", "audience", "inBody"}},
  *    "tls": {"certificate": PEM, "key": PEM, "ca": PEM},
- *    "handshake": true}
+ *    "handshake": true,
+ *    "shownUrl": "https://HOST/...", "hiddenHeaders": ["X-Key"], "eventsOnly": true}
+ *
+ * The last three are of endpoints of the file alone (flow/declared.h): what people are shown of a
+ * url that is secret, whose values are not shown, and that its application's messages are not for
+ * it.
  *
  * Of "secrets" the newest is first; the others sign along until their moment. */
 #pragma once
@@ -61,14 +66,17 @@ typedef struct Endpoint {
         char target[ENDPOINT_TARGET_TEXT];
         Span uid;                    /* may be empty */
         const char *url;             /* has passed url_parse */
+        const char *shown_url;       /* for people: the same, unless it is secret */
         Span authority, path, query; /* of it, as they are signed */
-        bool is_disabled;
+        bool is_disabled, is_events_only;
         const Span *types; /* exact, or "prefix.*"; none: all */
         size_t n_types;
         const Span *channels; /* none: all */
         size_t n_channels;
         HttpHeader *headers; /* its own, and the credentials that never change */
         size_t n_headers;
+        const Span *hidden; /* names of its headers that are not shown, beside the usual ones */
+        size_t n_hidden;
         const Profile *profile;
         EndpointKey keys[PROFILE_KEYS_MAX];
         size_t n_keys;
@@ -94,5 +102,10 @@ Endpoint *endpoint_unref(Endpoint *p); /* any thread; accepts NULL, returns NULL
  * attempts.
  */
 bool endpoint_hides_header(Span name);
-/* Does it want events of this type, on one of these channels? A disabled one wants none. */
+bool endpoint_hides(const Endpoint *p, Span name); /* these, and its own */
+/* Does it want messages of this type, on one of these channels? A disabled one wants none. */
 bool endpoint_wants(const Endpoint *p, Span type, const Span *channels, size_t n_channels);
+/* Does it want an event of a source, once that was found to be for it? */
+bool endpoint_wants_event(const Endpoint *p, Span type);
+/* The jq program that a filter or transformation means: itself, or what it is the name of. */
+Span endpoint_program(Span text);

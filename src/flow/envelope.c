@@ -38,7 +38,8 @@ static void fill_one(Envelope *v, const Endpoint *p, Letter *l, Arena *a) {
                 v->body = buf_span(&v->own);
                 v->content_type = SPAN(CLOUDEVENT_JSON);
         } else {
-                letter_over(l, a, JOB_FAILED, "not-signable", "the event is too large to wrap");
+                letter_over(l, a, JOB_FAILED, DELIVERY_NOT_SIGNABLE,
+                            "the event is too large to wrap");
                 return;
         }
         memcpy(v->id, l->id, sizeof v->id);
@@ -70,7 +71,7 @@ static bool take(Envelope *v, const Endpoint *p, Letter *l, Buf *ids, Arena *a) 
         size_t before = v->own.n, ids_before = ids->n;
 
         if (p->format == FORMAT_PLAIN && !is_json(l)) {
-                letter_over(l, a, JOB_FAILED, "mapping-failed",
+                letter_over(l, a, JOB_FAILED, DELIVERY_MAPPING_FAILED,
                             "the payload is no JSON, and the endpoint takes arrays of it");
                 return true;
         }
@@ -83,12 +84,12 @@ static bool take(Envelope *v, const Endpoint *p, Letter *l, Buf *ids, Arena *a) 
         ids->n = ids_before;
         if (v->n > 0)
                 return false;
-        letter_over(l, a, JOB_FAILED, "not-signable", "the event is too large to wrap");
+        letter_over(l, a, JOB_FAILED, DELIVERY_NOT_SIGNABLE, "the event is too large to wrap");
         return true;
 }
 
 static void leave_out(Letter *l, Arena *a) {
-        letter_over(l, a, JOB_LEFT_OUT, "left-out", "The batch had no room for it.");
+        letter_over(l, a, JOB_LEFT_OUT, DELIVERY_LEFT_OUT, "The batch had no room for it.");
 }
 
 /* The hash needs no secret: it names what the same header lists. */

@@ -39,6 +39,16 @@ static void tell_disabled(Outlet *o, const Endpoint *p, const char *reason, int6
 
 static void write_next(Outlet *o, Station *s, const char *owed);
 
+/* It is in the registry: who wants to know is told, and what was found out meanwhile follows. */
+static void written(Outlet *o, Span target, const char *reason, const char *owed) {
+        Station *s = outlet_station(o, target);
+
+        if (s && reason)
+                tell_disabled(o, s->endpoint, reason, s->endpoint->failing_since_ms);
+        if (s)
+                write_next(o, s, owed);
+}
+
 static void write_end(HealthWrite *w) {
         list_remove(&w->outlet->writes, &w->link);
         entry_unref(w->entry);
@@ -59,13 +69,8 @@ static void on_written(LedgerRequest *q) {
         }
         /* Else another has changed it meanwhile: the next attempt begins with what that says. */
         if (q->result == 0 && q->write.object.result == OBJECT_WRITTEN &&
-            registry_put(o->registry, &q->write.object.object, &e) == 0) {
-                s = outlet_station(o, span_of(w->target));
-                if (s && w->reason)
-                        tell_disabled(o, s->endpoint, w->reason, s->endpoint->failing_since_ms);
-                if (s)
-                        write_next(o, s, owed);
-        }
+            registry_put(o->registry, &q->write.object.object, &e) == 0)
+                written(o, span_of(w->target), w->reason, owed);
         write_end(w);
 }
 
@@ -90,12 +95,34 @@ static char *changed(const Entry *entry, int64_t since_ms, const char *reason) {
         return text;
 }
 
+/* The ledger knows nothing of an endpoint of the file: its health lasts until the next start. A
+ * reload that came between has begun anew, and wins. */
+static void note_health(Outlet *o, Station *s, const Entry *entry, const char *reason) {
+        char *text = changed(entry, s->failing_since_ms, reason);
+        char target[ENDPOINT_TARGET_TEXT];
+        Object object = entry->object;
+        Err e = {0};
+
+        memcpy(target, s->endpoint->target, sizeof target);
+        object.text = span_of(text);
+        object.version++;
+        s->written_ms = clock_mono_ms();
+        if (text && registry_put(o->registry, &object, &e) == 0)
+                written(o, span_of(target), reason, NULL);
+        free(text);
+}
+
 static void write_health(Outlet *o, Station *s, const char *reason) {
         Entry *entry = registry_by_id(o->registry, OBJECT_ENDPOINT, s->endpoint->id);
         HealthWrite *w;
 
         if (!entry || s->is_writing) {
                 s->owed = reason ? reason : s->owed;
+                entry_unref(entry);
+                return;
+        }
+        if (entry->is_declared) {
+                note_health(o, s, entry, reason);
                 entry_unref(entry);
                 return;
         }

@@ -14,7 +14,7 @@ void letter_init(Letter *l, Job *job) {
         id_print("msg", event->id, l->id);
 }
 
-void letter_over(Letter *l, Arena *a, JobVerdict verdict, const char *code, const char *message) {
+void letter_over(Letter *l, Arena *a, JobVerdict verdict, DeliveryCode code, const char *message) {
         l->is_over = true;
         l->verdict = verdict;
         l->code = code;
@@ -23,7 +23,7 @@ void letter_over(Letter *l, Arena *a, JobVerdict verdict, const char *code, cons
                 l->message = SPAN("");
 }
 
-static void end(Letter *l, JobVerdict verdict, const char *code, const char *message) {
+static void end(Letter *l, JobVerdict verdict, DeliveryCode code, const char *message) {
         letter_over(l, l->arena, verdict, code, message);
         l->written(l);
 }
@@ -65,7 +65,7 @@ static void fail(Letter *l, const char *what, const MapperRun *run) {
         (void)snprintf(text, sizeof text, "%s: %.400s", what,
                        run->end == MAP_EMPTY ? "it gave nothing" : run->why);
         /* The same bytes would fail again; what was too busy may not be so. */
-        end(l, run->end == MAP_LIMIT ? JOB_RETRY : JOB_FAILED, "mapping-failed", text);
+        end(l, run->end == MAP_LIMIT ? JOB_RETRY : JOB_FAILED, DELIVERY_MAPPING_FAILED, text);
 }
 
 static void on_transformed(MapperRun *run) {
@@ -80,7 +80,8 @@ static void on_transformed(MapperRun *run) {
         if (l->body.p)
                 l->written(l);
         else
-                end(l, JOB_FAILED, "mapping-failed", "the transformation's result is too large");
+                end(l, JOB_FAILED, DELIVERY_MAPPING_FAILED,
+                    "the transformation's result is too large");
 }
 
 static void transform(Letter *l) {
@@ -97,7 +98,7 @@ static void on_filtered(MapperRun *run) {
                 fail(l, "the filter failed", run);
         else if (run->end == MAP_EMPTY || span_eq(run->output, SPAN("false")) ||
                  span_eq(run->output, SPAN("null")))
-                end(l, JOB_SUCCEEDED, "filtered", "The endpoint's filter left it out.");
+                end(l, JOB_SUCCEEDED, DELIVERY_FILTERED, "The endpoint's filter left it out.");
         else
                 transform(l);
 }
@@ -110,7 +111,7 @@ void letter_write(Letter *l, const Endpoint *p, Mapper *m, Arena *a, void (*writ
         l->written = written;
         l->arg = arg;
         if ((p->filter.p || p->transform.p) && !make_roots(l))
-                end(l, JOB_FAILED, "mapping-failed",
+                end(l, JOB_FAILED, DELIVERY_MAPPING_FAILED,
                     "the payload is no JSON, and the endpoint maps it");
         else if (p->filter.p)
                 map(l, p->filter, on_filtered);

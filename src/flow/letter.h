@@ -9,6 +9,7 @@
 #include "engine/engine.h"
 #include "flow/endpoint.h"
 #include "flow/mapper.h"
+#include "flow/verdict.h"
 
 typedef struct Letter Letter;
 struct Letter {
@@ -18,7 +19,7 @@ struct Letter {
         /* It ends by itself, whatever becomes of the request: left out, or it cannot be mapped. */
         bool is_over;
         JobVerdict verdict;
-        const char *code;
+        DeliveryCode code;
         Span message;
         /* Its own while it is written. */
         Arena *arena;
@@ -33,7 +34,7 @@ struct Letter {
 /* Its body is the event's. */
 void letter_init(Letter *l, Job *job);
 /* `message` is copied into the arena. */
-void letter_over(Letter *l, Arena *a, JobVerdict verdict, const char *code, const char *message);
+void letter_over(Letter *l, Arena *a, JobVerdict verdict, DeliveryCode code, const char *message);
 /* Filters and transforms; calls written(l), on the loop's thread and perhaps before this returns.
  * What it makes lives in the arena. */
 void letter_write(Letter *l, const Endpoint *p, Mapper *m, Arena *a, void (*written)(Letter *l),

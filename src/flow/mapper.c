@@ -91,7 +91,10 @@ static void on_added(void *arg, int result, const char *why) {
 
         if (set)
                 begin(run, set, program);
-        else
+        else if (result == 0 && !run->is_second) { /* it left this very moment */
+                run->is_second = true;
+                shelf_add_later(run->mapper->shelf, run->mapper->loop, run->text, on_added, run);
+        } else
                 finish(run, result == -EINVAL ? MAP_FAILED : MAP_LIMIT, (Span){NULL, 0}, why);
         program_set_unref(set);
 }
@@ -102,6 +105,7 @@ void mapper_run(Mapper *m, MapperRun *run) {
         ProgramSet *set = shelf_find(m->shelf, run->text, &program);
 
         run->mapper = m;
+        run->is_second = false;
         if (!set) {
                 shelf_add_later(m->shelf, m->loop, run->text, on_added, run);
                 return;

@@ -30,6 +30,7 @@ struct MapperRun {
         Mapper *mapper;
         struct MapperMap *map;
         MapCall call;
+        bool is_second; /* try to put the program on the shelf */
 };
 
 void mapper_init(Mapper *m, Loop *loop, Shelf *shelf);

@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/table.h"
 #include "flow/delivery.h"
+#include "flow/verdict.h"
 #include "http/url.h"
 
 #include <unistd.h>
@@ -203,7 +204,7 @@ static void end_without_target(Outlet *o, Job *const *jobs, size_t n) {
 
         for (size_t i = 0; i < n; i++) {
                 outcomes[i] = (Outcome){.status = 424,
-                                        .code = "no-target",
+                                        .code = delivery_codes[DELIVERY_NO_TARGET].name,
                                         .message = SPAN("The endpoint was removed."),
                                         .retry_after_s = -1};
                 results[i] = (JobResult){.verdict = JOB_FAILED,

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Three tables and, per kind and owner, a shelf: an array in the order of ids. Applications have a
+ * Three tables and, per kind and owner, a rank: an array in the order of ids. Applications have a
  * set of their endpoints, made anew at the first question after a change. */
 #include "flow/registry.h"
 
@@ -17,19 +17,22 @@ enum {
 };
 
 /* Of one kind and owner. */
-typedef struct Shelf {
+typedef struct Rank {
         Entry **entries; /* in the order of their ids */
         size_t n, cap;
         EndpointSet *set; /* of endpoints; NULL: to be made */
-} Shelf;
+} Rank;
 
 struct Registry {
         pthread_rwlock_t lock;
         size_t objects_max;
         _Atomic uint64_t changes;
-        Table *by_id, *by_name, *shelves, *by_target;
+        Table *by_id, *by_name, *ranks, *by_target;
         int64_t removed[REMOVED_KEPT]; /* ids, lately: a write before the removal may come late */
         size_t n_removed;
+        int64_t *declared; /* ids of endpoints */
+        size_t n_declared;
+        int64_t declared_version; /* the greatest that was given to one of them */
 };
 
 /* ---- entries and sets ---- */
@@ -102,27 +105,27 @@ static Span key_named(Key *k, ObjectKind kind, int64_t owner, Span name) {
         return (Span){k->bytes, k->n};
 }
 
-/* ---- shelves ---- */
+/* ---- ranks ---- */
 
-static Shelf *shelf_find(const Registry *r, ObjectKind kind, int64_t owner) {
+static Rank *rank_find(const Registry *r, ObjectKind kind, int64_t owner) {
         Key k;
 
-        return table_get(r->shelves, key_of(&k, kind, owner));
+        return table_get(r->ranks, key_of(&k, kind, owner));
 }
 
-static Shelf *shelf_get(Registry *r, ObjectKind kind, int64_t owner) {
-        Shelf *s = shelf_find(r, kind, owner);
+static Rank *rank_get(Registry *r, ObjectKind kind, int64_t owner) {
+        Rank *s = rank_find(r, kind, owner);
         Key k;
 
         if (s)
                 return s;
         s = must_alloc(sizeof *s);
-        must(table_put(r->shelves, key_of(&k, kind, owner), s) == 0);
+        must(table_put(r->ranks, key_of(&k, kind, owner), s) == 0);
         return s;
 }
 
 /* Where the first entry with a greater id is. */
-static size_t shelf_after(const Shelf *s, int64_t id) {
+static size_t rank_after(const Rank *s, int64_t id) {
         size_t low = 0, high = s->n;
 
         while (low < high) {
@@ -136,7 +139,7 @@ static size_t shelf_after(const Shelf *s, int64_t id) {
         return low;
 }
 
-static void shelf_free(Shelf *s) {
+static void rank_free(Rank *s) {
         if (!s)
                 return;
         endpoint_set_unref(s->set);
@@ -144,14 +147,14 @@ static void shelf_free(Shelf *s) {
         free(s);
 }
 
-static void shelf_changed(Shelf *s) {
+static void rank_changed(Rank *s) {
         s->set = endpoint_set_unref(s->set);
 }
 
-static void shelf_put(Shelf *s, Entry *e) {
-        size_t at = shelf_after(s, e->object.id);
+static void rank_put(Rank *s, Entry *e) {
+        size_t at = rank_after(s, e->object.id);
 
-        shelf_changed(s);
+        rank_changed(s);
         if (at > 0 && s->entries[at - 1]->object.id == e->object.id) {
                 s->entries[at - 1] = e;
                 return;
@@ -166,12 +169,12 @@ static void shelf_put(Shelf *s, Entry *e) {
         s->n++;
 }
 
-static void shelf_take(Shelf *s, int64_t id) {
-        size_t at = shelf_after(s, id);
+static void rank_take(Rank *s, int64_t id) {
+        size_t at = rank_after(s, id);
 
         if (at == 0 || s->entries[at - 1]->object.id != id)
                 return;
-        shelf_changed(s);
+        rank_changed(s);
         memmove(s->entries + at - 1, s->entries + at, (s->n - at) * sizeof(Entry *));
         s->n--;
 }
@@ -201,7 +204,7 @@ Registry *registry_new_for(size_t objects_max) {
         r->objects_max = objects_max;
         r->by_id = table_new(most);
         r->by_name = table_new(most);
-        r->shelves = table_new((size_t)OBJECT_KINDS * (most + 1));
+        r->ranks = table_new((size_t)OBJECT_KINDS * (most + 1));
         r->by_target = table_new(most);
         return r;
 }
@@ -216,22 +219,23 @@ static void free_entry(void *arg, Span key, void *value) {
         entry_unref(value);
 }
 
-static void free_shelf(void *arg, Span key, void *value) {
+static void free_rank(void *arg, Span key, void *value) {
         (void)arg;
         (void)key;
-        shelf_free(value);
+        rank_free(value);
 }
 
 Registry *registry_free(Registry *r) {
         if (!r)
                 return NULL;
-        table_each(r->shelves, free_shelf, NULL);
+        table_each(r->ranks, free_rank, NULL);
         table_each(r->by_id, free_entry, NULL);
         table_free(r->by_id);
         table_free(r->by_name);
-        table_free(r->shelves);
+        table_free(r->ranks);
         table_free(r->by_target);
         pthread_rwlock_destroy(&r->lock);
+        free(r->declared);
         free(r);
         return NULL;
 }
@@ -270,7 +274,7 @@ static int enter(Registry *r, Entry *e) {
         if (bad == 0 && e->endpoint)
                 bad = table_put(r->by_target, span_of(e->endpoint->target), e);
         if (bad == 0)
-                shelf_put(shelf_get(r, o->kind, o->owner), e);
+                rank_put(rank_get(r, o->kind, o->owner), e);
         return bad;
 }
 
@@ -304,6 +308,7 @@ int registry_put(Registry *r, const Object *o, Err *e) {
                 old = fresh;
         } else {
                 enter_throttle(fresh, old);
+                fresh->is_declared = old && old->is_declared;
                 if (old)
                         forget(r, old);
                 must(enter(r, fresh) == 0);
@@ -324,7 +329,7 @@ static void remove_one(Registry *r, Entry *e) {
         note_removed(r, e->object.id);
         forget(r, e);
         table_remove(r->by_id, key_of(&k, e->object.kind, e->object.id));
-        shelf_take(shelf_get(r, e->object.kind, e->object.owner), e->object.id);
+        rank_take(rank_get(r, e->object.kind, e->object.owner), e->object.id);
         entry_unref(e);
 }
 
@@ -334,11 +339,11 @@ static void remove_owned(Registry *r, int64_t owner) {
         Key k;
 
         for (size_t i = 0; i < COUNT_OF(kinds); i++) {
-                Shelf *s = shelf_find(r, kinds[i], owner);
+                Rank *s = rank_find(r, kinds[i], owner);
 
                 while (s && s->n > 0)
                         remove_one(r, s->entries[s->n - 1]);
-                shelf_free(table_remove(r->shelves, key_of(&k, kinds[i], owner)));
+                rank_free(table_remove(r->ranks, key_of(&k, kinds[i], owner)));
         }
 }
 
@@ -359,6 +364,104 @@ void registry_remove(Registry *r, const Object *o) {
 }
 
 /* ---- questions ---- */
+
+/* ---- what the file declares ---- */
+
+static Entry *entry_of(const Registry *r, ObjectKind kind, int64_t id) {
+        Key k;
+
+        return table_get(r->by_id, key_of(&k, kind, id));
+}
+
+static int check_declared(const Registry *r, const Object *o, Err *e) {
+        const Entry *holder, *app = entry_of(r, OBJECT_APPLICATION, o->owner);
+        Key k;
+
+        if (!app)
+                return FAIL(e, -ENOENT, "the application of the endpoint '" SPAN_FMT "' is gone",
+                            SPAN_ARG(o->name));
+        holder = table_get(r->by_name, key_named(&k, OBJECT_ENDPOINT, o->owner, o->name));
+        if (holder && !holder->is_declared)
+                return FAIL(e, -EEXIST,
+                            "the application '" SPAN_FMT "' has an endpoint '" SPAN_FMT
+                            "' already, made through the API: remove that one, or choose another "
+                            "name in the file",
+                            SPAN_ARG(app->object.name), SPAN_ARG(o->name));
+        return 0;
+}
+
+static bool lists(Entry *const *fresh, size_t n, const Entry *old) {
+        for (size_t i = 0; i < n; i++)
+                if (fresh[i]->object.id == old->object.id &&
+                    fresh[i]->object.owner == old->object.owner)
+                        return true;
+        return false;
+}
+
+static void declare_one(Registry *r, Entry *fresh) {
+        Entry *old = entry_of(r, OBJECT_ENDPOINT, fresh->object.id);
+
+        if (old && old->object.version > r->declared_version)
+                r->declared_version = old->object.version;
+        fresh->object.version = fresh->endpoint->version = ++r->declared_version;
+        fresh->is_declared = true;
+        if (old)
+                forget(r, old);
+        must(enter(r, fresh) == 0);
+        entry_unref(old);
+}
+
+/* Under the lock: who looked before saw what was, who looks behind it sees all that is. */
+static void declare_all(Registry *r, Entry **fresh, size_t n) {
+        for (size_t i = 0; i < r->n_declared; i++) {
+                Entry *old = entry_of(r, OBJECT_ENDPOINT, r->declared[i]);
+
+                if (old && !lists(fresh, n, old))
+                        remove_one(r, old);
+        }
+        free(r->declared);
+        r->declared = must_alloc((n + 1) * sizeof *r->declared);
+        r->n_declared = n;
+        for (size_t i = 0; i < n; i++) {
+                r->declared[i] = fresh[i]->object.id;
+                declare_one(r, fresh[i]);
+        }
+        atomic_fetch_add(&r->changes, 1);
+}
+
+int registry_declare(Registry *r, const Object *endpoints, size_t n, Err *e) {
+        Entry **fresh = must_alloc((n + 1) * sizeof(Entry *));
+        size_t made = 0;
+        int bad = 0;
+
+        for (; made < n && bad == 0; made++) {
+                fresh[made] = entry_new(&endpoints[made]);
+                bad = endpoint_make(&endpoints[made], &fresh[made]->endpoint, e);
+        }
+        pthread_rwlock_wrlock(&r->lock);
+        for (size_t i = 0; i < n && bad == 0; i++)
+                bad = check_declared(r, &endpoints[i], e);
+        if (bad == 0)
+                declare_all(r, fresh, n);
+        pthread_rwlock_unlock(&r->lock);
+        for (size_t i = 0; i < made && bad < 0; i++)
+                entry_unref(fresh[i]);
+        free(fresh);
+        return bad;
+}
+
+bool registry_declares(Registry *r, int64_t application) {
+        bool found = false;
+
+        pthread_rwlock_rdlock(&r->lock);
+        for (size_t i = 0; i < r->n_declared && !found; i++) {
+                const Entry *e = entry_of(r, OBJECT_ENDPOINT, r->declared[i]);
+
+                found = e && e->object.owner == application;
+        }
+        pthread_rwlock_unlock(&r->lock);
+        return found;
+}
 
 bool registry_full(Registry *r) {
         size_t n;
@@ -411,36 +514,93 @@ Entry *registry_find(Registry *r, ObjectKind kind, int64_t owner, const char *pr
 
 size_t registry_page(Registry *r, ObjectKind kind, int64_t owner, int64_t after_id,
                      bool newest_first, size_t max, Entry **ret) {
-        const Shelf *s;
+        const Rank *s;
         size_t n = 0;
 
         pthread_rwlock_rdlock(&r->lock);
-        s = shelf_find(r, kind, owner);
+        s = rank_find(r, kind, owner);
         if (s && newest_first) {
-                size_t at = after_id ? shelf_after(s, after_id - 1) : s->n;
+                size_t at = after_id ? rank_after(s, after_id - 1) : s->n;
 
                 while (at > 0 && n < max)
                         ret[n++] = entry_ref(s->entries[--at]);
         } else if (s) {
-                for (size_t at = shelf_after(s, after_id); at < s->n && n < max; at++)
+                for (size_t at = rank_after(s, after_id); at < s->n && n < max; at++)
                         ret[n++] = entry_ref(s->entries[at]);
         }
         pthread_rwlock_unlock(&r->lock);
         return n;
 }
 
+typedef struct Search {
+        ObjectKind kind;
+        int64_t after_id;
+        bool newest_first;
+        bool (*fits)(void *arg, const Entry *e);
+        void *arg;
+        size_t max, n;
+        Entry **found; /* in order; lent until the end */
+} Search;
+
+static bool comes_before(const Search *s, int64_t a, int64_t b) {
+        return s->newest_first ? a > b : a < b;
+}
+
+static void search_rank(void *arg, Span key, void *value) {
+        Search *s = arg;
+        const Rank *rank = value;
+
+        (void)key;
+        if (rank->n == 0 || rank->entries[0]->object.kind != s->kind)
+                return;
+        for (size_t i = 0; i < rank->n; i++) {
+                Entry *e = rank->entries[i];
+                size_t at = s->n;
+
+                if ((s->after_id && !comes_before(s, s->after_id, e->object.id)) ||
+                    !s->fits(s->arg, e))
+                        continue;
+                while (at > 0 && comes_before(s, e->object.id, s->found[at - 1]->object.id))
+                        at--;
+                if (at == s->max)
+                        continue;
+                s->n += s->n < s->max;
+                memmove(s->found + at + 1, s->found + at, (s->n - at - 1) * sizeof(Entry *));
+                s->found[at] = e;
+        }
+}
+
+size_t registry_search(Registry *r, ObjectKind kind, int64_t after_id, bool newest_first,
+                       bool (*fits)(void *arg, const Entry *e), void *arg, size_t max,
+                       Entry **ret) {
+        Search s = {.kind = kind,
+                    .after_id = after_id,
+                    .newest_first = newest_first,
+                    .fits = fits,
+                    .arg = arg,
+                    .max = max,
+                    .found = ret};
+
+        pthread_rwlock_rdlock(&r->lock);
+        table_each(r->ranks, search_rank, &s);
+        for (size_t i = 0; i < s.n; i++)
+                entry_ref(ret[i]);
+        pthread_rwlock_unlock(&r->lock);
+        return s.n;
+}
+
 size_t registry_count(Registry *r, ObjectKind kind, int64_t owner) {
-        const Shelf *s;
+        const Rank *s;
         size_t n;
 
         pthread_rwlock_rdlock(&r->lock);
-        s = shelf_find(r, kind, owner);
+        s = rank_find(r, kind, owner);
         n = s ? s->n : 0;
         pthread_rwlock_unlock(&r->lock);
         return n;
 }
 
-static EndpointSet *set_make(const Shelf *s) {
+static EndpointSet *set_make(const Rank *s) {
         size_t n = s ? s->n : 0;
         EndpointSet *set = must_alloc(sizeof *set + n * sizeof set->endpoints[0]);
 
@@ -452,11 +612,11 @@ static EndpointSet *set_make(const Shelf *s) {
 
 EndpointSet *registry_endpoints(Registry *r, int64_t application) {
         EndpointSet *set = NULL;
-        Shelf *s;
+        Rank *s;
         Key k;
 
         pthread_rwlock_rdlock(&r->lock);
-        s = shelf_find(r, OBJECT_ENDPOINT, application);
+        s = rank_find(r, OBJECT_ENDPOINT, application);
         if (s && s->set) {
                 set = s->set;
                 atomic_fetch_add(&set->refs, 1);
@@ -466,7 +626,7 @@ EndpointSet *registry_endpoints(Registry *r, int64_t application) {
                 return set;
         pthread_rwlock_wrlock(&r->lock);
         if (table_get(r->by_id, key_of(&k, OBJECT_APPLICATION, application))) {
-                s = shelf_get(r, OBJECT_ENDPOINT, application);
+                s = rank_get(r, OBJECT_ENDPOINT, application);
                 if (!s->set)
                         s->set = set_make(s);
                 set = s->set;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * What people made through the API, in memory: every object as the ledger holds it, and the
- * endpoints ready to send. Any thread may ask; a lock guards the tables, what they hold is
+ * endpoints ready to send; and the endpoints of the configuration file, which the ledger does not
+ * hold: they are *declared*. Any thread may ask; a lock guards the tables, what they hold is
  * immutable and counted by reference. Objects enter after the commit that wrote them; versions
  * settle in which order. */
 #pragma once
@@ -17,6 +18,7 @@ typedef struct Entry {
         Object object;      /* its spans live with the entry */
         Endpoint *endpoint; /* of an endpoint */
         Throttle *throttle; /* of an application: the same through all its versions */
+        bool is_declared; /* the file's: the API does not change it, the ledger does not hold it */
 } Entry;
 
 Entry *entry_ref(Entry *e);
@@ -46,6 +48,14 @@ bool registry_full(Registry *r);
 MUST_CHECK int registry_put(Registry *r, const Object *o, Err *e);
 void registry_remove(Registry *r, const Object *o);
 
+/* The endpoints of the file, all of them: those of before that are not among them go, the others
+ * are as these say (their versions are made here). Who asks finds all of it or nothing of it.
+ * -EEXIST, with the sentence, when the API made an endpoint of one's uid; -ENOENT when an
+ * application is not there, -EINVAL for one that endpoint_make refuses: then nothing changes. */
+MUST_CHECK int registry_declare(Registry *r, const Object *endpoints, size_t n, Err *e);
+/* Does the file have an endpoint in this application? */
+bool registry_declares(Registry *r, int64_t application);
+
 /* Grows with every change: who has seen this number has seen everything. */
 uint64_t registry_changes(const Registry *r);
 
@@ -60,6 +70,10 @@ Entry *registry_find(Registry *r, ObjectKind kind, int64_t owner, const char *pr
  * begin). Fills `ret` with references, at most `max`; returns how many. */
 size_t registry_page(Registry *r, ObjectKind kind, int64_t owner, int64_t after_id,
                      bool newest_first, size_t max, Entry **ret);
+/* The same for objects of all owners that `fits` says yes to; it is asked under the lock. Goes
+ * through all of the kind: for people's questions. */
+size_t registry_search(Registry *r, ObjectKind kind, int64_t after_id, bool newest_first,
+                       bool (*fits)(void *arg, const Entry *e), void *arg, size_t max, Entry **ret);
 /* How many there are of kind and owner. */
 size_t registry_count(Registry *r, ObjectKind kind, int64_t owner);
 

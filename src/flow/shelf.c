@@ -5,16 +5,19 @@
 #include "base/table.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 typedef struct Book {
         unsigned board;
+        _Atomic uint64_t asked; /* when it was last, by Shelf.turns */
+        bool leaves;            /* its board is made anew without it */
         size_t n;
         char text[];
 } Book;
 
 typedef struct Board {
         ProgramSet *set;
-        const Book *books[SHELF_BOARD_MAX];
+        Book *books[SHELF_BOARD_MAX];
         size_t n;
 } Board;
 
@@ -25,18 +28,25 @@ struct Shelf {
         pthread_rwlock_t lock; /* of what follows */
         Table *by_text;        /* Book */
         Board boards[SHELF_BOARDS_MAX];
-        unsigned n;
+        unsigned n, boards_max;
+        _Atomic uint64_t turns; /* questions so far */
 };
 
-Shelf *shelf_new(void) {
+Shelf *shelf_new_for(size_t boards_max) {
         Shelf *s = must_alloc(sizeof *s);
 
+        must(boards_max > 0 && boards_max <= SHELF_BOARDS_MAX);
+        s->boards_max = (unsigned)boards_max;
         must(pthread_mutex_init(&s->adding, NULL) == 0);
         must(pthread_mutex_init(&s->wishing, NULL) == 0);
         list_init(&s->wishes);
         must(pthread_rwlock_init(&s->lock, NULL) == 0);
-        s->by_text = table_new(SHELF_BOARD_MAX * SHELF_BOARDS_MAX);
+        s->by_text = table_new(SHELF_BOARD_MAX * boards_max);
         return s;
+}
+
+Shelf *shelf_new(void) {
+        return shelf_new_for(SHELF_BOARDS_MAX);
 }
 
 static void free_book(void *arg, Span key, void *value) {
@@ -61,16 +71,27 @@ Shelf *shelf_free(Shelf *s) {
 
 ProgramSet *shelf_find(Shelf *s, Span text, const Program **ret) {
         ProgramSet *set = NULL;
-        const Book *book;
+        Book *book;
 
         pthread_rwlock_rdlock(&s->lock);
         book = table_get(s->by_text, text);
-        if (book)
+        if (book) {
+                atomic_store(&book->asked, atomic_fetch_add(&s->turns, 1) + 1);
                 set = program_set_ref(s->boards[book->board].set);
+        }
         pthread_rwlock_unlock(&s->lock);
         if (set)
                 *ret = program_set_find(set, text);
         return set;
+}
+
+size_t shelf_count(Shelf *s) {
+        size_t n;
+
+        pthread_rwlock_rdlock(&s->lock);
+        n = table_count(s->by_text);
+        pthread_rwlock_unlock(&s->lock);
+        return n;
 }
 
 bool shelf_is_current(Shelf *s, const ProgramSet *set) {
@@ -112,7 +133,7 @@ static int add_wish(ProgramSet *set, Wish *w) {
         return w->result;
 }
 
-/* A set of the board's programs and of the wishes that are not refused yet. */
+/* A set of the board's programs that stay and of the wishes that are not refused yet. */
 static int make_set(const Board *b, List *wishes, ProgramSet **ret, Err *e) {
         ProgramSet *set = program_set_new();
         Program *p;
@@ -126,7 +147,8 @@ static int make_set(const Board *b, List *wishes, ProgramSet **ret, Err *e) {
                         (void)add_wish(set, w);
         }
         for (size_t i = 0; i < b->n && r == 0; i++)
-                r = program_add(set, (Span){b->books[i]->text, b->books[i]->n}, &p, e);
+                if (!b->books[i]->leaves)
+                        r = program_add(set, (Span){b->books[i]->text, b->books[i]->n}, &p, e);
         if (r == 0)
                 r = program_set_seal(set, on_bad, wishes, e);
         if (r < 0)
@@ -144,10 +166,27 @@ static size_t count_good(const List *wishes) {
         return n;
 }
 
+static void take_away(Shelf *s, Board *b) {
+        size_t n = 0;
+
+        for (size_t i = 0; i < b->n; i++) {
+                Book *book = b->books[i];
+
+                if (!book->leaves) {
+                        b->books[n++] = book;
+                        continue;
+                }
+                (void)table_remove(s->by_text, (Span){book->text, book->n});
+                free(book);
+        }
+        b->n = n;
+}
+
 static void put(Shelf *s, Board *b, ProgramSet *set, const List *wishes) {
         ProgramSet *old = b->set;
 
         pthread_rwlock_wrlock(&s->lock);
+        take_away(s, b);
         LIST_EACH(wishes, it) {
                 const Wish *w = CONTAINER_OF(it, Wish, link);
                 Book *book;
@@ -157,6 +196,7 @@ static void put(Shelf *s, Board *b, ProgramSet *set, const List *wishes) {
                 book = must_alloc(sizeof *book + w->text.n + 1);
                 book->board = (unsigned)(b - s->boards);
                 book->n = w->text.n;
+                atomic_store(&book->asked, atomic_fetch_add(&s->turns, 1) + 1);
                 memcpy(book->text, w->text.p, w->text.n);
                 must(table_put(s->by_text, w->text, book) == 0);
                 b->books[b->n++] = book;
@@ -168,11 +208,66 @@ static void put(Shelf *s, Board *b, ProgramSet *set, const List *wishes) {
         program_set_unref(old);
 }
 
-/* The one that has room; the others are full for ever. */
-static Board *last_board(Shelf *s) {
-        if (s->n == 0 || s->boards[s->n - 1].n == SHELF_BOARD_MAX)
-                return s->n < SHELF_BOARDS_MAX ? &s->boards[s->n] : NULL;
-        return &s->boards[s->n - 1];
+/* ---- room ---- */
+
+static int by_turn(const void *a, const void *b) {
+        uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+        return x < y ? -1 : x > y;
+}
+
+/* The moment before which half of the programs were last asked for. */
+static uint64_t median_turn(const Shelf *s) {
+        uint64_t turns[SHELF_BOARD_MAX * SHELF_BOARDS_MAX];
+        size_t n = 0;
+
+        for (unsigned i = 0; i < s->n; i++)
+                for (size_t k = 0; k < s->boards[i].n; k++)
+                        turns[n++] = atomic_load(&s->boards[i].books[k]->asked);
+        qsort(turns, n, sizeof turns[0], by_turn);
+        return turns[n / 2];
+}
+
+static size_t count_colder(const Board *b, uint64_t turn) {
+        size_t n = 0;
+
+        for (size_t i = 0; i < b->n; i++)
+                n += atomic_load(&b->books[i]->asked) < turn;
+        return n;
+}
+
+/* All are full: of the half that was asked for longest ago, those leave that stand on the board
+ * that has the most of them, so that one set made anew gives room for many. */
+static Board *make_room(Shelf *s) {
+        uint64_t turn = median_turn(s);
+        Board *most = &s->boards[0];
+
+        for (unsigned i = 1; i < s->n; i++)
+                if (count_colder(&s->boards[i], turn) > count_colder(most, turn))
+                        most = &s->boards[i];
+        for (unsigned i = 0; i < s->n; i++)
+                for (size_t k = 0; k < s->boards[i].n; k++) {
+                        Book *book = s->boards[i].books[k];
+
+                        book->leaves = &s->boards[i] == most && atomic_load(&book->asked) < turn;
+                }
+        return most;
+}
+
+static size_t room_on(const Board *b) {
+        size_t n = SHELF_BOARD_MAX - b->n;
+
+        for (size_t i = 0; i < b->n; i++)
+                n += b->books[i]->leaves;
+        return n;
+}
+
+/* Whose programs may be changed: the caller is the one who adds. */
+static Board *board_with_room(Shelf *s) {
+        for (unsigned i = 0; i < s->n; i++)
+                if (s->boards[i].n < SHELF_BOARD_MAX)
+                        return &s->boards[i];
+        return s->n < s->boards_max ? &s->boards[s->n] : make_room(s);
 }
 
 /* Wishes that fit on one board. A bad program spoils the set for the others, so those are tried
@@ -186,7 +281,10 @@ static void fulfil(Shelf *s, Board *b, List *wishes) {
                 size_t left = count_good(wishes);
 
                 if (r == 0) {
-                        put(s, b, set, wishes);
+                        if (left > 0)
+                                put(s, b, set, wishes);
+                        else
+                                program_set_unref(set);
                         return;
                 }
                 if (left == good) { /* it is none of theirs */
@@ -251,17 +349,10 @@ static void work_for(Shelf *s, const Wish *wish) {
         list_init(&wishes);
         pthread_mutex_lock(&s->adding);
         while (!is_done(s, wish)) {
-                Board *b = last_board(s);
+                Board *b = board_with_room(s);
 
-                take_wishes(s, b ? SHELF_BOARD_MAX - b->n : SHELF_BOARD_MAX, &wishes);
-                if (b)
-                        fulfil(s, b, &wishes);
-                else
-                        LIST_EACH(&wishes, it)
-                CONTAINER_OF(it, Wish, link)->result =
-                        FAIL(&CONTAINER_OF(it, Wish, link)->error, -ENOSPC,
-                             "there are more than %d different programs",
-                             SHELF_BOARD_MAX * SHELF_BOARDS_MAX);
+                take_wishes(s, room_on(b), &wishes);
+                fulfil(s, b, &wishes);
                 end_wishes(s, &wishes);
         }
         pthread_mutex_unlock(&s->adding);

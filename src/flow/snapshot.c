@@ -122,15 +122,31 @@ static int build_flow(Build *b, const FlowConfig *c, Flow *f) {
         (void)snprintf(f->target, sizeof f->target, "flow:%s", c->name ? c->name : "");
         if (!b->is_partial) {
                 r = plan_compile(c->match, c->n_match, s->arena, b->problems, &f->plan);
-                f->retry = c->retry_tries >= 0
-                                   ? retry_exponential(c->retry_base_ms, c->retry_cap_ms,
-                                                       (unsigned)c->retry_tries)
+                f->retry = c->retry.tries >= 0
+                                   ? retry_exponential(c->retry.base_ms, c->retry.cap_ms,
+                                                       (unsigned)c->retry.tries)
                                    : retry_default;
         }
         if (build_program(b, &c->subject, &f->subject) < 0)
                 r = -EINVAL;
         if (build_flow_steps(b, f) < 0)
                 r = -EINVAL;
+        return r;
+}
+
+static int build_endpoint(Build *b, const EndpointConfig *c, Declared *d) {
+        const Expr *const written[] = {&c->filter, &c->transform};
+        int r = b->is_partial ? 0 : declared_build(c, b->snapshot->arena, b->problems, d);
+
+        /* Deliveries find them on the shelf; here they are tried, so that a check tells. */
+        for (size_t i = 0; i < COUNT_OF(written); i++) {
+                Expr x = {written[i]->text.p ? endpoint_program(written[i]->text) : (Span){NULL, 0},
+                          written[i]->place};
+                Program *p;
+
+                if (build_program(b, &x, &p) < 0)
+                        r = -EINVAL;
+        }
         return r;
 }
 
@@ -161,7 +177,8 @@ static int build_all(Build *b) {
         s->targets = arena_alloc(s->arena, (c->n_connections + 1) * sizeof *s->targets);
         s->sources = arena_alloc(s->arena, (c->n_sources + 1) * sizeof *s->sources);
         s->flows = arena_alloc(s->arena, (c->n_flows + 1) * sizeof *s->flows);
-        must(s->targets && s->sources && s->flows);
+        s->endpoints = arena_alloc(s->arena, (c->n_endpoints + 1) * sizeof *s->endpoints);
+        must(s->targets && s->sources && s->flows && s->endpoints);
         for (size_t i = 0; i < c->n_connections; i++)
                 if (build_target(b, &c->connections[i], &s->targets[i]) < 0)
                         r = -EINVAL;
@@ -170,6 +187,9 @@ static int build_all(Build *b) {
                         r = -EINVAL;
         for (size_t i = 0; i < c->n_flows; i++)
                 if (build_flow(b, &c->flows[i], &s->flows[i]) < 0)
+                        r = -EINVAL;
+        for (size_t i = 0; i < c->n_endpoints; i++)
+                if (build_endpoint(b, &c->endpoints[i], &s->endpoints[i]) < 0)
                         r = -EINVAL;
         return r;
 }

@@ -10,6 +10,7 @@
 #include "engine/limit.h"
 #include "engine/plan.h"
 #include "engine/retry.h"
+#include "flow/declared.h"
 #include "http/head.h"
 #include "ledger/job.h"
 #include "map/map.h"
@@ -83,6 +84,7 @@ typedef struct Snapshot {
         Target *targets;         /* as Config.connections */
         Source *sources;         /* as Config.sources */
         Flow *flows;             /* as Config.flows */
+        Declared *endpoints;     /* as Config.endpoints */
 } Snapshot;
 
 /* Takes over `config` (also on failure). NULL when there is any error; `problems` says them,

@@ -112,12 +112,12 @@ bool replay_query(const Replay *r, size_t max, Arena *a, EventQuery *ret) {
                             .with_jobs = true,
                             .max = max};
         if (r->endpoint && r->kind != REPLAY_MISSING) {
+                /* Those of the file also have deliveries of events that sources told. */
+                ret->source = (Span){NULL, 0};
                 id_print("ep", r->endpoint, id);
                 ret->target = span_of(arena_printf(a, "endpoint:%s", id));
-                if (!ret->target.p)
-                        return false;
         }
-        return ret->source.p != NULL;
+        return ret->source.p || ret->target.p;
 }
 
 /* ---- which of an event's deliveries ---- */

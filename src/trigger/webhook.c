@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/table.h"
 #include "http/prefer.h"
+#include "trigger/message.h"
 #include "trigger/recording.h"
 #include "json/check.h"
 #include "json/value.h"
@@ -28,6 +29,8 @@ struct Intake {
         Prefer prefer;
         const Flow *flows[FLOWS_PER_EVENT_MAX];
         size_t n_flows;
+        const Declared **endpoints; /* of the file, by source and match */
+        size_t n_endpoints;
         /* Expressions to evaluate before recording. */
         const Program *programs[VALUE_SUBJECTS + FLOWS_PER_EVENT_MAX];
         Span values[VALUE_SUBJECTS + FLOWS_PER_EVENT_MAX];
@@ -159,32 +162,60 @@ static bool comes_from(const FlowConfig *f, const char *source) {
         return false;
 }
 
-static bool plan(Intake *k) {
-        const Snapshot *s = k->snapshot;
+/* False when it has answered: readers could disagree about what the plan looks at. */
+static bool is_plain(Intake *k, const Plan *plan) {
+        Span twice = plan_ambiguous(plan, k->x->body);
         char why[160];
+
+        if (!twice.p)
+                return true;
+        (void)snprintf(why, sizeof why, "\"%.*s\" is given twice, and flows depend on it",
+                       twice.n > 64 ? 64 : (int)twice.n, twice.p);
+        refuse(k, 400, "ambiguous", why);
+        return false;
+}
+
+static bool plan_flows(Intake *k) {
+        const Snapshot *s = k->snapshot;
 
         for (size_t i = 0; i < s->config->n_flows; i++) {
                 const Flow *f = &s->flows[i];
-                Span twice;
 
                 if (!comes_from(f->config, k->source->config->name))
                         continue;
-                twice = plan_ambiguous(&f->plan, k->x->body);
-                if (twice.p) {
-                        (void)snprintf(why, sizeof why,
-                                       "\"%.*s\" is given twice, and flows depend on it",
-                                       twice.n > 64 ? 64 : (int)twice.n, twice.p);
-                        refuse(k, 400, "ambiguous", why);
+                if (!is_plain(k, &f->plan))
                         return false;
-                }
                 if (plan_matches(&f->plan, k->x->body) && k->n_flows < FLOWS_PER_EVENT_MAX)
                         k->flows[k->n_flows++] = f;
         }
-        if (k->n_flows == 0 && k->source->config->unmatched == UNMATCHED_REFUSE) {
-                refuse(k, 404, "unmatched", "no flow wants this event");
-                return false;
+        return true;
+}
+
+static bool plan_endpoints(Intake *k) {
+        const Snapshot *s = k->snapshot;
+
+        k->endpoints = arena_alloc(k->arena, (s->config->n_endpoints + 1) * sizeof(Declared *));
+        must(k->endpoints);
+        for (size_t i = 0; i < s->config->n_endpoints; i++) {
+                const Declared *d = &s->endpoints[i];
+
+                if (!declared_hears(d, span_of(k->source->config->name)))
+                        continue;
+                if (!is_plain(k, &d->plan))
+                        return false;
+                if (plan_matches(&d->plan, k->x->body))
+                        k->endpoints[k->n_endpoints++] = d;
         }
         return true;
+}
+
+static bool plan(Intake *k) {
+        if (!plan_flows(k) || !plan_endpoints(k))
+                return false;
+        if (k->n_flows + k->n_endpoints > 0 || k->source->config->unmatched != UNMATCHED_REFUSE)
+                return true;
+        refuse(k, 404, "unmatched", "no flow wants this event");
+        return false;
 }
 
 /* ---- expressions ---- */
@@ -390,11 +421,12 @@ static int64_t patience_of(const Intake *k) {
         return p > k->source->config->deadline_ms ? k->source->config->deadline_ms : p;
 }
 
+/* For flows, which come first: what endpoints say is none of the source's business. */
 static void start_waiting(Intake *k, Recording *r) {
         int64_t patience = patience_of(k);
         unsigned held = 0;
 
-        for (size_t i = 0; i < r->n_jobs; i++)
+        for (size_t i = 0; i < k->n_flows; i++)
                 held += !r->jobs[i]->spilled;
         if (held == 0 || k->prefer.respond_async || (!any_waits(k) && patience <= 0))
                 return;
@@ -403,7 +435,7 @@ static void start_waiting(Intake *k, Recording *r) {
         k->waiter->arg = k;
         k->waiter->until_ms = k->received_mono_ms +
                               (patience ? BACKGROUND_RUN_MS : k->source->config->deadline_ms);
-        for (size_t i = 0; i < r->n_jobs; i++)
+        for (size_t i = 0; i < k->n_flows; i++)
                 if (!r->jobs[i]->spilled)
                         r->jobs[i]->waiter = waiter_ref(k->waiter);
 }
@@ -497,15 +529,36 @@ static void on_recorded(Recording *r, void *arg) {
         }
 }
 
+/* Which of the endpoints want an event of this type, as they are now. One that a reload takes away
+ * this very moment gets its delivery all the same, and it ends where that can be seen. */
+static void add_deliveries(Intake *k, Recording *r) {
+        for (size_t i = 0; i < k->n_endpoints; i++) {
+                const Declared *d = k->endpoints[i];
+                Endpoint *now = registry_endpoint(k->in->registry, span_of(d->endpoint->target));
+                const Endpoint *p = now ? now : d->endpoint;
+
+                if (endpoint_wants_event(p, k->event->type))
+                        r->jobs[r->n_jobs++] = message_job(k->in, k->event, p);
+                endpoint_unref(now);
+        }
+}
+
 static void record(Intake *k) {
         Recording *r;
 
         read_preferences(k);
         k->event = make_event(k);
         k->event_id = k->event->id;
-        r = recording_new(k->in, k->event, k->n_flows);
+        r = recording_new(k->in, k->event, k->n_flows + k->n_endpoints);
         for (size_t i = 0; i < k->n_flows; i++)
                 r->jobs[i] = make_job(k, i);
+        r->n_jobs = k->n_flows;
+        add_deliveries(k, r);
+        if (r->n_jobs == 0 && k->source->config->unmatched == UNMATCHED_REFUSE) {
+                recording_drop(r);
+                refuse(k, 404, "unmatched", "no flow or endpoint wants this event");
+                return;
+        }
         recording_place(r);
         start_waiting(k, r);
         if (recording_send(r, on_recorded, k) < 0) {

@@ -92,3 +92,24 @@ def test_a_feature_flag_hides_a_type_from_keys_without_it(desk, said):
         assert open_type in names and (hidden in names) == sees
         status = desk.call("GET", f"/api/v1/event-type/{hidden}", key=key).status
         assert status == (200 if sees else 404)
+
+
+def test_nothing_new_is_sent_with_one_in_the_archive(desk):
+    app, name = desk.app(), unique("rests")
+    desk.post("/event-type", {"name": name, "description": "d"})
+    asks = desk.endpoint(app, eventTypes=[name])
+    desk.delete(f"/event-type/{name}")
+    message = {"eventType": name, "payload": {}}
+    assert desk.faults("POST", f"/app/{app}/msg", message) == [("body", "eventType")]
+    batch = desk.post(f"/app/{app}/msg/batch", [message, {"eventType": "a.b", "payload": {}}], 202)
+    assert [one["status"] for one in batch["data"]] == [422, 202]
+    url = {"url": "https://example.com/"}
+    assert desk.faults("POST", f"/app/{app}/endpoint", {**url, "eventTypes": ["a.b", name]}) == [
+        ("body", "eventTypes")]
+    # Who asked for it before goes on asking, and gets it when it is back.
+    desk.patch(f"/app/{app}/endpoint/{asks}", {"description": "d"})
+    assert desk.get(f"/app/{app}/endpoint/{asks}")["eventTypes"] == [name]
+    desk.post("/event-type", {"name": name, "description": "back"})
+    sent = desk.post(f"/app/{app}/msg", message, 202)["id"]
+    desk.settled(app, sent)
+

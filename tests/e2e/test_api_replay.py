@@ -177,3 +177,28 @@ def test_ended_ones_make_room_for_others(desk, app):
     desk.post(f"/app/{app}/endpoint/{endpoint}/recover", {"since": LONG_AGO}, 202)
     left = desk.get(f"/replay?application={app}&limit=250")["data"]
     assert 90 <= len(left) <= 130
+
+
+def test_background_tasks_are_seen_by_those_they_concern(desk, app):
+    other = desk.app()
+    tasks = {}
+    for one in (app, other):
+        endpoint = desk.endpoint(one, "/task", retry=[])
+        tasks[one] = desk.post(f"/app/{one}/endpoint/{endpoint}/recover",
+                               {"since": LONG_AGO}, 202)["id"]
+        ends(desk, tasks[one])
+    key = desk.key(app)
+    mine = desk.get(f"/background-task/{tasks[app]}", key=key)
+    assert (mine["status"], mine["task"]) == ("finished", "endpoint.recover")
+    assert mine["data"]["appId"] == app and mine["data"]["done"] == 0
+    assert [one["id"] for one in desk.get("/background-task", key=key)["data"]] == [tasks[app]]
+    assert desk.refused("GET", f"/background-task/{tasks[other]}", key=key) == "not_found"
+    assert desk.get(f"/background-task/{tasks[other]}")["data"]["appId"] == other
+    every = [one["id"] for one in desk.get("/background-task")["data"]]
+    assert every[:2] == [tasks[other], tasks[app]]
+    assert desk.get("/background-task?status=running", key=key)["data"] == []
+    made = desk.post("/replay", {"application": app, "since": LONG_AGO}, 202)["id"]
+    ends(desk, made)
+    bulk = desk.get("/background-task?task=endpoint.bulk-replay", key=key)["data"]
+    assert [one["id"] for one in bulk] == [made]
+    assert desk.faults("GET", "/background-task?status=over") == [("query", "status")]

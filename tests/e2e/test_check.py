@@ -132,7 +132,7 @@ def test_what_is_in_order_is_said_to_be(tmp_path):
     (tmp_path / "mine.yaml").write_text(PRELUDE + TO_TARGET + "sources: {app: {verify: none}}\n")
     done = grapnel("check", "mine.yaml", folder=tmp_path, TARGET_PORT="80")
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout == "mine.yaml: no errors; 1 source, 0 flows, 1 connection\n"
+    assert done.stdout == "mine.yaml: no errors; 1 source, 0 flows, 1 connection, 0 endpoints\n"
 
 
 def test_a_missing_file_is_said(tmp_path):

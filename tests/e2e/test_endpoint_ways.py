@@ -243,3 +243,24 @@ def test_a_client_certificate_is_shown_and_an_own_ca_is_believed(sender, locked,
     assert codes[0] in ("tls", "broken") and codes[1] == "tls"
     assert locked.seen == [((("commonName", "client"),),)]
     assert "PRIVATE KEY" not in sender.call("GET", f"/app/shop/endpoint/{good}").body.decode()
+
+
+def test_the_programs_of_one_application_have_a_maximum_that_is_told(sender):
+    def make(number, app="shop", **more):
+        body = {"url": "http://127.0.0.1:1/", "uid": f"e{number}", **more,
+                "filter": f".event.n{number}"}  # a plain path: quick
+        return sender.call("POST", f"/app/{app}/endpoint", body)
+
+    sender.call("POST", "/app", {"name": "other", "uid": "other"})
+    for number in range(100):
+        assert make(number).status == 201
+    answer = make(100)
+    assert answer.status == 422, answer
+    assert answer.json["detail"][0]["loc"] == ["body", "filter"]
+    assert "100 different programs" in answer.json["detail"][0]["msg"]
+    assert make(7, uid="same").status == 201  # one that is there already
+    assert make(100, app="other").status == 201  # others have room of their own
+    assert sender.call("PATCH", "/app/shop/endpoint/e4", {"description": "d"}).status == 200
+    assert make(100).status == 422
+    assert sender.call("PATCH", "/app/shop/endpoint/e4", {"filter": None}).status == 200
+    assert make(100).status == 201  # the place of what e4 had

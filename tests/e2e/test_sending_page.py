@@ -41,7 +41,7 @@ class Walk:
         self.scene = Scene(folder)
         self.target = self.scene.target
         self.target.act = self.receive
-        (_, config), = blocks("yaml")
+        (_, config), *_ = blocks("yaml")
         config = re.sub(r"^(listen|admin):.*$", r"\1: 127.0.0.1:0", config, flags=re.M)
         self.daemon = self.scene.start(config, GRAPNEL_TOKEN=TOKEN)
         binary = pathlib.Path(GRAPNEL)

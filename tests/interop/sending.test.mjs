@@ -8,8 +8,8 @@ import { after, before, test } from 'node:test';
 
 import { Webhook, WebhookVerificationError } from 'standardwebhooks';
 import {
-    ApiException, AppPortalCapability, BackgroundTaskType, MessageAttemptTriggerType, MessageStatus,
-    Ordering, StatusCodeClass, Svix, messageInRaw,
+    ApiException, AppPortalCapability, BackgroundTaskStatus, BackgroundTaskType,
+    MessageAttemptTriggerType, MessageStatus, Ordering, StatusCodeClass, Svix, messageInRaw,
 } from 'svix';
 
 import { Daemon, Receiver, TOKEN, until } from './house.mjs';
@@ -635,6 +635,25 @@ test('recover what failed, replay what is missing', async () => {
     assert.equal(receiver.at(late.where).length, 1);
     await refused(client.endpoint.recover(
         app.id, id, { since: new Date(Date.now() + HOUR_MS) }), 422);
+
+    const finished = await until(async () => {
+        const task = await client.backgroundTask.get(recovery.id);
+        return task.status === BackgroundTaskStatus.Finished && task;
+    }, 'it has recovered');
+    assert.deepEqual([finished.id, finished.task, finished.data.appId, finished.data.endpointId],
+        [recovery.id, BackgroundTaskType.EndpointRecover, app.id, id]);
+    assert.ok(finished.updatedAt >= since);
+    const tasks = (options) => client.backgroundTask.list(options);
+    const all = await walk(tasks, 2);
+    assert.ok(all.length >= 3);
+    assert.ok(idsOf(all).includes(replay.id));
+    assert.deepEqual(
+        idsOf(await walk((page) => tasks({ ...page, order: Ordering.Ascending }), 2)),
+        idsOf(all).reverse());
+    const { data: recovers } = await tasks({ task: BackgroundTaskType.EndpointRecover });
+    assert.ok(idsOf(recovers).includes(recovery.id) && !idsOf(recovers).includes(replay.id));
+    assert.deepEqual((await client.backgroundTask.listByEndpoint({ limit: 1 })).data.length, 1);
+    await refused(client.backgroundTask.get('rpl_none'), 404);
 });
 
 // --- who may do what ---------------------------------------------------------------------------

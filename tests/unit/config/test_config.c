@@ -109,8 +109,8 @@ static void the_source_and_the_flow_of_the_example_are_read(void **state) {
         assert_true(f->ordered);
         assert_int_equal(f->reply, REPLY_WAIT);
         assert_int_equal(f->wait_ms, 0);
-        assert_false(f->retry_given);
-        assert_int_equal(f->retry_tries, -1);
+        assert_false(f->retry.given);
+        assert_int_equal(f->retry.tries, -1);
         assert_int_equal(f->n_steps, 3);
         assert_true(span_eq(f->steps[2]->entries[0].key, SPAN("saved")));
         assert_non_null(node_get(f->steps[2]->entries[0].value, "patch"));
@@ -172,14 +172,14 @@ static void order_and_retry_are_read(void **state) {
 
         (void)state;
         assert_false(c->flows[0].ordered);
-        assert_true(c->flows[0].retry_given);
-        assert_int_equal(c->flows[0].retry_tries, 0);
+        assert_true(c->flows[0].retry.given);
+        assert_int_equal(c->flows[0].retry.tries, 0);
         assert_true(c->flows[1].ordered);
-        assert_int_equal(c->flows[1].retry_tries, 3);
-        assert_int_equal(c->flows[1].retry_base_ms, 2000);
-        assert_int_equal(c->flows[1].retry_cap_ms, 60000);
+        assert_int_equal(c->flows[1].retry.tries, 3);
+        assert_int_equal(c->flows[1].retry.base_ms, 2000);
+        assert_int_equal(c->flows[1].retry.cap_ms, 60000);
         assert_false(c->flows[2].ordered);
-        assert_int_equal(c->flows[2].retry_tries, 10);
+        assert_int_equal(c->flows[2].retry.tries, 10);
 }
 
 static void a_connection_keeps_its_parts(void **state) {

@@ -62,6 +62,7 @@ static void pauses_double_up_to_their_cap(void **state) {
         for (unsigned i = 0; i < COUNT_OF(pauses); i++)
                 assert_int_equal(rule.pause_ms[i], pauses[i]);
         assert_int_equal(retry_exponential(1, INT64_MAX, 1000).n, RETRY_STEPS_MAX);
+        assert_int_equal(retry_exponential(0, 0, 0).n, 0); /* a flow's `retry: none` */
 }
 
 static void no_retry_is_a_rule_too(void **state) {

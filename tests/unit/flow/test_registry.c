@@ -562,6 +562,99 @@ static void readers_beside_a_writer(void **state) {
         registry_free(s.registry);
 }
 
+/* ---- what the file declares ---- */
+
+static Object declared(int64_t id, int64_t application, const char *name) {
+        Object o = endpoint_at(id, application, 0);
+
+        o.name = span_of(name);
+        return o;
+}
+
+static void declare(Registry *r, const Object *all, size_t n) {
+        Err e = {0};
+
+        if (registry_declare(r, all, n, &e) < 0)
+                fail_msg("%s", e.text);
+}
+
+static void the_file_says_which_there_are(void **state) {
+        Registry *r = registry_new();
+        const Object first[] = {declared(5, 1, "a"), declared(6, 1, "b"), declared(7, 2, "a")};
+        const Object then[] = {declared(6, 1, "b"), declared(7, 1, "c")};
+        int64_t before;
+
+        (void)state;
+        put(r, app_named(1, 1, "one"));
+        put(r, app_named(2, 2, "two"));
+        put(r, endpoint_at(100, 1, 3));
+        declare(r, first, 3);
+        endpoints_are(r, 1, "5 6 100");
+        endpoints_are(r, 2, "7");
+        assert_true(registry_declares(r, 2));
+        before = version_of(r, OBJECT_ENDPOINT, 6);
+        declare(r, then, 2);
+        endpoints_are(r, 1, "6 7 100");
+        endpoints_are(r, 2, "");
+        assert_false(registry_declares(r, 2));
+        assert_false(has_target(r, 5));
+        assert_true(version_of(r, OBJECT_ENDPOINT, 6) > before);
+        assert_int_equal(named(r, OBJECT_ENDPOINT, 1, "c"), 7);
+        assert_int_equal(named(r, OBJECT_ENDPOINT, 2, "a"), 0);
+        declare(r, first, 3); /* and what was gone comes again */
+        endpoints_are(r, 1, "5 6 100");
+        endpoints_are(r, 2, "7");
+        declare(r, NULL, 0);
+        endpoints_are(r, 1, "100");
+        registry_free(r);
+}
+
+static void a_declaration_that_does_not_fit_changes_nothing(void **state) {
+        Registry *r = registry_new();
+        const Object good[] = {declared(5, 1, "a")};
+        const Object taken[] = {declared(6, 1, "b"), declared(7, 1, "mine")};
+        const Object homeless[] = {declared(6, 1, "b"), declared(7, 9, "c")};
+        Object broken[] = {declared(6, 1, "b"), declared(7, 1, "c")};
+        Object mine = endpoint_at(100, 1, 3);
+        Err e = {0};
+
+        (void)state;
+        broken[1].text = SPAN("{}");
+        mine.name = SPAN("mine");
+        put(r, app_named(1, 1, "one"));
+        put(r, mine);
+        declare(r, good, 1);
+        assert_int_equal(registry_declare(r, taken, 2, &e), -EEXIST);
+        assert_non_null(strstr(e.text, "'mine'"));
+        assert_int_equal(registry_declare(r, homeless, 2, &e), -ENOENT);
+        assert_int_equal(registry_declare(r, broken, 2, &e), -EINVAL);
+        endpoints_are(r, 1, "5 100");
+        registry_free(r);
+}
+
+/* Health is noted in the registry alone; a reload that came between wins. */
+static void a_declared_one_may_change_and_is_still_the_files(void **state) {
+        Registry *r = registry_new();
+        const Object good[] = {declared(5, 1, "a")};
+        Object late = good[0];
+        Entry *e;
+
+        (void)state;
+        put(r, app_named(1, 1, "one"));
+        declare(r, good, 1);
+        late.version = version_of(r, OBJECT_ENDPOINT, 5) + 1;
+        put(r, late);
+        assert_int_equal(version_of(r, OBJECT_ENDPOINT, 5), late.version);
+        declare(r, good, 1);
+        assert_int_equal(version_of(r, OBJECT_ENDPOINT, 5), late.version + 1);
+        put(r, late);
+        assert_int_equal(version_of(r, OBJECT_ENDPOINT, 5), late.version + 1);
+        e = registry_by_id(r, OBJECT_ENDPOINT, 5);
+        assert_true(e->is_declared);
+        entry_unref(e);
+        registry_free(r);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(what_was_put_is_found),
@@ -577,6 +670,9 @@ int main(void) {
                 cmocka_unit_test(an_endpoint_that_cannot_be_made_changes_nothing),
                 cmocka_unit_test(any_order_ends_the_same),
                 cmocka_unit_test(a_hundred_thousand_endpoints),
+                cmocka_unit_test(the_file_says_which_there_are),
+                cmocka_unit_test(a_declaration_that_does_not_fit_changes_nothing),
+                cmocka_unit_test(a_declared_one_may_change_and_is_still_the_files),
                 cmocka_unit_test(readers_beside_a_writer),
         };
 

@@ -115,7 +115,8 @@ static void queries_ask_for_no_more_than_is_needed(void **state) {
                 EventQuery q;
 
                 assert_true(replay_query(&r, 7, a, &q));
-                assert_true(span_eq(q.source, span_of(app)));
+                /* An endpoint's deliveries may be of events that sources told. */
+                assert_true(cases[i].with_target ? !q.source.p : span_eq(q.source, span_of(app)));
                 assert_true(q.oldest_first && q.with_jobs && q.max == 7);
                 assert_int_equal(q.state, cases[i].state);
                 assert_true(span_eq(q.target, cases[i].with_target ? target_of(FIRST, target)
