@@ -40,7 +40,9 @@ static void each_end_has_its_code(void **state) {
         assert_string_equal(name_of(CLIENT_ANSWERED, 204), "delivered");
         assert_string_equal(name_of(CLIENT_TOO_BIG, 200), "delivered");
         assert_string_equal(name_of(CLIENT_BROKEN, 200), "delivered");
-        assert_string_equal(name_of(CLIENT_BROKEN, 500), "broken");
+        assert_string_equal(name_of(CLIENT_BROKEN, 500), "refused");
+        assert_string_equal(name_of(CLIENT_BROKEN, 0), "broken");
+        assert_string_equal(name_of(CLIENT_BAD_ANSWER, 200), "bad-answer");
         assert_string_equal(name_of(CLIENT_ANSWERED, 302), "refused");
         assert_string_equal(name_of(CLIENT_ANSWERED, 410), "gone");
         assert_string_equal(name_of(CLIENT_GATE, 0), "address-refused");
