@@ -43,9 +43,11 @@ struct Act {
         Call call;
         const Address *to;
         const struct Missing *missing;
-        const struct Sending *sending;
+        const struct Send *sending;
+        const struct ChangeTo *changing;
         const Program *mapping; /* that made the body */
         void (*answered)(Act *a, const ClientAnswer *answer);
+        bool (*refused)(Act *a, const ClientAnswer *answer); /* asked first; NULL: nobody is */
 
         void *filling; /* of act_template */
         void *scratch; /* the step's own, in the run's arena */

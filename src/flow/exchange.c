@@ -124,40 +124,58 @@ static void fail_without_answer(Act *a, const ClientAnswer *answer) {
                  m.retryable ? " Try again later." : "");
 }
 
-static void refused(Act *a, const ClientAnswer *answer) {
+/* Where only an operator can help. */
+static void denied(Act *a, const ClientAnswer *answer, Outcome *o) {
+        char *text = arena_printf(a->run->arena,
+                                  "%s does not accept Grapnel's credentials (%d). Tell whoever "
+                                  "runs the integration.",
+                                  a->to->target->config->name, answer->status);
+
+        o->code = "target-denied";
+        o->message = text ? span_of(text) : SPAN("The target does not accept Grapnel.");
+}
+
+static const char *plain_words(const ClientAnswer *answer, const Outcome *o) {
+        if (answer->status < 400)
+                return "answered with a redirect, which is not followed";
+        return o->retryable ? "cannot take this now" : "refused this";
+}
+
+void exchange_refusal(Act *a, const ClientAnswer *answer, Outcome *o) {
         const char *name = a->to->target->config->name;
-        Outcome o = {.status = answer->status == 409 ? 409 : 424,
-                     .code = answer->status == 409 ? "conflict" : "target-refused",
-                     .retry_after_s = -1};
         int64_t wait;
 
+        *o = (Outcome){.status = answer->status == 409 ? 409 : 424,
+                       .code = answer->status == 409 ? "conflict" : "target-refused",
+                       .retry_after_s = -1};
         if (answer->status == 401 || answer->status == 403) {
-                act_fail(a, 424, "target-denied", false,
-                         "%s does not accept Grapnel's credentials (%d). Tell whoever runs the "
-                         "integration.",
-                         name, answer->status);
+                denied(a, answer, o);
                 return;
         }
         if (answer->status >= 400 && answer->status < 500)
-                complaint_read(a, answer->body, a->mapping, a->to->target, &o);
+                complaint_read(a, answer->body, a->mapping, a->to->target, o);
         if (answer->status == 429 || answer->status == 408 || answer->status >= 500) {
-                o.retryable = true;
-                o.code = answer->status == 429 ? "target-busy" : "target-failed";
+                o->retryable = true;
+                o->code = answer->status == 429 ? "target-busy" : "target-failed";
                 if (http_retry_after(client_answer_get(answer, "retry-after"), clock_wall_ms(),
                                      RETRY_AFTER_MAX_MS, &wait))
-                        o.retry_after_s = (wait + 999) / 1000;
+                        o->retry_after_s = (wait + 999) / 1000;
         }
-        if (!o.message.p) {
-                char *text = arena_printf(a->run->arena, "%s %s (%d).%s", name,
-                                          answer->status < 400
-                                                  ? "answered with a redirect, which is not "
-                                                    "followed"
-                                          : o.retryable ? "cannot take this now"
-                                                        : "refused this",
-                                          answer->status, o.retryable ? " Try again later." : "");
+        if (!o->message.p) {
+                char *text =
+                        arena_printf(a->run->arena, "%s %s (%d).%s", name, plain_words(answer, o),
+                                     answer->status, o->retryable ? " Try again later." : "");
 
-                o.message = text ? span_of(text) : SPAN("The target refused this.");
+                o->message = text ? span_of(text) : SPAN("The target refused this.");
         }
+}
+
+static void fail_refused(Act *a, const ClientAnswer *answer) {
+        Outcome o;
+
+        if (a->refused && a->refused(a, answer))
+                return;
+        exchange_refusal(a, answer, &o);
         act_fail_with(a, &o);
 }
 
@@ -169,20 +187,31 @@ static void on_answer(Act *a, const ClientAnswer *answer) {
         else if ((answer->status >= 200 && answer->status < 300) || answer->status == 404)
                 a->answered(a, answer);
         else
-                refused(a, answer);
+                fail_refused(a, answer);
+}
+
+void exchange_at(Act *a, const Address *to, const char *url,
+                 void (*then)(Act *a, const ClientAnswer *answer)) {
+        a->to = to;
+        a->answered = then;
+        a->call.target = to->target;
+        a->call.url = url;
+        a->call.then = on_answer;
+        call_start(a);
 }
 
 static void on_path(Act *a, Span path) {
-        const Target *t = a->to->target;
+        const char *url = arena_printf(a->run->arena, "%s" SPAN_FMT, a->to->target->config->url,
+                                       SPAN_ARG(path));
 
-        a->call.target = t;
-        a->call.url = arena_printf(a->run->arena, "%s" SPAN_FMT, t->config->url, SPAN_ARG(path));
-        a->call.then = on_answer;
-        if (!a->call.url) {
+        if (url)
+                exchange_at(a, a->to, url, a->answered);
+        else
                 act_fail(a, 422, "too-large", false, "the address is too long");
-                return;
-        }
-        call_start(a);
+}
+
+void exchange_catch(Act *a, bool (*refused)(Act *a, const ClientAnswer *answer)) {
+        a->refused = refused;
 }
 
 void exchange_mapping(Act *a, const Program *mapping) {

@@ -86,9 +86,9 @@ static void succeed(Walk *w) {
         *o = (Outcome){.status = 200, .retry_after_s = -1, .data = r->data};
         if (r->writes) {
                 o->code = "updated";
-                o->message = span_of(
-                        arena_printf(r->arena, "Updated in %.*s%s%.*s.", SPAN_ARG(r->told_target),
-                                     r->told_fields.n ? ": " : "", SPAN_ARG(r->told_fields)));
+                o->message = span_of(arena_printf(
+                        r->arena, "%s in %.*s%s%.*s.", r->told_verb, SPAN_ARG(r->told_target),
+                        r->told_fields.n ? ": " : "", SPAN_ARG(r->told_fields)));
         } else if (r->unchanged) {
                 o->code = "unchanged";
                 o->message = span_of(arena_printf(r->arena, "Nothing to change in %.*s.",

@@ -45,9 +45,10 @@ struct Run {
 
         Buf story;                  /* JSON array of the calls made: the attempt's detail */
         unsigned writes, unchanged; /* PATCHes and the like sent; left out as nothing differed */
-        Span told_target;           /* of the last write */
-        Span told_fields;           /* what was written, for the message */
-        Span data;                  /* what the first get fetched */
+        const char *told_verb;      /* of the last write: "Updated" */
+        Span told_target;
+        Span told_fields; /* what was written, for the message */
+        Span data;        /* what the first get fetched */
         Outcome outcome;
 };
 

@@ -24,38 +24,56 @@ static Span fields_of(Act *a, Span body) {
         return arena_span(a->run->arena, buf_span(&b));
 }
 
-struct Sending {
-        bool writes;
-        Span body;
-};
-
 static void on_answer(Act *a, const ClientAnswer *answer) {
-        const struct Sending *s = a->sending;
+        const Send *s = a->sending;
+        Run *r = a->run;
         Span value;
 
         if (answer->status == 404) {
+                if (s->refused && s->refused(a, answer))
+                        return;
                 act_fail(a, 404, "missing", false, "%s knows no such entity (step " SPAN_FMT ").",
                          a->to->target->config->name, SPAN_ARG(a->step->name));
                 return;
         }
-        if (s->writes) {
-                a->run->writes++;
-                a->run->told_target = span_of(a->to->target->config->name);
-                a->run->told_fields = fields_of(a, s->body);
+        if (s->verb) {
+                r->writes++;
+                r->told_verb = s->verb;
+                r->told_target = span_of(a->to->target->config->name);
+                r->told_fields = fields_of(a, s->told);
         }
-        if (exchange_json(a, answer, true, &value))
+        if (!exchange_json(a, answer, true, &value))
+                return;
+        if (s->then)
+                s->then(a, answer->body.n ? value : (Span){NULL, 0});
+        else
                 act_done(a, value);
 }
 
-void send_start(Act *a, const char *method, const Address *to, Span body, const Program *mapping,
-                const char *content_type, bool writes) {
-        struct Sending *s = arena_alloc(a->run->arena, sizeof *s);
+void send_start(Act *a, const Send *send) {
+        Send *s = arena_alloc(a->run->arena, sizeof *s);
 
-        must(s);
-        *s = (struct Sending){writes, body};
+        if (!s) {
+                act_fail(a, 422, "too-large", false, "the results of the steps are too large");
+                return;
+        }
+        *s = *send;
         a->sending = s;
-        a->call = (Call){
-                .method = method, .body = body, .content_type = body.p ? content_type : NULL};
-        exchange_mapping(a, mapping);
-        exchange_start(a, to, on_answer);
+        a->call = (Call){.method = s->method,
+                         .body = s->body,
+                         .content_type = s->body.p ? s->content_type : NULL};
+        exchange_mapping(a, s->mapping);
+        exchange_catch(a, s->refused);
+        if (s->url)
+                exchange_at(a, s->to, s->url, on_answer);
+        else
+                exchange_start(a, s->to, on_answer);
+}
+
+void send_unchanged(Act *a, const Target *target) {
+        Run *r = a->run;
+
+        r->unchanged++;
+        if (!r->told_target.p)
+                r->told_target = span_of(target->config->name);
 }
