@@ -12,7 +12,8 @@ int change_prepare(Build *b, Change *c) {
         return r;
 }
 
-static void on_sent(Act *a, Span value) {
+static void on_sent(Act *a, const ClientAnswer *answer, Span value) {
+        (void)answer;
         a->changing->then(a, value, true);
 }
 

@@ -173,20 +173,21 @@ void exchange_refusal(Act *a, const ClientAnswer *answer, Outcome *o) {
 static void fail_refused(Act *a, const ClientAnswer *answer) {
         Outcome o;
 
-        if (a->refused && a->refused(a, answer))
-                return;
         exchange_refusal(a, answer, &o);
         act_fail_with(a, &o);
 }
 
 static void on_answer(Act *a, const ClientAnswer *answer) {
+        bool (*refused)(Act *, const ClientAnswer *) = a->refused;
+
+        a->refused = NULL;
         if (a->call.away_ms > 0)
                 fail_away(a, a->call.away_ms);
         else if (answer->end != CLIENT_ANSWERED)
                 fail_without_answer(a, answer);
         else if ((answer->status >= 200 && answer->status < 300) || answer->status == 404)
                 a->answered(a, answer);
-        else
+        else if (!refused || !refused(a, answer))
                 fail_refused(a, answer);
 }
 

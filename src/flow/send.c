@@ -45,7 +45,7 @@ static void on_answer(Act *a, const ClientAnswer *answer) {
         if (!exchange_json(a, answer, true, &value))
                 return;
         if (s->then)
-                s->then(a, answer->body.n ? value : (Span){NULL, 0});
+                s->then(a, answer, answer->body.n ? value : (Span){NULL, 0});
         else
                 act_done(a, value);
 }

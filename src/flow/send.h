@@ -19,8 +19,9 @@ typedef struct Send {
         Span told;
         /* As in exchange_catch; NULL: every refusal fails the run. */
         bool (*refused)(Act *a, const ClientAnswer *answer);
-        /* Hears the answer's JSON, .p NULL when it has no body; NULL: that is the step's value. */
-        void (*then)(Act *a, Span value);
+        /* Hears the answer with its JSON, .p NULL when it has no body; NULL: that is the step's
+         * value. */
+        void (*then)(Act *a, const ClientAnswer *answer, Span value);
 } Send;
 
 /* Sends it. The struct is copied. */

@@ -2,8 +2,9 @@
 #include "flow/step.h"
 
 const StepKind *const step_kinds[] = {
-        &step_get, &step_find, &step_patch, &step_post, &step_request,
-        &step_map, &step_log,  &step_fail,  NULL,
+        &step_get,      &step_find,   &step_upsert,  &step_patch, &step_put,
+        &step_post,     &step_delete, &step_request, &step_map,   &step_log,
+        &step_for_each, &step_fail,   NULL,
 };
 
 int steps_print_reference(Buf *out) {
