@@ -4,12 +4,28 @@ them fail."""
 
 import itertools
 import os
+import socket
 import subprocess
 
 import pytest
 
 from harness import (GRAPNEL, PATIENCE_S, SANITIZED, TO_TARGET, Reply, inside, result_of,
                      wait_until)
+
+@pytest.fixture(name="deaf")
+def a_port_that_never_answers():
+    """Its queue is full: whoever connects waits."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        waiting = [socket.socket() for _ in range(4)]
+        for one in waiting:
+            one.setblocking(False)
+            one.connect_ex(listener.getsockname())
+        yield listener.getsockname()[1]
+        for one in waiting:
+            one.close()
+
 
 NUMBERS = itertools.count()
 CALLS = 1500
@@ -210,6 +226,18 @@ def test_who_is_let_go_is_not_taken_for_dead(scene):
     hold.release()
     scene.target.act = Reply(200, {})
     assert tell(daemon, ids("a")).status == 200
+
+
+def test_who_is_let_go_while_it_connects_is_forgotten(scene, deaf):
+    """Its descriptor comes back with another connection."""
+    daemon = scene.start(flow(
+        "one: {for_each: '[1]', steps: [held: {get: 'deaf:/'}]}",
+        "bad: {get: 'target:/bad'}").replace(
+            TO_TARGET, TO_TARGET.replace("}}\n", "}, deaf: {url: \"http://127.0.0.1:${DEAF}\"}}\n")
+            + "threads: 1\n"), DEAF=str(deaf))
+    scene.target.act = Reply(500, {}, {"Connection": "close"})
+    for _ in range(20):
+        assert tell(daemon, []).json["code"] == "target-failed"
 
 
 UNDONE = PUT.replace("}'}", "}', undo: [{left: {delete: 'target:/groups/{.item.id}'}}]}")
