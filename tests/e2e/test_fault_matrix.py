@@ -68,7 +68,7 @@ FOUND = {"GET /items?": Reply(200, {"items": [ONE]})}
 NONE = {"GET /items?": Reply(200, {"items": []})}
 UPSERT = ("it: {upsert: 'TARGET:/items', find: '?key=k', pick: .items, "
           "body: '{key: \"k\", mail: \"new\"}'%s}")
-DONE, LEFT = Told(200, "updated"), Told(200, "unchanged")
+DONE = Told(200, "updated")
 ALWAYS_BAD = {fault: Told(422, "refused") for fault in FAULTS}
 
 STEPS = {
@@ -91,8 +91,7 @@ STEPS = {
     "upsert, its search": Step(UPSERT % "", "GET /items?", told={"404": DONE}),
     "upsert, creating": Step(UPSERT % "", "POST /items", 1, NONE),
     "upsert, changing": Step(UPSERT % "", "PATCH /items/1", 1, FOUND),
-    "upsert, deactivating": Step(UPSERT % ", gone: 'true'", "PATCH /items/1", 1, FOUND,
-),
+    "upsert, deactivating": Step(UPSERT % ", gone: 'true'", "PATCH /items/1", 1, FOUND),
     "upsert, deleting": Step(UPSERT % ", gone: 'true', when_gone: delete", "DELETE /items/1", 1, FOUND,
                              told={"404": DONE, "410": DONE}),
     "upsert, by an id that is remembered": Step(

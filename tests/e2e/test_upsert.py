@@ -346,6 +346,16 @@ def test_an_id_that_is_no_more_is_forgotten(scene, crm, status):
                          "PATCH /contacts/C-9", "GET /contacts/C-9"]
 
 
+def test_a_search_that_is_refused_is_not_the_id_that_was_remembered(scene, crm):
+    daemon = scene.start(CACHED)
+    assert tell(daemon, EVENT).status == 200
+    crm.fault("GET", "/contacts/C-1", Reply(410))
+    crm.fault("GET", "/contacts?", Reply(410))
+    answer = tell(daemon, EVENT)
+    assert (answer.status, answer.json["code"]) == (424, "target-refused")
+    assert crm.asked[2:] == ["GET /contacts/C-1", "GET /contacts?external_id=ada"]
+
+
 def test_one_that_is_wrapped_in_something_is_changed_as_a_whole(scene, crm):
     daemon = scene.start(CACHED)
     assert tell(daemon, EVENT).status == 200
