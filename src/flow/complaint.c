@@ -2,6 +2,7 @@
 #include "flow/complaint.h"
 
 #include "flow/step.h"
+#include "map/path.h"
 #include "map/trace.h"
 #include "json/check.h"
 #include "json/value.h"
@@ -41,6 +42,44 @@ static bool from_target(const Act *a, Span root, const Target *target) {
         return s && s->target == target;
 }
 
+/* Where the items of the walk around `w` lie, and which one this is: "/groups/3" of the root
+ * `user`. False where the expression does not tell. */
+static bool place_of_item(Act *a, const Walk *w, TraceOrigin *ret) {
+        AUTO(buf_done)
+        Buf pointer = BUF(JSON_POINTER_MAX_BYTES);
+        Path path;
+        int e = 0;
+
+        if (!w->items || !path_parse(program_text(w->items), &path) || !path.part[0].key.p)
+                return false;
+        for (size_t i = 1; i < path.n && e == 0; i++) {
+                const PathPart *part = &path.part[i];
+
+                if (part->key.p && (memchr(part->key.p, '~', part->key.n) ||
+                                    memchr(part->key.p, '/', part->key.n)))
+                        return false;
+                e = part->key.p ? buf_addf(&pointer, "/" SPAN_FMT, SPAN_ARG(part->key))
+                                : buf_addf(&pointer, "/%zu", part->index);
+        }
+        if (e < 0 || buf_addf(&pointer, "/%zu" SPAN_FMT, w->item - 1, SPAN_ARG(ret->pointer)) < 0)
+                return false;
+        *ret = (TraceOrigin){path.part[0].key, act_keep(a, buf_span(&pointer))};
+        return ret->pointer.p;
+}
+
+/* What came from an item came from its place in the list. False when that is not known. */
+static bool look_through_items(Act *a, TraceOrigin *origin) {
+        for (const Walk *w = a->walk; span_eq(origin->root, SPAN("item")); w = w->outer) {
+                while (w && !w->item)
+                        w = w->outer;
+                if (!w)
+                        return true; /* a step of that name */
+                if (!place_of_item(a, w, origin))
+                        return false;
+        }
+        return true;
+}
+
 static void add(Act *a, Outcome *o, Span field, Span detail, const Program *mapping,
                 const Target *target) {
         TraceOrigin origin[TRACE_MAX];
@@ -48,7 +87,8 @@ static void add(Act *a, Outcome *o, Span field, Span detail, const Program *mapp
         size_t before = o->n_errors;
 
         for (size_t i = 0; i < n && o->n_errors < OUTCOME_ERRORS_MAX; i++)
-                if (!from_target(a, origin[i].root, target) && origin[i].pointer.n)
+                if (look_through_items(a, &origin[i]) && !from_target(a, origin[i].root, target) &&
+                    origin[i].pointer.n)
                         o->errors[o->n_errors++] = (OutcomeError){origin[i].pointer, detail, field};
         if (o->n_errors == before && o->n_errors < OUTCOME_ERRORS_MAX)
                 o->errors[o->n_errors++] = (OutcomeError){SPAN(""), detail, field};

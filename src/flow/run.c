@@ -14,10 +14,14 @@
 void run_tell(const Act *act, const char *method, Span url, const ClientAnswer *a) {
         Run *r = act->run;
         size_t before = r->story.n;
-        int e = buf_addf(&r->story, "%s{\"step\":\"" SPAN_FMT "\",%s\"method\":\"%s\",\"url\":",
-                         before > 1 ? "," : "", SPAN_ARG(act->step->name),
-                         r->phase == RUN_UNDOING ? "\"undo\":true," : "", method);
+        int e = buf_addf(&r->story, "%s{\"step\":\"" SPAN_FMT "\",", before > 1 ? "," : "",
+                         SPAN_ARG(act->step->name));
 
+        if (e == 0 && act->walk->item)
+                e = buf_addf(&r->story, "\"item\":%zu,", act->walk->item);
+        if (e == 0)
+                e = buf_addf(&r->story, "%s\"method\":\"%s\",\"url\":",
+                             r->phase == RUN_UNDOING ? "\"undo\":true," : "", method);
         if (e == 0)
                 e = buf_add_json(&r->story, url);
         if (e == 0)
@@ -85,12 +89,17 @@ static void succeed(Walk *w) {
         Run *r = w->run;
         Outcome *o = &r->outcome;
 
+        r->phase = RUN_ENDED;
+        if (r->partly) {
+                *o = *r->partly;
+                return;
+        }
         *o = (Outcome){.status = 200, .retry_after_s = -1, .data = r->data};
         if (r->writes) {
                 o->code = "updated";
-                o->message = span_of(
-                        arena_printf(r->arena, "Updated in %.*s%s%.*s.", SPAN_ARG(r->told_target),
-                                     r->told_fields.n ? ": " : "", SPAN_ARG(r->told_fields)));
+                o->message = span_of(arena_printf(
+                        r->arena, "%s in %.*s%s%.*s.", r->told_verb, SPAN_ARG(r->told_target),
+                        r->told_fields.n ? ": " : "", SPAN_ARG(r->told_fields)));
         } else if (r->unchanged) {
                 o->code = "unchanged";
                 o->message = span_of(arena_printf(r->arena, "Nothing to change in %.*s.",
@@ -99,10 +108,26 @@ static void succeed(Walk *w) {
                 o->code = "done";
                 o->message = SPAN("Done.");
         }
-        r->phase = RUN_ENDED;
 }
 
 /* ---- undoing ---- */
+
+void run_partly(Run *r, const Outcome *o) {
+        Outcome all = *o;
+
+        if (r->partly) {
+                char *text = arena_printf(r->arena, SPAN_FMT " " SPAN_FMT,
+                                          SPAN_ARG(r->partly->message), SPAN_ARG(o->message));
+
+                all = *r->partly;
+                all.retryable |= o->retryable;
+                if (text)
+                        all.message = span_of(text);
+        }
+        r->partly = outcome_copy(r->arena, &all);
+        if (!r->partly)
+                r->partly = &no_room;
+}
 
 static void undo_next(Run *r);
 
@@ -135,6 +160,8 @@ static void undo(Run *r, const Undo *u) {
         r->walk->outer = NULL; /* that one has failed */
         r->walk->done = on_undone;
         r->walk->failed = on_not_undone;
+        r->walk->item = from->item;
+        r->walk->items = from->items;
         r->walk->arg = (void *)u->step;
         walk_start(r->walk);
 }

@@ -67,6 +67,8 @@ def world(request):
     if where.path == "/crm/taken":
         return Reply(422, {"errors": [{"field": "mail",
                                        "message": "This address belongs to somebody else."}]})
+    if where.path == "/crm/contacts/NOBODY":
+        return Reply(404)
     return Reply(201, {"id": "C-2002"}) if request.method == "POST" else Reply(204)
 
 
