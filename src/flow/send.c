@@ -26,7 +26,7 @@ static Span fields_of(Run *r, Span body) {
 
 struct Sending {
         bool writes;
-        Span body;
+        Span told; /* the object whose members are told as changed */
 };
 
 static void on_answer(Run *r, const ClientAnswer *a) {
@@ -41,21 +41,35 @@ static void on_answer(Run *r, const ClientAnswer *a) {
         if (s->writes) {
                 r->writes++;
                 r->told_target = span_of(r->to->target->config->name);
-                r->told_fields = fields_of(r, s->body);
+                r->told_fields = fields_of(r, s->told);
         }
         if (exchange_json(r, a, true, &value))
                 run_next(r, value);
 }
 
-void send_start(Run *r, const char *method, const Address *to, Span body, const Program *mapping,
-                const char *content_type, bool writes) {
+static void start(Run *r, const Call *call, const Address *to, const Program *mapping,
+                  struct Sending sending) {
         struct Sending *s = arena_alloc(r->arena, sizeof *s);
 
         must(s);
-        *s = (struct Sending){writes, body};
+        *s = sending;
         r->sending = s;
-        r->call = (Call){
-                .method = method, .body = body, .content_type = body.p ? content_type : NULL};
+        r->call = *call;
         exchange_mapping(r, mapping);
         exchange_start(r, to, on_answer);
+}
+
+void send_start(Run *r, const char *method, const Address *to, Span body, const Program *mapping,
+                const char *content_type, bool writes) {
+        const Call call = {
+                .method = method, .body = body, .content_type = body.p ? content_type : NULL};
+
+        start(r, &call, to, mapping, (struct Sending){writes, body});
+}
+
+void send_patch(Run *r, const Address *to, Span body, Span told, const Program *mapping,
+                const char *content_type) {
+        const Call call = {.method = "PATCH", .body = body, .content_type = content_type};
+
+        start(r, &call, to, mapping, (struct Sending){true, told});
 }

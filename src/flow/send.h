@@ -10,3 +10,6 @@
  * when it has no body. `writes`: it counts as a change at the target. */
 void send_start(Run *r, const char *method, const Address *to, Span body, const Program *mapping,
                 const char *content_type, bool writes);
+/* A PATCH of that body; `told` is the object whose members a person hears of as changed. */
+void send_patch(Run *r, const Address *to, Span body, Span told, const Program *mapping,
+                const char *content_type);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * patch: write what differs, as a merge patch (RFC 7396); nothing differs: no call. */
+ * patch: write what differs, in the format that the target reads; nothing differs: no call. */
 #include "flow/send.h"
-#include "json/diff.h"
+#include "json/patch_format.h"
 #include "json/value.h"
 
 typedef struct PatchOptions {
@@ -10,6 +10,7 @@ typedef struct PatchOptions {
         Span have;
         Address to;
         const Program *body_program[1];
+        int as; /* index into patch_formats */
 } PatchOptions;
 
 static const Option options[] = {
@@ -29,6 +30,19 @@ static const Option options[] = {
          .offset = offsetof(PatchOptions, have),
          .help = "The step whose value is the entity as it is: only what differs from it is sent. "
                  "By default the find or get of the same connection that the address names."},
+        {.name = "as",
+         .type = OPTION_CHOICE,
+         .offset = offsetof(PatchOptions, as),
+         .fallback = "merge",
+         .choices = patch_format_names,
+         .help = "The format of what is sent: `merge` is a merge patch (RFC 7396); `json-patch` is "
+                 "a JSON Patch (RFC 6902); `json-patch-test` the same with a test of each old "
+                 "value, so that the target refuses it when somebody else was faster; `scim` is a "
+                 "SCIM PatchOp (RFC 7644); `scim-entra` writes it as Microsoft Entra does (`Add`, "
+                 "`Replace`, `Remove`; booleans as `\"True\"` and `\"False\"`), `scim-okta` as "
+                 "Okta does (one `replace` with a value and no path). In all of them a null in "
+                 "`body` takes a member away, and a list is the whole list. All but `merge` have "
+                 "to know the entity as it is."},
 };
 
 /* Did it look at an entity of the same system? What another one holds tells nothing about it. */
@@ -81,22 +95,46 @@ static int prepare(StepBuild *b, void *into) {
                 return check_have(b, o->have) < 0 ? -EINVAL : r;
         if (r == 0)
                 o->have = named_by_address(b, &o->to);
+        if (r == 0 && !o->have.p && patch_formats[o->as].needs_have)
+                return problem_add(b->problems, b->step->place,
+                                   "as: %s says how to change what is there, and no find or get of "
+                                   "the same connection is named in the address; name the step "
+                                   "that holds the entity with 'have'",
+                                   patch_formats[o->as].name);
         return r;
+}
+
+/* The members that differ, as an object: what a person hears of, whatever the format. */
+static Span told_of(Run *r, Span have, Span want) {
+        AUTO(buf_done)
+        Buf merge = BUF(MAP_OUTPUT_MAX_BYTES);
+
+        return json_diff_merge(have, want, &merge) == 1 ? arena_span(r->arena, buf_span(&merge))
+                                                        : (Span){NULL, 0};
 }
 
 static void on_body(Run *r) {
         const PatchOptions *o = r->current->options;
+        const PatchFormat *format = &patch_formats[o->as];
         Span want = r->evaluation.values[0], have = run_root(r, o->have), body = want;
+        bool is_known = o->have.p && have.p && json_kind(have) == JSON_OBJECT;
 
         if (!want.p || json_kind(want) != JSON_OBJECT) {
                 run_fail(r, 422, "mapping-failed", false,
                          "step " SPAN_FMT ": the body is no object", SPAN_ARG(r->current->name));
                 return;
         }
-        if (o->have.p && have.p && json_kind(have) == JSON_OBJECT) {
+        if (!is_known && format->needs_have) {
+                run_fail(r, 422, "mapping-failed", false,
+                         "step " SPAN_FMT ": %s has to know the entity, and " SPAN_FMT
+                         " gave no object",
+                         SPAN_ARG(r->current->name), format->name, SPAN_ARG(o->have));
+                return;
+        }
+        if (is_known) {
                 AUTO(buf_done)
                 Buf patch = BUF(MAP_OUTPUT_MAX_BYTES);
-                int differs = json_diff_merge(have, want, &patch);
+                int differs = format->diff(have, want, &patch);
 
                 if (differs == 0) {
                         r->unchanged++;
@@ -105,14 +143,21 @@ static void on_body(Run *r) {
                         run_next(r, have);
                         return;
                 }
+                if (differs == -EINVAL) {
+                        run_fail(r, 422, "mapping-failed", false,
+                                 "step " SPAN_FMT ": a member of the body is no name of a SCIM "
+                                 "attribute",
+                                 SPAN_ARG(r->current->name));
+                        return;
+                }
                 body = differs > 0 ? arena_span(r->arena, buf_span(&patch)) : (Span){NULL, 0};
                 if (!body.p) {
                         run_fail(r, 422, "too-large", false, "the patch is too large");
                         return;
                 }
         }
-        send_start(r, "PATCH", &o->to, body, o->body_program[0], "application/merge-patch+json",
-                   true);
+        send_patch(r, &o->to, body, o->as == PATCH_MERGE ? body : told_of(r, have, want),
+                   o->body_program[0], format->content_type);
 }
 
 static void run(Run *r, const Step *s) {

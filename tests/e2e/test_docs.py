@@ -50,6 +50,8 @@ def test_there_are_examples():
 USER = {"id": "IDNUMBER1234", "email": "aino@example.com", "firstName": "Aino",
         "lastName": "Virtanen"}
 CONTACT = {"id": "C-1001", "email": "old@example.com", "name": "Aino Virtanen"}
+PERSON = {"id": "P-7", "active": True, "title": "Dr", "emails": [
+    {"type": "work", "value": "old@example.com", "primary": True}]}
 
 
 def world(request):
@@ -60,6 +62,8 @@ def world(request):
     if request.method == "GET" and where.path == "/crm/contacts":
         count = {f"external_id={USER['id']}": 1, "external_id=TWICE": 2}.get(where.query, 0)
         return Reply(200, {"items": [CONTACT] * count})
+    if request.method == "GET" and where.path == "/directory/Users":
+        return Reply(200, {"totalResults": 1, "Resources": [PERSON]})
     if where.path == "/crm/taken":
         return Reply(422, {"errors": [{"field": "mail",
                                        "message": "This address belongs to somebody else."}]})
