@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What the formats of patches make, for the tests with other people's libraries and suites. Each
- * line of standard input is a JSON list, and has one line of JSON as its answer:
+ * What the formats of patches make and schemas say, for the tests with other people's libraries
+ * and suites. Each line of standard input is a JSON list, and has one line of JSON as its answer:
  *
  *     ["diff", FORMAT, have, want]    the patch; null when nothing differs; false when refused
- *     ["apply", document, patch]      [the document]; false when refused (patch_apply.h) */
+ *     ["apply", document, patch]      [the document]; false when refused (patch_apply.h)
+ *     ["judge", schema, formats, [value...]]  the sentence when the schema is refused; else a list:
+ *                                     true for a value that fits, else [[pointer, keyword]...] */
 #include "patch_apply.h"
 #include "json/check.h"
 #include "json/patch_format.h"
+#include "json/schema.h"
 
 static int print_diff(Span line, Buf *out) {
         AUTO(buf_done)
@@ -34,11 +37,50 @@ static int print_applied(Span line, Buf *out) {
         return buf_addf(out, "[" SPAN_FMT "]", SPAN_ARG(buf_span(&made)));
 }
 
+static int print_verdict(const JsonSchema *schema, Span value, Buf *out) {
+        static JsonViolations told;
+        int r = json_schema_judge(schema, value, &told);
+
+        must(json_schema_judge(schema, value, NULL) == r && (r == 1) == (told.n > 0));
+        if (r <= 0)
+                return buf_add(out, r == 0 ? SPAN("true") : SPAN("\"too much\""));
+        for (size_t i = 0; r >= 0 && i < told.n; i++) {
+                r = buf_add(out, i ? SPAN(",[") : SPAN("[["));
+                r = r < 0 ? r : buf_add_json(out, span_of(told.list[i].pointer));
+                r = r < 0 ? r : buf_add_char(out, ',');
+                r = r < 0 ? r : buf_add_json(out, span_of(told.list[i].keyword));
+                r = r < 0 ? r : buf_add_char(out, ']');
+        }
+        return r < 0 ? r : buf_add_char(out, ']');
+}
+
+static int print_verdicts(Span line, Buf *out) {
+        AUTO(arena_freep)
+        Arena *arena = arena_new(64 << 20);
+        JsonSchema *schema;
+        bool asserts_formats = json_kind(json_element(line, 2)) == JSON_TRUE;
+        Span key, value;
+        Err e = {0};
+        int r = 0;
+
+        if (json_schema_compile(json_element(line, 1), asserts_formats, arena, &schema, &e) < 0) {
+                must(e.text[0]);
+                return buf_add_json(out, span_of(e.text));
+        }
+        for (size_t pos = 0; r == 0 && json_next(json_element(line, 3), &pos, &key, &value);) {
+                r = buf_add_char(out, out->n ? ',' : '[');
+                r = r < 0 ? r : print_verdict(schema, value, out);
+        }
+        return r < 0 ? r : buf_add_char(out, ']');
+}
+
 static int print_line(Span line, Buf *out) {
         static const struct {
                 const char *name;
                 int (*print)(Span line, Buf *out);
-        } verbs[] = {{"\"diff\"", print_diff}, {"\"apply\"", print_applied}};
+        } verbs[] = {{"\"diff\"", print_diff},
+                     {"\"apply\"", print_applied},
+                     {"\"judge\"", print_verdicts}};
         Span verb = json_element(line, 0);
 
         for (size_t i = 0; i < COUNT_OF(verbs); i++)
