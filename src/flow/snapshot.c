@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "flow/snapshot.h"
 
+#include "flow/source_schema.h"
 #include "flow/step.h"
 #include "sign/encoding.h"
 
@@ -189,6 +190,9 @@ static int build_source(Build *b, const SourceConfig *c, Source *s) {
             build_program(&b->step, &c->prefer, &s->prefer) < 0 ||
             build_program(&b->step, &c->type, &s->type) < 0 ||
             build_program(&b->step, &c->time, &s->time) < 0)
+                r = -EINVAL;
+        if (source_schema_load(c, b->step.snapshot->config->file, b->step.snapshot->arena,
+                               b->step.problems, &s->schema) < 0)
                 r = -EINVAL;
         return r;
 }

@@ -17,14 +17,12 @@ int regex_no_room(const RegexReader *r) {
 
 unsigned regex_point_take(RegexReader *r) {
         JsonReader one = {.p = r->p, .end = r->end};
-        unsigned char lead = (unsigned char)*r->p;
-        size_t n = lead < 0x80 ? 1 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
         int c;
 
-        if (n == 1) /* a backslash stands for itself here */
+        if ((unsigned char)*r->p < 0x80) /* a backslash stands for itself here */
                 return (unsigned char)*r->p++;
         c = regex_point(&one);
-        r->p += n;
+        r->p = one.p;
         return (unsigned)c;
 }
 

@@ -31,10 +31,18 @@ def blocks(page):
 
 CONFIGURATIONS = [pytest.param(text, id=f"{page.name}:{line}")
                   for page in PAGES for language, text, line in blocks(page) if language == "yaml"]
+SCHEMAS = ROOT / "docs" / "schemas.md"
+
+
+def lay_schema(folder):
+    """The schema that the page on them shows, under the name that it gives it."""
+    text = next(text for language, text, _ in blocks(SCHEMAS) if language == "json")
+    (folder / "user.schema.json").write_text(text)
 
 
 @pytest.mark.parametrize("text", CONFIGURATIONS)
 def test_each_configuration_is_accepted(text, tmp_path):
+    lay_schema(tmp_path)
     (tmp_path / "grapnel.yaml").write_text(text)
     names = re.findall(r"\$\{(\w+)\}", text)
     done = subprocess.run([GRAPNEL, "check"], cwd=tmp_path, capture_output=True, text=True,
@@ -109,6 +117,17 @@ def test_each_example_of_a_step_does_what_the_page_says(scene, config, wanted):
     if "changes.log" in config:
         line = json.loads((daemon.folder / "changes.log").read_text())
         assert line["log"] == {"who": USER["id"]} and line["meta"]["source"] == "portal"
+
+
+def test_the_example_of_a_schema_does_what_the_page_says(scene):
+    folder = scene.folder / "daemon0"
+    folder.mkdir()
+    lay_schema(folder)
+    found = [(language, text) for language, text, _ in blocks(SCHEMAS)]
+    config, wanted = (next(text for one, text in found if one == kind) for kind in ("yaml", "text"))
+    daemon = scene.start(config)
+    assert transcript(scene, daemon, wanted.splitlines()[0]) == wanted
+    assert daemon.events() == []
 
 
 def credentials(body, secret):
