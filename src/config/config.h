@@ -66,6 +66,7 @@ typedef struct SourceConfig {
         Expr prefer; /* gives {"async":bool,"wait":seconds,"return":"minimal"|"representation"} */
         Expr type;   /* of the event; default: eventType, else type, where the body has one */
         Expr time;   /* default: timestamp, else time */
+        Expr schema; /* the name of a file; read by src/flow */
         UnmatchedRule unmatched;
         size_t index;
 } SourceConfig;

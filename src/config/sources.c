@@ -71,6 +71,13 @@ static const Option source_options[] = {
          .type = OPTION_EXPR,
          .offset = AT(s.time),
          .help = "When the change happened. Without it: `timestamp`, else `time`."},
+        {.name = "schema",
+         .type = OPTION_EXPR,
+         .offset = AT(s.schema),
+         .shape = "file name",
+         .help = "A JSON Schema (draft 2020-12) that every body has to fit; one that does not is "
+                 "answered with 422 and pointers to what is wrong, and nothing is stored. Relative "
+                 "to the folder of this file. See [schemas.md](schemas.md)."},
         {.name = "unmatched",
          .type = OPTION_CHOICE,
          .offset = AT(s.unmatched),

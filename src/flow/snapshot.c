@@ -3,6 +3,7 @@
 
 #include "flow/build.h"
 #include "flow/lookups.h"
+#include "flow/source_schema.h"
 #include "sign/encoding.h"
 
 #define SNAPSHOT_ARENA_MAX_BYTES (64 * 1024 * 1024)
@@ -110,6 +111,9 @@ static int build_source(Build *b, const SourceConfig *c, Source *s) {
         if (build_program(b, &c->once, &s->once) < 0 ||
             build_program(b, &c->prefer, &s->prefer) < 0 ||
             build_program(b, &c->type, &s->type) < 0 || build_program(b, &c->time, &s->time) < 0)
+                r = -EINVAL;
+        if (source_schema_load(c, b->snapshot->config->file, b->snapshot->arena, b->problems,
+                               &s->schema) < 0)
                 r = -EINVAL;
         return r;
 }

@@ -16,6 +16,7 @@
 #include "map/template.h"
 #include "net/address.h"
 #include "reply/dialect.h"
+#include "json/schema.h"
 
 enum {
         STEPS_MAX = 32,     /* of one list: their bits fit a word */
@@ -71,6 +72,7 @@ typedef struct Source {
         const SourceConfig *config;
         const Dialect *dialect;
         Program *once, *prefer, *type, *time; /* NULL where not given */
+        const JsonSchema *schema;             /* NULL: any body */
 } Source;
 
 typedef struct Snapshot {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * patch: write what differs; nothing differs: no call. */
+ * patch: write what differs, in the format that the target reads; nothing differs: no call. */
 #include "flow/change.h"
 
 typedef struct PatchOptions {
@@ -58,6 +58,12 @@ static int prepare(Build *b, void *into) {
                 return build_step_named(b, "have", o->have) ? r : -EINVAL;
         if (r == 0)
                 o->have = named_by_address(b, &o->to);
+        if (r == 0 && !o->have.p && patch_formats[o->change.as].needs_have)
+                return problem_add(b->problems, b->step->place,
+                                   "as: %s says how to change what is there, and no find or get of "
+                                   "the same connection is named in the address; name the step "
+                                   "that holds the entity with 'have'",
+                                   patch_formats[o->change.as].name);
         return r;
 }
 

@@ -257,7 +257,7 @@ static void create(Act *a) {
                                       .to = &o->to,
                                       .url = u->collection,
                                       .body = body,
-                                      .content_type = "application/json",
+                                      .content_type = change_content_type(&o->change),
                                       .mapping = o->change.program,
                                       .verb = "Created",
                                       .told = body,

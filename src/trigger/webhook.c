@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/table.h"
+#include "flow/source_schema.h"
 #include "http/prefer.h"
 #include "trigger/recording.h"
 #include "json/check.h"
@@ -148,6 +149,17 @@ static bool read_body(Intake *k) {
                 return false;
         }
         return true;
+}
+
+static bool fits_schema(Intake *k) {
+        Outcome o;
+
+        if (source_schema_fits(k->source, k->x->body, k->arena, &o))
+                return true;
+        k->in->counts.refused++;
+        answer_source(k->in, k->x, k->source, &o, 0);
+        intake_free(k);
+        return false;
 }
 
 /* ---- plan ---- */
@@ -530,6 +542,6 @@ void webhook_request(Inlet *in, Exchange *x) {
                 intake_free(k);
                 return;
         }
-        if (verify(k) && read_body(k) && plan(k))
+        if (verify(k) && read_body(k) && fits_schema(k) && plan(k))
                 ask(k);
 }

@@ -32,10 +32,18 @@ def blocks(page):
 
 CONFIGURATIONS = [pytest.param(text, id=f"{page.name}:{line}")
                   for page in PAGES for language, text, line in blocks(page) if language == "yaml"]
+SCHEMAS = ROOT / "docs" / "schemas.md"
+
+
+def lay_schema(folder):
+    """The schema that the page on them shows, under the name that it gives it."""
+    text = next(text for language, text, _ in blocks(SCHEMAS) if language == "json")
+    (folder / "user.schema.json").write_text(text)
 
 
 @pytest.mark.parametrize("text", CONFIGURATIONS)
 def test_each_configuration_is_accepted(text, tmp_path):
+    lay_schema(tmp_path)
     (tmp_path / "grapnel.yaml").write_text(text)
     names = re.findall(r"\$\{(\w+)\}", text)
     done = subprocess.run([GRAPNEL, "check"], cwd=tmp_path, capture_output=True, text=True,
@@ -51,6 +59,8 @@ def test_there_are_examples():
 USER = {"id": "IDNUMBER1234", "email": "aino@example.com", "firstName": "Aino",
         "lastName": "Virtanen"}
 CONTACT = {"id": "C-1001", "email": "old@example.com", "name": "Aino Virtanen"}
+PERSON = {"id": "P-7", "active": True, "title": "Dr", "emails": [
+    {"type": "work", "value": "old@example.com", "primary": True}]}
 
 
 def world(request):
@@ -64,6 +74,8 @@ def world(request):
     if request.method == "GET" and where.path == "/id/groups":
         return Reply(200, {"items": [3]} if "after" in where.query else
                      {"items": [1, 2], "next": "x/1"})
+    if request.method == "GET" and where.path == "/directory/Users":
+        return Reply(200, {"totalResults": 1, "Resources": [PERSON]})
     if where.path == "/crm/taken":
         return Reply(422, {"errors": [{"field": "mail",
                                        "message": "This address belongs to somebody else."}]})
@@ -117,6 +129,17 @@ def test_each_example_of_a_step_does_what_the_page_says(scene, config, wanted):
     if "changes.log" in config:
         line = json.loads((daemon.folder / "changes.log").read_text())
         assert line["log"] == {"who": USER["id"]} and line["meta"]["source"] == "portal"
+
+
+def test_the_example_of_a_schema_does_what_the_page_says(scene):
+    folder = scene.folder / "daemon0"
+    folder.mkdir()
+    lay_schema(folder)
+    found = [(language, text) for language, text, _ in blocks(SCHEMAS)]
+    config, wanted = (next(text for one, text in found if one == kind) for kind in ("yaml", "text"))
+    daemon = scene.start(config)
+    assert transcript(scene, daemon, wanted.splitlines()[0]) == wanted
+    assert daemon.events() == []
 
 
 def credentials(body, secret):
