@@ -3,8 +3,10 @@
 
 #include "base/clock.h"
 #include "base/id.h"
+#include "flow/view.h"
+#include "json/value.h"
 
-#define META_MAX_BYTES (8 * 1024)
+#define META_MAX_BYTES (96 * 1024)
 
 static void on_timer(uv_timer_t *t) {
         Runner *r = t->data;
@@ -66,6 +68,8 @@ int runner_new(Hub *hub, Snapshot *s, const RunnerHost *host, Runner **ret, Err 
 
 /* What expressions see as `.meta`. */
 static Span meta_of(Run *r) {
+        /* Of what the event's maker knew beside the body. */
+        static const char *const shown[] = {"headers", "cloudevent"};
         AUTO(buf_done)
         Buf b = BUF(META_MAX_BYTES);
         const Event *ev = r->job->event;
@@ -86,6 +90,12 @@ static Span meta_of(Run *r) {
                 e = buf_add(&b, SPAN(",\"subject\":"));
         if (e == 0)
                 e = buf_add_json(&b, ev->subject);
+        for (size_t i = 0; e == 0 && i < COUNT_OF(shown); i++) {
+                Span v = ev->meta.n ? json_member(ev->meta, span_of(shown[i])) : (Span){NULL, 0};
+
+                if (v.p)
+                        e = buf_addf(&b, ",\"%s\":" SPAN_FMT, shown[i], SPAN_ARG(v));
+        }
         if (e == 0)
                 e = buf_add_char(&b, '}');
         return e == 0 ? arena_span(r->arena, buf_span(&b)) : SPAN("null");
@@ -102,7 +112,7 @@ void runner_start(Runner *runner, Job *job, const Flow *flow, int64_t until_ms) 
         r->started_ms = clock_wall_ms();
         r->started_us = clock_mono_us();
         must(buf_add_char(&r->story, '[') == 0);
-        r->roots[r->n_roots++] = (MapRoot){SPAN("event"), job->event->body};
+        r->roots[r->n_roots++] = (MapRoot){SPAN("event"), view_of_event(job->event, r->arena)};
         r->roots[r->n_roots++] = (MapRoot){SPAN("meta"), meta_of(r)};
         link_init(&r->link);
         list_push(&runner->runs, &r->link);

@@ -16,6 +16,8 @@
 #include "map/template.h"
 #include "net/address.h"
 #include "reply/dialect.h"
+#include "source/envelope.h"
+#include "source/handshake.h"
 
 enum { STEPS_MAX = 32, STEP_EXPRS_MAX = 16 };
 
@@ -56,10 +58,20 @@ typedef struct Flow {
         char target[JOB_TARGET_MAX_BYTES]; /* "flow:user-to-contact" */
 } Flow;
 
+/* What a source's option reads from a delivery: an expression on the body, or a header. Both NULL:
+ * it was not given. */
+typedef struct Pick {
+        Program *program;
+        const char *header; /* its name, in lower case */
+} Pick;
+
 typedef struct Source {
         const SourceConfig *config;
         const Dialect *dialect;
-        Program *once, *prefer, *type, *time; /* NULL where not given */
+        const Envelope *envelope;
+        const Handshake *handshake; /* NULL: none */
+        Pick once, prefer, type, time;
+        bool is_always_new; /* once: never */
 } Source;
 
 typedef struct Snapshot {
