@@ -159,10 +159,8 @@ static const SourceKind *find(Reading *r, const Node *at) {
         char shown[VALUE_SHOWN_BYTES];
         size_t n = 0;
 
-        if (at->bad || !node_is_scalar(at)) {
-                problem_add(r->problems, at->place, "kind: the name of a product is expected here");
-                return NULL;
-        }
+        if (at->bad || !node_is_scalar(at))
+                return NULL; /* its row says so */
         for (const SourceKind *k = source_kinds; k->name; k++) {
                 if (span_eq(at->text, span_of(k->name)))
                         return k;

@@ -18,7 +18,7 @@ import pytest
 from harness import GRAPNEL, JSON, Reply, Scene, ask, signature
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 ANY_SECRET = "whsec_" + "QUJD" * 11
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.M | re.S)
 
