@@ -104,6 +104,7 @@ typedef struct FlowConfig {
         bool ordered; /* order: subject (the default when subject is given) or none */
         ReplyMode reply;
         int64_t wait_ms; /* under REPLY_WAIT: 0 is to the source's deadline */
+        Expr answer;     /* data for a source that waits */
         bool retry_given;
         int64_t retry_base_ms,
                 retry_cap_ms; /* retry: {tries, base, max}; 0: the default schedule */

@@ -58,6 +58,12 @@ static const Option flow_options[] = {
          .help = "What the source hears. `accepted`: 202 as soon as the event is recorded. "
                  "`wait`: the result itself, within the source's `deadline`. `wait 3s`: the "
                  "result if it comes in time, else 202 and the work goes on."},
+        {.name = "answer",
+         .type = OPTION_EXPR,
+         .offset = AT(f.answer),
+         .help = "What a source that waits is told with a success, made from the results of the "
+                 "steps: the full entity, claims, commands. What it is for depends on the "
+                 "source's dialect: see [replies.md](replies.md#data)."},
         {.name = "retry",
          .type = OPTION_NODE,
          .offset = AT(retry),

@@ -45,7 +45,8 @@ static const Option source_options[] = {
          .offset = AT(s.reply),
          .fallback = "problem",
          .shape = "name of a dialect",
-         .help = "The dialect in which this source hears what became of its delivery."},
+         .help = "The dialect in which this source hears what became of its delivery: one of "
+                 "those in [replies.md](replies.md)."},
         {.name = "deadline",
          .type = OPTION_DURATION,
          .offset = AT(s.deadline_ms),

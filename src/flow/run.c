@@ -252,7 +252,8 @@ static void begin_step(Run *r) {
 static void succeed(Run *r) {
         Outcome *o = &r->outcome;
 
-        *o = (Outcome){.status = 200, .retry_after_s = -1, .data = r->data};
+        *o = (Outcome){
+                .status = 200, .retry_after_s = -1, .data = r->data, .is_answer = r->is_answer};
         if (r->writes) {
                 o->code = "updated";
                 o->message = keep(r, span_of(arena_printf(r->arena, "Updated in %.*s%s%.*s.",

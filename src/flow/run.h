@@ -68,7 +68,8 @@ struct Run {
         unsigned writes, unchanged; /* PATCHes and the like sent; left out as nothing differed */
         Span told_target;           /* of the last write */
         Span told_fields;           /* what was written, for the message */
-        Span data;                  /* what the first get fetched */
+        Span data;                  /* what the first get fetched, or the flow's answer */
+        bool is_answer;             /* it is the flow's answer */
         Outcome outcome;
 };
 

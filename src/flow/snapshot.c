@@ -327,7 +327,7 @@ static int build_flow(Build *b, const FlowConfig *c, Flow *f) {
 
         f->config = c;
         (void)snprintf(f->target, sizeof f->target, "flow:%s", c->name ? c->name : "");
-        f->steps = arena_alloc(s->arena, STEPS_MAX * sizeof *f->steps);
+        f->steps = arena_alloc(s->arena, (STEPS_MAX + 1) * sizeof *f->steps); /* and the answer */
         must(f->steps);
         if (!b->is_partial) {
                 r = plan_compile(c->match, c->n_match, s->arena, b->step.problems, &f->plan);
@@ -343,7 +343,7 @@ static int build_flow(Build *b, const FlowConfig *c, Flow *f) {
         for (size_t i = 0; i < c->n_steps; i++)
                 if (build_step(b, c->steps[i], f) < 0)
                         r = -EINVAL;
-        return r;
+        return answer_build(&b->step, &c->answer, f) < 0 ? -EINVAL : r;
 }
 
 static int build_allow(Build *b) {

@@ -24,6 +24,10 @@ extern const StepKind step_get, step_find, step_patch, step_post, step_request, 
         step_fail;
 extern const StepKind *const step_kinds[]; /* ended by NULL */
 
+/* A flow's `answer`, as its last step; nothing when `e` was not given. 0 or -EINVAL with the
+ * problems added. */
+MUST_CHECK int answer_build(StepBuild *b, const Expr *e, Flow *f);
+
 /* What every step may say, and what `missing` may. */
 extern const OptionGroup step_common, step_missing;
 /* The reference of all steps as Markdown, written from the tables. */

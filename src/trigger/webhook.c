@@ -240,7 +240,8 @@ static void answer(Intake *k, Outcome *o, bool store) {
         (void)snprintf(url, sizeof url, "%s/events/%s", base ? base : "", address);
         o->event = span_of(id);
         o->event_url = span_of(url);
-        if (o->status < 300 && o->status != 202 && k->prefer.give != RETURN_REPRESENTATION)
+        if (o->status < 300 && o->status != 202 && k->prefer.give != RETURN_REPRESENTATION &&
+            !o->is_answer)
                 o->data = (Span){NULL, 0};
         if (o->status < 300 && o->status != 202 && k->prefer.give == RETURN_MINIMAL)
                 o->status = 204;

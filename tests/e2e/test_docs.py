@@ -67,11 +67,14 @@ def world(request):
 
 
 def runs():
-    """(configuration, transcript) of the page on steps."""
-    found = blocks(ROOT / "docs" / "steps.md")
-    pairs = zip(found, found[1:])
-    return [pytest.param(one[1], other[1], id=f"line-{one[2]}") for one, other in pairs
-            if (one[0], other[0]) == ("yaml", "text")]
+    """(configuration, transcript) of the page on steps: a transcript is of what stands above it."""
+    config, found = None, []
+    for language, text, line in blocks(ROOT / "docs" / "steps.md"):
+        if language == "yaml":
+            config = text
+        elif language == "text":
+            found.append(pytest.param(config, text, id=f"line-{line}"))
+    return found
 
 
 @pytest.fixture(name="scene")
