@@ -42,8 +42,8 @@ static const KindDefault graph[] = {
         {NULL, NULL},
 };
 static const KindDefault auth0[] = {
-        {"verify.scheme", "bearer"}, {"once", ".id"},    {"type", ".type"},
-        {"time", ".time"},           {"deadline", "8s"}, {NULL, NULL},
+        {"verify.scheme", "bearer"}, {"once", ".id"},    {"type", ".type"}, {"time", ".time"},
+        {"reply", "status"},         {"deadline", "8s"}, {NULL, NULL},
 };
 /* Nothing in a call tells it from a later one with the same content, but when it was signed. */
 static const KindDefault zitadel[] = {
@@ -56,16 +56,17 @@ static const KindDefault zitadel[] = {
         {NULL, NULL},
 };
 static const KindDefault keycloak[] = {
-        {"verify.scheme", "keycloak"},
-        {"once", ".uid"},
-        {"type", ".type"},
-        {"time", ".time"},
-        {"deadline", "8s"},
-        {NULL, NULL},
+        {"verify.scheme", "keycloak"}, {"once", ".uid"},   {"type", ".type"}, {"time", ".time"},
+        {"reply", "keycloak"},         {"deadline", "8s"}, {NULL, NULL},
 };
 static const KindDefault fusionauth[] = {
-        {"verify.scheme", "basic"},       {"once", ".event.id"}, {"type", ".event.type"},
-        {"time", ".event.createInstant"}, {"deadline", "8s"},    {NULL, NULL},
+        {"verify.scheme", "basic"},
+        {"once", ".event.id"},
+        {"type", ".event.type"},
+        {"time", ".event.createInstant"},
+        {"reply", "status"},
+        {"deadline", "8s"},
+        {NULL, NULL},
 };
 static const KindDefault github[] = {
         {"verify.scheme", "github"},
@@ -114,6 +115,7 @@ static const KindDefault twilio[] = {
         {"once", "header I-Twilio-Idempotency-Token"},
         {"type", ".MessageStatus // .CallStatus // .SmsStatus"},
         {"headers", "I-Twilio-Idempotency-Token"},
+        {"reply", "status"},
         {"deadline", "10s"},
         {NULL, NULL},
 };

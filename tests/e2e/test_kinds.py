@@ -209,21 +209,34 @@ def test_other_methods_are_none(kind):
         assert answer.status == (400 if method in used else 405)
 
 
+def post_another(kind, word):
+    """Another delivery than the good one: that one's answer is known."""
+    headers, body = kind.request()
+    body = body.replace(b"GOsk-", word.encode()).rstrip() + b"\n" * len(word)
+    headers |= getattr(signers, kind.case["signer"])(kind.secrets["new"], body)
+    headers |= {"Ory-Webhook-Trigger-ID": word} if kind.name == "kratos" else {}
+    return kind.post(headers, body)
+
+
 def test_what_a_person_reads_when_the_target_refuses(kind):
     refusal = kind.case.get("refusal")
     if not refusal:
         pytest.skip("nobody reads its answers")
     kind.refusal = Reply(refusal["status"], refusal["body"])
     try:
-        # Another delivery than the good one: that one's answer is known.
-        headers, body = kind.request()
-        body = body.rstrip() + b" \n"
-        sign = getattr(signers, kind.case["signer"])
-        headers |= sign(kind.secrets["new"], body)
-        headers |= {"Ory-Webhook-Trigger-ID": "another"} if kind.name == "kratos" else {}
-        body = body.replace(b"GOsk-", b"HOsk-")
-        kind.check("refused", kind.post(headers, body))
+        kind.check("refused", post_another(kind, "no-"))
     finally:
+        kind.refusal = None
+
+
+def test_what_a_person_reads_when_the_target_is_silent(kind):
+    if not kind.case.get("is_hurried"):
+        pytest.skip("it waits for longer than a test should")
+    kind.refusal = kind.scene.target.hold()
+    try:
+        kind.check("late", post_another(kind, "late-"))
+    finally:
+        kind.refusal.release()
         kind.refusal = None
 
 
