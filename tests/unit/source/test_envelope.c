@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * What each envelope makes of a request. */
+#include "base/buf.h"
 #include "source/envelope.h"
 #include "unit.h"
-#include "base/buf.h"
 #include "json/check.h"
 
 /* `headers` are lines that end with \r\n. What came out, one line for each event; or the refusal.
