@@ -65,7 +65,7 @@ def test_a_call_without_events_is_no_failure(daemon):
     assert daemon.events() == []
 
 
-def test_what_looks_the_same_is_not_taken_for_a_repeat_without_an_id(daemon):
+def test_what_looks_the_same_is_not_taken_for_a_repeat_without_an_id(daemon, scene):
     for _ in range(2):
         assert daemon.post("notices", notices(notice(1), notice(1))).status == 202
     assert len(daemon.events()) == 4
@@ -75,6 +75,11 @@ def test_what_looks_the_same_is_not_taken_for_a_repeat_without_an_id(daemon):
     # Those that are new are recorded beside those that are known.
     assert daemon.post("notices", notices(notice(1, id="a"), notice(3, id="c"))).status == 202
     assert len(daemon.events()) == 7
+    # And what is known does not run again.
+    assert wait_until(lambda: len(scene.target.seen()) >= 7, 20)
+    assert daemon.post("notices", notices(notice(1, id="a"), notice(9, id="z"))).status == 202
+    assert wait_until(lambda: any(one.json == 9 for one in scene.target.seen()), 20)
+    assert sorted(one.json for one in scene.target.seen()) == [1, 1, 1, 1, 1, 2, 3, 9]
 
 
 def test_an_id_with_another_body_is_named_and_the_rest_stays(daemon):
