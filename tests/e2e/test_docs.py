@@ -150,7 +150,7 @@ def test_each_scheme_of_the_page_takes_its_own_and_nothing_else(scene):
 
 OPERATING = (ROOT / "docs" / "operating.md").read_text()
 CODES = [r'run_fail\(r,[^;"]*"([a-z-]+)"', r'refuse\(k, \d+, "([a-z-]+)"',
-         r'\(EndMeaning\)\{"([a-z-]+)"',
+         r'\(EndMeaning\)\{"([a-z-]+)"', r'envelope_fault\(fault, \d+, "([a-z-]+)"',
          r'code = SPAN\("([a-z-]+)"\)', r'code = [^;]*"([a-z-]+)"']
 
 
@@ -160,7 +160,7 @@ def test_the_page_on_operating_knows_every_metric_and_every_code(scene):
     listed = set(re.findall(r"`([a-z-]+)`", OPERATING.partition("### Codes")[2]))
     told = set()
     for files in ("flow/step_*.c", "flow/run.c", "flow/exchange.c", "engine/*.c", "ledger/*.c",
-                  "trigger/webhook.c"):
+                  "trigger/webhook.c", "trigger/unpack.c", "source/*.c"):
         for file in (ROOT / "src").glob(files):
             told |= {code for one in CODES for code in re.findall(one, file.read_text())}
     told.discard("accepted")  # a 202 shows its URL instead

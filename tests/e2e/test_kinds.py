@@ -71,6 +71,8 @@ class Kind:
     def check(self, name, answer):
         """Is it what the case says, to the letter, but for the event's number?"""
         text = re.sub(r"evt_[0-9a-z]{13}(-[0-9a-z]+)?", "EVENT", answer.body.decode())
+        # The call's own limit or the run's may come first.
+        text = re.sub(r"in time\. Nothing is certain; try", "in time. Try", text)
         got = {"status": answer.status, "type": answer.headers.get("Content-Type"), "body": text}
         if WRITES:
             self.case["answers"][name] = got
@@ -180,7 +182,10 @@ def test_a_stale_one_is_refused(kind, age_s):
 
 
 def test_the_old_secret_counts_until_it_is_gone(kind):
-    answer = kind.post(*kind.request(secret="old"))
+    headers, body = kind.request(secret="old")
+    if kind.case["signer"] == "member":
+        body = body.replace(b'"n-', b'"o-')  # the secret stands in the body: it is another one
+    answer = kind.post(headers, body)
     assert 200 <= answer.status < 300, answer.body
 
 
