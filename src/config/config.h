@@ -55,6 +55,9 @@ typedef struct ConnectionConfig {
 
 typedef enum UnmatchedRule { UNMATCHED_ACCEPT, UNMATCHED_REFUSE } UnmatchedRule;
 
+/* What becomes of a delivery under a known key with another body than before. */
+typedef enum ChangedRule { CHANGED_REFUSE, CHANGED_REPEAT } ChangedRule;
+
 /* What becomes of a body that is a form (application/x-www-form-urlencoded): stored as it came, and
  * read as a JSON object of its fields; or, where it has a field `payload`, as the JSON in that. */
 typedef enum FormRule { FORMS_REFUSE, FORMS_FIELDS, FORMS_PAYLOAD } FormRule;
@@ -80,6 +83,7 @@ typedef struct SourceConfig {
         Expr type;   /* of the event; default: eventType, else type, where the body has one */
         Expr time;   /* default: timestamp, else time */
         UnmatchedRule unmatched;
+        ChangedRule changed;
         size_t index;
 } SourceConfig;
 

@@ -32,7 +32,9 @@ static const KindDefault entra_extension[] = {
         {"type", ".type"},        {"reply", "entra-extension"},
         {"deadline", "1800ms"},   {NULL, NULL},
 };
+/* The body holds the secret, which may change between two tries. */
 static const KindDefault graph[] = {
+        {"changed", "repeat"},
         {"verify.scheme", "member"},
         {"verify.path", ".value[].clientState"},
         {"handshake", "graph"},
@@ -79,9 +81,10 @@ static const KindDefault github[] = {
         {"deadline", "8s"},
         {NULL, NULL},
 };
+/* `pending_webhooks` in the body counts down from try to try. */
 static const KindDefault stripe[] = {
-        {"verify.scheme", "stripe"}, {"once", ".id"},    {"type", ".type"},
-        {"time", ".created"},        {"deadline", "8s"}, {NULL, NULL},
+        {"changed", "repeat"}, {"verify.scheme", "stripe"}, {"once", ".id"}, {"type", ".type"},
+        {"time", ".created"},  {"deadline", "8s"},          {NULL, NULL},
 };
 static const KindDefault slack[] = {
         {"verify.scheme", "slack"},

@@ -9,7 +9,7 @@ typedef struct Written {
         SourceConfig s;
         const char *kind;
         const Node *verify, *headers;
-        int forms;
+        int forms, changed;
 } Written;
 
 /* `verify` as its table reads it. */
@@ -24,6 +24,7 @@ typedef struct Proof {
 
 static const char *const unmatched_rules[] = {"accept", "refuse", NULL};
 
+static const char *const changed_rules[] = {"refuse", "repeat", NULL};
 static const char *const form_rules[] = {"refuse", "fields", "payload", NULL};
 
 static const Option source_options[] = {
@@ -96,6 +97,14 @@ static const Option source_options[] = {
          .help = "What makes a delivery the same as an earlier one, such as "
                  "`[.id, .timestamp]`, or `header X-Delivery`. Without it: the scheme's message id "
                  "where it has one, else a hash of the body. `never`: each is a new one."},
+        {.name = "changed",
+         .type = OPTION_CHOICE,
+         .offset = AT(changed),
+         .fallback = "refuse",
+         .choices = changed_rules,
+         .help = "What becomes of a delivery that is the same as an earlier one but has another "
+                 "body. `refuse`: 422. `repeat`: it is known, for senders who write a body anew "
+                 "for each try."},
         {.name = "prefer",
          .type = OPTION_EXPR,
          .offset = AT(s.prefer),
@@ -373,6 +382,7 @@ static void read_source(Reading *r, const NodeEntry *entry, SourceConfig *s) {
         s->kind = kind;
         s->is_deaf = kind && kind->is_deaf;
         s->forms = (FormRule)w.forms;
+        s->changed = (ChangedRule)w.changed;
         s->reply_place = reply ? reply->text_place : s->place;
         s->handshake_place = handshake ? handshake->text_place : s->place;
         s->envelope_place = envelope ? envelope->text_place : s->place;

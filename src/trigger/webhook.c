@@ -291,7 +291,7 @@ static void on_told(Waiter *w) {
 static void answer_repeat(Intake *k, const Recording *r) {
         k->event_id = r->known_event;
         k->in->counts.repeats++;
-        if (r->result == RECORD_CONFLICT) {
+        if (r->result == RECORD_CONFLICT && k->source->config->changed == CHANGED_REFUSE) {
                 intake_refuse(k, 422, "conflict",
                               "this message id was used before with another body");
                 return;
@@ -305,7 +305,7 @@ static void answer_repeat(Intake *k, const Recording *r) {
         intake_free(k);
 }
 
-/* A call of several: those that are new run, repeats do not. One whose id was used for something
+/* A call of several: those that are new run, repeats do not. One whose key was used for something
  * else is refused, and the sender hears which; sent again, the others are repeats. */
 static void answer_several(Intake *k, const Recording *r) {
         size_t n_new = 0;
@@ -315,7 +315,7 @@ static void answer_several(Intake *k, const Recording *r) {
                 int64_t known;
                 RecordResult result = recording_result(r, i, &known);
 
-                if (result == RECORD_CONFLICT) {
+                if (result == RECORD_CONFLICT && k->source->config->changed == CHANGED_REFUSE) {
                         (void)snprintf(
                                 why, sizeof why,
                                 "event %zu of this call: its id was used before with another "
@@ -325,7 +325,7 @@ static void answer_several(Intake *k, const Recording *r) {
                         return;
                 }
                 n_new += result == RECORD_NEW;
-                if (i == 0 && result == RECORD_REPEAT)
+                if (i == 0 && result != RECORD_NEW)
                         k->event_id = known;
         }
         k->in->counts.accepted += n_new;

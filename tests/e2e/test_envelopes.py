@@ -17,6 +17,8 @@ sources:
   form: {verify: none, forms: fields, type: .kind}
   plain: {verify: none, once: header X-Id, type: header X-Type, time: .at, headers: [X-Shown]}
   always: {verify: none, once: never}
+  rewritten: {verify: none, once: .id, changed: repeat}
+  bundled: {verify: none, envelope: graph, once: .key, changed: repeat}
 flows:
   changed: {on: [notices, keyed, refusing], type: updated, steps: [{sent: {post: 'target:/changed', body: '.event.n'}}]}
   waiting: {on: waiting, reply: wait, steps: [{sent: {post: 'target:/waited', body: '.event.n'}}]}
@@ -180,6 +182,15 @@ def test_never_makes_each_a_new_one(daemon, scene):
         assert daemon.post("always", [1]).status == 202
     assert len(daemon.events()) == 3
     assert wait_until(lambda: len(scene.target.seen("POST", "/always")) == 3, 20)
+
+
+def test_what_is_written_anew_may_be_known_all_the_same(daemon):
+    first = daemon.post("rewritten", {"id": 1, "left": 3})
+    again = daemon.post("rewritten", {"id": 1, "left": 2})
+    assert (again.status, again.json["event"]) == (202, first.json["event"])
+    for n in range(2):
+        assert daemon.post("bundled", notices({"key": "a", "n": n}, {"key": "b"})).status == 202
+    assert len(daemon.events()) == 3
 
 
 def check(tmp_path, text):
