@@ -9,6 +9,8 @@
 #include "http/url.h"
 #include "json/value.h"
 
+enum { NAME_MAX_BYTES = 64 };
+
 static const Span required[] = {
         {"id", 2},
         {"source", 6},
@@ -168,34 +170,49 @@ static bool is_attribute(Span header) {
         return header.n > 3 && span_eq_nocase((Span){header.p, 3}, SPAN("ce-"));
 }
 
+/* "Ce-Subject" is the attribute "subject"; empty for what is no name of one. */
+static Span name_of(Span header, char room[NAME_MAX_BYTES]) {
+        Span name = span_from(header, 3);
+
+        if (name.n > NAME_MAX_BYTES)
+                return SPAN("");
+        for (size_t i = 0; i < name.n; i++) {
+                bool is_upper = name.p[i] >= 'A' && name.p[i] <= 'Z';
+
+                room[i] = (char)(is_upper ? name.p[i] - 'A' + 'a' : name.p[i]);
+        }
+        name.p = room;
+        return is_name(name) ? name : SPAN("");
+}
+
+static bool came_before(const HttpHead *h, size_t i) {
+        for (size_t k = 0; k < i; k++)
+                if (span_eq_nocase(h->headers[k].name, h->headers[i].name))
+                        return true;
+        return false;
+}
+
 static int add_attributes(const EnvelopeCall *call, Buf *attributes, EnvelopeFault *fault) {
         const HttpHead *h = call->head;
 
         for (size_t i = 0; i < h->n_headers; i++) {
-                char name[64];
-                Span full = h->headers[i].name;
+                char room[NAME_MAX_BYTES];
+                Span header = h->headers[i].name, name;
 
-                if (!is_attribute(full))
+                if (!is_attribute(header))
                         continue;
-                size_t n = full.n - 3 < sizeof name ? full.n - 3 : 0;
-                for (size_t k = 0; k < n; k++)
-                        name[k] = (char)(full.p[k + 3] |
-                                         (full.p[k + 3] >= 'A' && full.p[k + 3] <= 'Z' ? 0x20 : 0));
-                Span lower = {name, n};
-                for (size_t k = 0; k < i; k++)
-                        if (span_eq_nocase(h->headers[k].name, full))
-                                n = 0;
-                if (n == 0 || !is_name(lower))
+                name = name_of(header, room);
+                if (name.n == 0 || came_before(h, i))
                         return envelope_fault(fault, 400, "bad-cloudevent",
                                               "the header %.*s is no attribute, or given twice",
-                                              full.n > 60 ? 60 : (int)full.n, full.p);
-                int r = add_header(attributes, lower, h->headers[i].value);
+                                              header.n > 60 ? 60 : (int)header.n, header.p);
+                int r = add_header(attributes, name, h->headers[i].value);
                 if (r == -EMSGSIZE)
                         return too_long(fault);
                 if (r < 0)
                         return envelope_fault(fault, 400, "bad-cloudevent",
-                                              "the value of ce-%.*s cannot be decoded", (int)n,
-                                              name);
+                                              "the value of ce-" SPAN_FMT " cannot be decoded",
+                                              SPAN_ARG(name));
         }
         return 0;
 }
