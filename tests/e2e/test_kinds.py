@@ -171,6 +171,26 @@ def test_an_altered_body_is_refused(kind):
     assert kind.post(headers, altered).status == 401
 
 
+def test_a_token_for_others_is_refused(kind):
+    if kind.case["signer"] != "jwt":
+        pytest.skip("it sends no token")
+    headers, body = kind.request()
+    for claim in ({"iss": signers.ISSUER + "/"}, {"aud": "other"}, {"azp": signers.AUDIENCE}):
+        assert kind.post(headers | signers.jwt("new", body, **claim), body).status == 401
+    assert kind.post(headers | signers.jwt("new", body), body).status == 200
+
+
+def test_one_wrong_secret_among_several_refuses_all(kind):
+    if kind.case["signer"] != "member":
+        pytest.skip("the secret is said once")
+    headers, body = kind.request()
+    right, wrong = kind.secrets["new"].encode(), kind.secrets["wrong"].encode()
+    last = body.rindex(right)
+    events = len(kind.daemon.events())
+    assert kind.post(headers, body[:last] + wrong + body[last + len(right):]).status == 401
+    assert len(kind.daemon.events()) == events
+
+
 @pytest.mark.parametrize("age_s", [660, -660])
 def test_a_stale_one_is_refused(kind, age_s):
     if not kind.case.get("has_time"):
