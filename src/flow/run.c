@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "flow/runner.h"
 #include "flow/step.h"
+#include "flow/view.h"
 
 /* Of the time until the deadline, what is kept for undoing: a fourth, and not more than this. */
 #define UNDO_MAX_MS          5000
@@ -85,16 +86,38 @@ void run_did(Act *a) {
 
 /* ---- the ends ---- */
 
+static void succeed(Walk *w);
+
+/* The answer is made while somebody waits for it; nobody hears it otherwise. */
+static bool make_answer(Walk *w) {
+        Run *r = w->run;
+
+        if (w->list == &r->flow->answer || !r->flow->answer.n || !r->job->waiter || r->partly)
+                return false;
+        r->walk = walk_new(r, w, w->base + w->list->n, NULL, 0, &r->flow->answer);
+        if (!r->walk) {
+                run_broke_off(r, &no_room);
+                return true;
+        }
+        r->walk->outer = NULL; /* that one is over */
+        r->walk->done = succeed;
+        walk_start(r->walk);
+        return true;
+}
+
 static void succeed(Walk *w) {
         Run *r = w->run;
         Outcome *o = &r->outcome;
 
+        if (make_answer(w))
+                return;
         r->phase = RUN_ENDED;
         if (r->partly) {
                 *o = *r->partly;
                 return;
         }
-        *o = (Outcome){.status = 200, .retry_after_s = -1, .data = r->data};
+        *o = (Outcome){
+                .status = 200, .retry_after_s = -1, .data = r->data, .is_answer = r->is_answer};
         if (r->writes) {
                 o->code = "updated";
                 o->message = span_of(arena_printf(
@@ -242,7 +265,7 @@ void run_go(Run *r) {
 void run_begin(Run *r, int64_t until_ms) {
         int64_t now = clock_mono_ms(), left = until_ms > now ? until_ms - now : 0;
         int64_t kept = !r->flow->may_undo ? 0 : left / 4 > UNDO_MAX_MS ? UNDO_MAX_MS : left / 4;
-        const MapRoot roots[] = {{SPAN("event"), r->job->event->body},
+        const MapRoot roots[] = {{SPAN("event"), view_of_event(r->job->event, r->arena)},
                                  {SPAN("meta"), runner_meta(r)}};
 
         list_init(&r->ready);

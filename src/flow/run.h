@@ -49,7 +49,8 @@ struct Run {
         const char *told_verb;      /* of the last write: "Updated" */
         Span told_target;
         Span told_fields;      /* what was written, for the message */
-        Span data;             /* what the first get fetched */
+        Span data;             /* what the first get fetched, or the flow's answer */
+        bool is_answer;        /* it is the flow's answer */
         const Outcome *partly; /* what failed without ending the run, which fails in the end */
         Outcome outcome;
 };

@@ -19,7 +19,7 @@ import pytest
 from harness import GRAPNEL, JSON, Reply, Scene, ask, signature
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 ANY_SECRET = "whsec_" + "QUJD" * 11
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.M | re.S)
 
@@ -85,11 +85,14 @@ def world(request):
 
 
 def runs():
-    """(configuration, transcript) of the page on steps."""
-    found = blocks(ROOT / "docs" / "steps.md")
-    pairs = zip(found, found[1:])
-    return [pytest.param(one[1], other[1], id=f"line-{one[2]}") for one, other in pairs
-            if (one[0], other[0]) == ("yaml", "text")]
+    """(configuration, transcript) of the page on steps: a transcript is of what stands above it."""
+    config, found = None, []
+    for language, text, line in blocks(ROOT / "docs" / "steps.md"):
+        if language == "yaml":
+            config = text
+        elif language == "text":
+            found.append(pytest.param(config, text, id=f"line-{line}"))
+    return found
 
 
 @pytest.fixture(name="scene")
@@ -182,7 +185,7 @@ def test_each_scheme_of_the_page_takes_its_own_and_nothing_else(scene):
 
 OPERATING = (ROOT / "docs" / "operating.md").read_text()
 CODES = [r'act_fail\(a,[^;"]*"([a-z-]+)"', r'refuse\(k, \d+, "([a-z-]+)"',
-         r'\(EndMeaning\)\{"([a-z-]+)"',
+         r'\(EndMeaning\)\{"([a-z-]+)"', r'envelope_fault\(fault, \d+, "([a-z-]+)"',
          r'code = SPAN\("([a-z-]+)"\)', r'code = [^;]*"([a-z-]+)"']
 
 
@@ -192,8 +195,8 @@ def test_the_page_on_operating_knows_every_metric_and_every_code(scene):
     listed = set(re.findall(r"`([a-z-]+)`", OPERATING.partition("### Codes")[2]))
     told = set()
     flow = ("flow/" + name + ".c" for name in ("step_*", "act", "run", "exchange", "fresh", "pages"))
-    for files in (*flow, "engine/*.c", "ledger/*.c",
-                  "trigger/webhook.c"):
+    for files in (*flow, "engine/*.c", "ledger/*.c", "trigger/webhook.c", "trigger/unpack.c",
+                  "source/*.c"):
         for file in (ROOT / "src").glob(files):
             told |= {code for one in CODES for code in re.findall(one, file.read_text())}
     told.discard("accepted")  # a 202 shows its URL instead
