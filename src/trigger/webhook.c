@@ -45,7 +45,13 @@ bool webhook_head(Inlet *in, Exchange *x, Span name) {
                 return false;
         }
         if (atomic_load(&in->draining)) {
-                answer_problem(x, 503, "stopping", "Grapnel is stopping; try again soon");
+                Outcome o = {.status = 503,
+                             .code = "stopping",
+                             .message = SPAN("Grapnel is stopping; try again soon"),
+                             .retryable = true,
+                             .retry_after_s = 1};
+
+                answer_source(in, x, s, &o, 0);
                 return false;
         }
         x->body_max = (size_t)s->config->body_max_bytes;
