@@ -107,7 +107,8 @@ STEPS = {
         "GET /it/", says="step it)"),
     "for_each, going on": Step(
         "it: {for_each: '[1, 2, 3]', on_error: continue, "
-        "steps: [one: {put: 'TARGET:/it/{.item}'}]}", "PUT /it/2", 1, goes_on=True, says=" of 3 items of step it failed: item 2: "),
+        "steps: [one: {put: 'TARGET:/it/{.item}'}]}", "PUT /it/2", 1, goes_on=True,
+        says=" of 3 items of step it failed: item 2: "),
     "for_each within for_each": Step(
         "it: {for_each: '[[1, 2]]', on_error: continue, steps: [within: {for_each: .item, steps: "
         "[one: {put: 'TARGET:/it/{.item}'}]}]}", "PUT /it/2", 1, goes_on=True,
