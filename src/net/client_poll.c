@@ -71,7 +71,7 @@ static void socket_drop(Socket *s) {
 static Socket *socket_add(Client *c, int fd, bool is_gated) {
         if (make_place(c, fd) < 0)
                 return NULL;
-        if (c->sockets[fd]) /* closed, or the system would not give out its number again */
+        if (c->sockets[fd]) /* closed behind our back: the number is another's now */
                 socket_drop(c->sockets[fd]);
         Socket *s = must_alloc(sizeof *s);
         s->client = c;
@@ -137,8 +137,8 @@ int poll_on_socket(CURL *easy, curl_socket_t fd, int what, void *client, void *u
 
         (void)unused;
         if (what == CURL_POLL_REMOVE) {
-                /* One that was never asked on is closed without a word (libcurl 7.88): its call was
-                 * let go while it connected, or another address was faster. */
+                /* libcurl 7.88 closes a socket that is still connecting (the transfer is removed,
+                 * or its time is up) by itself, without the function that we gave it. */
                 if (s && (!s->is_gated || s->opener))
                         socket_drop(s);
                 else if (s)
