@@ -92,8 +92,8 @@ STEPS = {
     "upsert, creating": Step(UPSERT % "", "POST /items", 1, NONE),
     "upsert, changing": Step(UPSERT % "", "PATCH /items/1", 1, FOUND),
     "upsert, deactivating": Step(UPSERT % ", gone: 'true'", "PATCH /items/1", 1, FOUND),
-    "upsert, deleting": Step(UPSERT % ", gone: 'true', when_gone: delete", "DELETE /items/1", 1, FOUND,
-                             told={"404": DONE, "410": DONE}),
+    "upsert, deleting": Step(UPSERT % ", gone: 'true', when_gone: delete", "DELETE /items/1", 1,
+                             FOUND, told={"404": DONE, "410": DONE}),
     "upsert, by an id that is remembered": Step(
         "it: {for_each: '[1, 2]', steps: [%s]}" % (UPSERT % ", cache: 1h").replace("it:", "one:"),
         "GET /items/1", 2, FOUND, told={"404": DONE, "410": DONE}),
@@ -106,8 +106,9 @@ STEPS = {
         "it: {for_each: '[1, 2, 3]', together: 3, steps: [one: {get: 'TARGET:/it/{.item}'}]}",
         "GET /it/", says="step it)"),
     "for_each, going on": Step(
-        "it: {for_each: '[1, 2, 3]', on_error: continue, steps: [one: {put: 'TARGET:/it/{.item}'}]}",
-        "PUT /it/2", 1, goes_on=True, says=" of 3 items of step it failed: item 2: "),
+        "it: {for_each: '[1, 2, 3]', on_error: continue, "
+        "steps: [one: {put: 'TARGET:/it/{.item}'}]}", "PUT /it/2", 1, goes_on=True,
+        says=" of 3 items of step it failed: item 2: "),
     "for_each within for_each": Step(
         "it: {for_each: '[[1, 2]]', on_error: continue, steps: [within: {for_each: .item, steps: "
         "[one: {put: 'TARGET:/it/{.item}'}]}]}", "PUT /it/2", 1, goes_on=True,

@@ -92,7 +92,8 @@ def test_the_steps_are_done_for_each_in_its_order(scene):
 def test_each_item_begins_anew(scene):
     """No value of an earlier item is seen by a later one."""
     daemon = scene.start(each(
-        "first: {get: 'target:/first/{.item.id}', when: .item.ask}, last: {map: '[.first, .item.id]'}"))
+        "first: {get: 'target:/first/{.item.id}', when: .item.ask}, "
+        "last: {map: '[.first, .item.id]'}"))
     scene.target.act = echo
     assert tell(daemon, [{"id": 1, "ask": True}, {"id": 2}, {"id": 3, "ask": True}]).status == 200
     assert scene.target.requests[-1].json == {"value": [

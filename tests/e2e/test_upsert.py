@@ -249,6 +249,17 @@ def test_one_that_others_delete_first_is_gone(scene, crm, status):
     assert crm.noted == [{"done": "unchanged", "id": "C-1", "entity": None}]
 
 
+def test_what_was_created_can_be_undone_and_what_was_there_left(scene, crm):
+    undo = (", undo: [{back: {delete: 'target:/contacts/{.contact.id}', "
+            "when: '.contact.done == \"created\"'}}]")
+    daemon = scene.start(flow(UPSERT % undo, "bad: {fail: 422, message: No.}"))
+    for event in ({"id": "bob", "email": "b@example.com"}, EVENT):
+        assert tell(daemon, event).status == 422
+    assert crm.asked == ["GET /contacts?external_id=bob", "POST /contacts",
+                         "DELETE /contacts/C-2", "GET /contacts?external_id=ada",
+                         "PATCH /contacts/C-1"]
+
+
 # ---- races ----
 
 TAKEN = [Reply(409, {"message": "Somebody was faster."}),
@@ -389,7 +400,8 @@ def test_a_reload_forgets_and_nothing_is_remembered_without_cache(scene, crm):
 # ---- put and delete ----
 
 def test_put_replaces(scene):
-    daemon = scene.start(flow("saved: {put: 'target:/contacts/{.event.id}', body: '{a: .event.a}'}"))
+    daemon = scene.start(flow(
+        "saved: {put: 'target:/contacts/{.event.id}', body: '{a: .event.a}'}"))
     answer = tell(daemon, {"id": "x/y", "a": 1})
     assert answer.status == 200 and answer.json["message"] == "Updated in target: a."
     sent = scene.target.requests[0]
