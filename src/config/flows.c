@@ -8,11 +8,11 @@
 /* One entry as its table reads it. */
 typedef struct Written {
         FlowConfig f;
-        const Node *on, *match, *reply, *retry, *steps;
+        const Node *on, *type, *match, *reply, *retry, *steps;
         int order, stale;
 } Written;
 
-enum { WAIT_MIN_MS = 10, WAIT_MAX_MS = 300000 };
+enum { WAIT_MIN_MS = 10, WAIT_MAX_MS = 300000, TYPES_MAX = 256 };
 
 #define AT(field) offsetof(Written, field)
 
@@ -29,6 +29,12 @@ static const Option flow_options[] = {
          .required = true,
          .shape = "name, or list of names",
          .help = "The sources whose events this flow looks at."},
+        {.name = "type",
+         .type = OPTION_NODE,
+         .offset = AT(type),
+         .shape = "text, or list of texts",
+         .help = "The types of the events it wants, whatever tells them: the body, a header, or "
+                 "the envelope. Without it: all."},
         {.name = "match",
          .type = OPTION_NODE,
          .offset = AT(match),
@@ -69,6 +75,12 @@ static const Option flow_options[] = {
          .help = "What the source hears. `accepted`: 202 as soon as the event is recorded. "
                  "`wait`: the result itself, within the source's `deadline`. `wait 3s`: the "
                  "result if it comes in time, else 202 and the work goes on."},
+        {.name = "answer",
+         .type = OPTION_EXPR,
+         .offset = AT(f.answer),
+         .help = "What a source that waits is told with a success, made from the results of the "
+                 "steps: the full entity, claims, commands. What it is for depends on the "
+                 "source's dialect: see [replies.md](replies.md#data)."},
         {.name = "retry",
          .type = OPTION_NODE,
          .offset = AT(retry),
@@ -135,6 +147,26 @@ static void read_reply(Reading *r, const Node *n, FlowConfig *f) {
         }
 }
 
+/* Such a source would wait for a result that nobody reads. */
+static void warn_of_deaf(Reading *r, const Node *reply, const FlowConfig *f) {
+        for (size_t i = 0; i < f->n_on; i++) {
+                const SourceConfig *s = config_source(r->config, span_of(f->on[i]));
+
+                if (s && s->is_deaf)
+                        problem_warn(r->problems, reply->place,
+                                     "reply: nobody reads what '%s' hears, but it may try again "
+                                     "when it waits for too long; accepted is what fits",
+                                     s->name);
+        }
+}
+
+static void read_types(Reading *r, const Node *n, FlowConfig *f) {
+        f->n_types = texts_read(r, n, "type", &f->types, NULL);
+        if (f->n_types > TYPES_MAX || (n->kind == NODE_LIST && n->n == 0))
+                problem_add(r->problems, n->place,
+                            "type: a text or a list of 1 to %d is expected here", TYPES_MAX);
+}
+
 static void read_order(Reading *r, const Node *map, const Written *w, FlowConfig *f) {
         const Node *order = node_get(map, "order");
 
@@ -164,10 +196,14 @@ static void read_flow(Reading *r, const Node *map, FlowConfig *f) {
         f->runs_stale = w.stale == STALE_RUN;
         if (w.on)
                 on_read(r, w.on, &f->on, &f->n_on);
+        if (w.type)
+                read_types(r, w.type, f);
         if (w.match)
                 match_read(r, w.match, &f->match, &f->n_match);
         if (w.reply)
                 read_reply(r, w.reply, f);
+        if (w.reply && f->reply == REPLY_WAIT)
+                warn_of_deaf(r, w.reply, f);
         if (w.retry && !w.retry->bad)
                 retry_read(r, w.retry, &f->retry);
         if (w.steps)

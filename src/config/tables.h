@@ -40,6 +40,9 @@ typedef struct CallNodes {
  * follows it is the caller's to judge. */
 void call_read(Reading *r, const Node *map, const CallNodes *n, ConnectionConfig *c, Url *ret);
 
+/* Which defaults each kind of source stands for, as Markdown. */
+MUST_CHECK int source_kinds_print(Buf *out);
+
 /* The entries of a map of named things. `what` is "connection", "source", "flow". Returns their
  * number and sets *ret to zeroed room for so many of `size` bytes; 0 when there are none or when
  * a problem was added. */

@@ -44,7 +44,8 @@ struct Act {
         Call call;
         const Address *to;
         const struct Missing *missing;
-        const struct Sending *sending;
+        const struct Send *sending;
+        const struct ChangeTo *changing;
         const Program *mapping; /* that made the body */
         int64_t keep_ms; /* an answer that came within this time may be used again; 0: none */
         Span if_match;   /* the tag that the entity must still have; .p NULL: any */
@@ -52,6 +53,7 @@ struct Act {
         HttpHeader match_header;
         void (*addressed)(Act *a, const char *url);
         void (*answered)(Act *a, const ClientAnswer *answer);
+        bool (*refused)(Act *a, const ClientAnswer *answer); /* asked first; NULL: nobody is */
 
         HeapNode pause; /* monotonic ms */
         void (*rested)(Act *a);

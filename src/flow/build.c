@@ -90,14 +90,42 @@ int build_address(Build *b, const Expr *x, Address *ret) {
 
 /* ---- steps ---- */
 
-static const StepKind *kind_of(const Node *map, Place *ret_place) {
-        for (size_t i = 0; i < map->n; i++)
-                for (size_t k = 0; step_kinds[k]; k++)
-                        if (span_eq(map->entries[i].key, span_of(step_kinds[k]->name))) {
-                                *ret_place = map->entries[i].key_place;
-                                return step_kinds[k];
-                        }
+static const StepKind *kind_named(Span name) {
+        for (size_t k = 0; step_kinds[k]; k++)
+                if (span_eq(name, span_of(step_kinds[k]->name)))
+                        return step_kinds[k];
         return NULL;
+}
+
+/* Is every kind's name among the keys one of its options? */
+static bool knows_all(const StepKind *kind, const Node *map) {
+        for (size_t i = 0; i < map->n; i++) {
+                bool is_known = !kind_named(map->entries[i].key);
+
+                for (size_t k = 0; k < kind->n_options && !is_known; k++)
+                        is_known = span_eq(map->entries[i].key, span_of(kind->options[k].name));
+                if (!is_known)
+                        return false;
+        }
+        return true;
+}
+
+/* The kind that a key names. Of two names the one counts that has the other for an option, as in
+ * {upsert: ..., find: ...}; of strangers the first. */
+static const StepKind *kind_of(const Node *map, Place *ret_place) {
+        const StepKind *first = NULL;
+
+        for (size_t i = 0; i < map->n; i++) {
+                const StepKind *kind = kind_named(map->entries[i].key);
+
+                if (!kind || (first && !knows_all(kind, map)))
+                        continue;
+                *ret_place = map->entries[i].key_place;
+                if (knows_all(kind, map))
+                        return kind;
+                first = kind;
+        }
+        return first;
 }
 
 static int unknown_kind(Build *b, const Node *map) {

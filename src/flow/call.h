@@ -35,10 +35,10 @@ typedef struct Call {
         CallPhase phase;
         bool permit, second_try;
         BreakerAnswer leave; /* of the breaker, while dialling */
-        bool is_hurried; /* the run leaves it less than half the time that the connection would */
-        int64_t away_ms; /* out: > 0 when the breaker refused, and for how long */
-        Link link;       /* in the connection's queue */
-        HeapNode due;    /* for the rate */
+        bool is_hurried;     /* it has less than half the time that the connection would leave it */
+        int64_t away_ms;     /* out: > 0 when the breaker refused, and for how long */
+        Link link;           /* in the connection's queue */
+        HeapNode due;        /* for the rate */
         struct TokenAsk *token;
         Span token_used;
         ClientCall client;

@@ -4,7 +4,7 @@
 #include "base/clock.h"
 #include "flow/attempt_log.h"
 #include "flow/cloudevent.h"
-#include "flow/envelope.h"
+#include "flow/packet.h"
 #include "flow/verdict.h"
 #include "json/value.h"
 
@@ -27,7 +27,7 @@ typedef struct Delivery {
         size_t n, at;    /* ... and the one that is being written */
         size_t written;  /* bytes, of those before it */
         bool is_writing, is_paused, is_cut;
-        Envelope envelope;
+        Packet packet;
         BreakerAnswer leave;
         int64_t started_ms, started_us;
         HttpHeader headers[HEADERS_MAX];
@@ -46,7 +46,7 @@ static void dial(Delivery *d);
 
 /* What was sent and heard is on record with each job of a batch, but at length with one alone. */
 static void write_logs(const Delivery *d, const ClientAnswer *a, Buf *whole, Buf *brief) {
-        const Envelope *v = &d->envelope;
+        const Packet *v = &d->packet;
         bool is_batch = v->ids.n > 0;
         AttemptLog log = {.endpoint = d->endpoint,
                           .headers = d->headers,
@@ -60,7 +60,7 @@ static void write_logs(const Delivery *d, const ClientAnswer *a, Buf *whole, Buf
         if (v->n < 2)
                 return;
         log.kept = ATTEMPT_KEPT_BRIEF_BYTES;
-        log.left_out = ENVELOPE_IDS_HEADER;
+        log.left_out = PACKET_IDS_HEADER;
         attempt_log_write(&log, brief);
 }
 
@@ -109,7 +109,7 @@ static void delivery_end(Delivery *d, const Verdict *v, const ClientAnswer *a) {
                 write_logs(d, a, &whole, &brief);
         for (size_t i = 0; i < d->n; i++) {
                 const Letter *l = &d->letters[i];
-                bool is_first = !d->envelope.first || l == d->envelope.first;
+                bool is_first = !d->packet.first || l == d->packet.first;
 
                 jobs[i] = l->job;
                 results[i] = result_of(d, l, v, buf_span(is_first ? &whole : &brief));
@@ -118,7 +118,7 @@ static void delivery_end(Delivery *d, const Verdict *v, const ClientAnswer *a) {
         }
         list_remove(&o->deliveries, &d->link);
         o->host.ended(o->host.self, jobs, results, outcomes, d->n);
-        envelope_done(&d->envelope);
+        packet_done(&d->packet);
         bearer_unref(d->bearer);
         endpoint_unref(d->endpoint);
         snapshot_unref(d->snapshot);
@@ -188,8 +188,8 @@ static int add_attributes(Delivery *d, Err *e) {
         int n = 0;
 
         if (d->endpoint->format == FORMAT_CLOUDEVENTS)
-                n = cloudevent_headers(d->envelope.first->job->event, span_of(d->envelope.id),
-                                       d->arena, d->headers + d->n_headers);
+                n = cloudevent_headers(d->packet.first->job->event, span_of(d->packet.id), d->arena,
+                                       d->headers + d->n_headers);
         if (n < 0)
                 return FAIL(e, n, "the event's attributes are too long for headers");
         d->n_headers += (size_t)n;
@@ -198,7 +198,7 @@ static int add_attributes(Delivery *d, Err *e) {
 
 static int sign(Delivery *d, Err *e) {
         const Endpoint *p = d->endpoint;
-        const Envelope *v = &d->envelope;
+        const Packet *v = &d->packet;
         const Event *event = v->first->job->event;
         Signer signer = {.profile = p->profile};
         SignMessage m = {.id = span_of(v->id),
@@ -233,11 +233,11 @@ static Span depth_of(const Event *event) {
 /* How many messages led to this one, at most: who sends messages because of it passes the header
  * on, so that a loop of applications comes to an end (trigger/message.h). */
 static int add_depth(Delivery *d) {
-        Span most = depth_of(d->envelope.first->job->event);
+        Span most = depth_of(d->packet.first->job->event);
         uint64_t n, most_n = 0;
 
         (void)span_to_u64(most, UINT32_MAX, &most_n);
-        for (size_t i = 0; i < d->n && d->envelope.n > 1; i++) {
+        for (size_t i = 0; i < d->n && d->packet.n > 1; i++) {
                 Span depth = depth_of(d->letters[i].job->event);
 
                 if (d->letters[i].is_over || !span_to_u64(depth, UINT32_MAX, &n) || n <= most_n)
@@ -255,17 +255,17 @@ static int prepare(Delivery *d, Err *e) {
         d->n_headers = 0;
         r = add_attributes(d, e);
         if (r == 0)
-                r = add_header(d, SPAN("Content-Type"), d->envelope.content_type);
-        if (r == 0 && d->envelope.ids.n)
-                r = add_header(d, SPAN(ENVELOPE_IDS_HEADER), d->envelope.ids);
+                r = add_header(d, SPAN("Content-Type"), d->packet.content_type);
+        if (r == 0 && d->packet.ids.n)
+                r = add_header(d, SPAN(PACKET_IDS_HEADER), d->packet.ids);
         if (r == 0)
                 r = add_depth(d);
         if (r == 0 && p->wants_handshake)
                 r = add_header(d, SPAN("WebHook-Request-Origin"), span_of(d->outlet->origin));
         for (size_t i = 0; i < p->n_headers && r == 0; i++)
                 r = add_header(d, p->headers[i].name, p->headers[i].value);
-        if (r == 0 && d->envelope.n == 1 && d->envelope.first->job->event->trace.n)
-                r = add_header(d, SPAN("traceparent"), d->envelope.first->job->event->trace);
+        if (r == 0 && d->packet.n == 1 && d->packet.first->job->event->trace.n)
+                r = add_header(d, SPAN("traceparent"), d->packet.first->job->event->trace);
         if (r == 0 && d->token.n) {
                 char *value = arena_printf(d->arena, "Bearer " SPAN_FMT, SPAN_ARG(d->token));
 
@@ -355,12 +355,11 @@ static void dial(Delivery *d) {
         if (d->endpoint->wants_handshake && !d->has_consent && !(s && s->has_consent))
                 ask_consent(d);
         else
-                start_call(d,
-                           &(ClientCall){.method = "POST",
-                                         .body = d->envelope.body.p ? d->envelope.body : SPAN(""),
-                                         /* the receiver knows it by its id */
-                                         .repeatable = true,
-                                         .done = on_answer});
+                start_call(d, &(ClientCall){.method = "POST",
+                                            .body = d->packet.body.p ? d->packet.body : SPAN(""),
+                                            /* the receiver knows it by its id */
+                                            .repeatable = true,
+                                            .done = on_answer});
 }
 
 /* ---- credentials ---- */
@@ -411,8 +410,8 @@ static void authorize(Delivery *d) {
 /* ---- what is sent ---- */
 
 static void seal(Delivery *d) {
-        envelope_fill(&d->envelope, d->endpoint, d->letters, d->n, d->arena);
-        if (d->envelope.n > 0)
+        packet_fill(&d->packet, d->endpoint, d->letters, d->n, d->arena);
+        if (d->packet.n > 0)
                 authorize(d);
         else
                 delivery_end(d, &(Verdict){.job = JOB_LEFT_OUT}, NULL); /* each has its own end */

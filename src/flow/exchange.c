@@ -127,40 +127,56 @@ static void fail_without_answer(Act *a, const ClientAnswer *answer) {
                  m.retryable ? " Try again later." : "");
 }
 
-static void refused(Act *a, const ClientAnswer *answer) {
+/* Where only an operator can help. */
+static void denied(Act *a, const ClientAnswer *answer, Outcome *o) {
+        char *text = arena_printf(a->run->arena,
+                                  "%s does not accept Grapnel's credentials (%d). Tell whoever "
+                                  "runs the integration.",
+                                  a->to->target->config->name, answer->status);
+
+        o->code = "target-denied";
+        o->message = text ? span_of(text) : SPAN("The target does not accept Grapnel.");
+}
+
+static const char *plain_words(const ClientAnswer *answer, const Outcome *o) {
+        if (answer->status < 400)
+                return "answered with a redirect, which is not followed";
+        return o->retryable ? "cannot take this now" : "refused this";
+}
+
+void exchange_refusal(Act *a, const ClientAnswer *answer, Outcome *o) {
         const char *name = a->to->target->config->name;
-        Outcome o = {.status = answer->status == 409 ? 409 : 424,
-                     .code = answer->status == 409 ? "conflict" : "target-refused",
-                     .retry_after_s = -1};
         int64_t wait;
 
+        *o = (Outcome){.status = answer->status == 409 ? 409 : 424,
+                       .code = answer->status == 409 ? "conflict" : "target-refused",
+                       .retry_after_s = -1};
         if (answer->status == 401 || answer->status == 403) {
-                act_fail(a, 424, "target-denied", false,
-                         "%s does not accept Grapnel's credentials (%d). Tell whoever runs the "
-                         "integration.",
-                         name, answer->status);
+                denied(a, answer, o);
                 return;
         }
         if (answer->status >= 400 && answer->status < 500)
-                complaint_read(a, answer->body, a->mapping, a->to->target, &o);
+                complaint_read(a, answer->body, a->mapping, a->to->target, o);
         if (answer->status == 429 || answer->status == 408 || answer->status >= 500) {
-                o.retryable = true;
-                o.code = answer->status == 429 ? "target-busy" : "target-failed";
+                o->retryable = true;
+                o->code = answer->status == 429 ? "target-busy" : "target-failed";
                 if (http_retry_after(client_answer_get(answer, "retry-after"), clock_wall_ms(),
                                      RETRY_AFTER_MAX_MS, &wait))
-                        o.retry_after_s = (wait + 999) / 1000;
+                        o->retry_after_s = (wait + 999) / 1000;
         }
-        if (!o.message.p) {
-                char *text = arena_printf(a->run->arena, "%s %s (%d).%s", name,
-                                          answer->status < 400
-                                                  ? "answered with a redirect, which is not "
-                                                    "followed"
-                                          : o.retryable ? "cannot take this now"
-                                                        : "refused this",
-                                          answer->status, o.retryable ? " Try again later." : "");
+        if (!o->message.p) {
+                char *text =
+                        arena_printf(a->run->arena, "%s %s (%d).%s", name, plain_words(answer, o),
+                                     answer->status, o->retryable ? " Try again later." : "");
 
-                o.message = text ? span_of(text) : SPAN("The target refused this.");
+                o->message = text ? span_of(text) : SPAN("The target refused this.");
         }
+}
+
+static void fail_refused(Act *a, const ClientAnswer *answer) {
+        Outcome o;
+
+        exchange_refusal(a, answer, &o);
         act_fail_with(a, &o);
 }
 
@@ -206,6 +222,9 @@ static void keep(Act *a, const ClientAnswer *answer) {
 }
 
 static void on_answer(Act *a, const ClientAnswer *answer) {
+        bool (*refused)(Act *, const ClientAnswer *) = a->refused;
+
+        a->refused = NULL;
         if (a->call.away_ms > 0) {
                 fail_away(a, a->call.away_ms);
         } else if (answer->end != CLIENT_ANSWERED) {
@@ -215,8 +234,8 @@ static void on_answer(Act *a, const ClientAnswer *answer) {
                 a->answered(a, answer);
         } else if (answer->status == 412 && a->if_match.p) {
                 changed(a, answer);
-        } else
-                refused(a, answer);
+        } else if (!refused || !refused(a, answer))
+                fail_refused(a, answer);
 }
 
 void exchange_go_on(Act *a, const char *url, void (*then)(Act *a, const ClientAnswer *answer)) {
@@ -232,6 +251,16 @@ void exchange_go_on(Act *a, const char *url, void (*then)(Act *a, const ClientAn
                 a->call.n_more = 1;
         }
         call_start(a);
+}
+
+void exchange_at(Act *a, const Address *to, const char *url,
+                 void (*then)(Act *a, const ClientAnswer *answer)) {
+        a->to = to;
+        exchange_go_on(a, url, then);
+}
+
+void exchange_catch(Act *a, bool (*refused)(Act *a, const ClientAnswer *answer)) {
+        a->refused = refused;
 }
 
 static void on_path(Act *a, Span path) {

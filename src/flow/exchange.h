@@ -35,6 +35,15 @@ void exchange_start(Act *a, const Address *to, void (*then)(Act *a, const Client
 void exchange_address(Act *a, const Address *to, void (*then)(Act *a, const char *url));
 /* ... and a call to a URL of that same connection. */
 void exchange_go_on(Act *a, const char *url, void (*then)(Act *a, const ClientAnswer *answer));
+/* The same to a whole URL of that connection, which must stay. */
+void exchange_at(Act *a, const Address *to, const char *url,
+                 void (*then)(Act *a, const ClientAnswer *answer));
+/* Asks `refused` about the answer of a target that refuses, before that fails the run: when it
+ * returns true the step goes on by itself. For the next exchange only; call it before that. NULL
+ * for nobody. */
+void exchange_catch(Act *a, bool (*refused)(Act *a, const ClientAnswer *answer));
+/* What the source would hear of such an answer. */
+void exchange_refusal(Act *a, const ClientAnswer *answer, Outcome *ret);
 /* For steps that sent something: `mapping` made the body (NULL for none). Call before
  * exchange_start; forgotten after it. */
 void exchange_mapping(Act *a, const Program *mapping);

@@ -46,9 +46,12 @@ struct Run {
 
         Buf story;                  /* JSON array of the calls made: the attempt's detail */
         unsigned writes, unchanged; /* PATCHes and the like sent; left out as nothing differed */
-        Span told_target;           /* of the last write */
-        Span told_fields;           /* what was written, for the message */
-        Span data;                  /* what the first get fetched */
+        const char *told_verb;      /* of the last write: "Updated" */
+        Span told_target;
+        Span told_fields;      /* what was written, for the message */
+        Span data;             /* what the first get fetched, or the flow's answer */
+        bool is_answer;        /* it is the flow's answer */
+        const Outcome *partly; /* what failed without ending the run, which fails in the end */
         Outcome outcome;
 };
 
@@ -56,6 +59,9 @@ struct Run {
 
 /* Appends a call to the story; a story too long loses its end. */
 void run_tell(const Act *a, const char *method, Span url, const ClientAnswer *answer);
+/* Something failed and the steps go on all the same: when they have ended well, the run ends with
+ * this outcome, and nothing is undone. The outcome is copied. */
+void run_partly(Run *r, const Outcome *o);
 /* Goes on with what can go on; the last thing that a caller does, since the run may be gone. */
 void run_go(Run *r);
 

@@ -3,8 +3,10 @@
 
 #include "base/clock.h"
 #include "base/id.h"
+#include "flow/view.h"
+#include "json/value.h"
 
-#define META_MAX_BYTES (8 * 1024)
+#define META_MAX_BYTES (96 * 1024)
 
 static void on_timer(uv_timer_t *t) {
         Runner *r = t->data;
@@ -75,6 +77,8 @@ int runner_new(Hub *hub, Snapshot *s, const RunnerHost *host, Runner **ret, Err 
 
 /* What expressions see as `.meta`. */
 Span runner_meta(Run *r) {
+        /* Of what the event's maker knew beside the body. */
+        static const char *const shown[] = {"headers", "cloudevent"};
         AUTO(buf_done)
         Buf b = BUF(META_MAX_BYTES);
         const Event *ev = r->job->event;
@@ -95,6 +99,12 @@ Span runner_meta(Run *r) {
                 e = buf_add(&b, SPAN(",\"subject\":"));
         if (e == 0)
                 e = buf_add_json(&b, ev->subject);
+        for (size_t i = 0; e == 0 && i < COUNT_OF(shown); i++) {
+                Span v = ev->meta.n ? json_member(ev->meta, span_of(shown[i])) : (Span){NULL, 0};
+
+                if (v.p)
+                        e = buf_addf(&b, ",\"%s\":" SPAN_FMT, shown[i], SPAN_ARG(v));
+        }
         clock_print(ev->time_ms, time);
         if (e == 0)
                 e = ev->time_ms ? buf_addf(&b, ",\"time\":\"%s\"}", time)

@@ -27,6 +27,15 @@ Walk *walk_new(Run *r, Walk *outer, size_t seen, const MapRoot *extra, size_t n_
         return w;
 }
 
+void walk_renew(Walk *w, const MapRoot *extra, size_t n_extra) {
+        must(w->is_over && n_extra <= w->base);
+        memcpy(w->roots + w->base - n_extra, extra, n_extra * sizeof *extra);
+        for (size_t i = 0; i < w->list->n; i++)
+                w->roots[w->base + i].value = w->tags[i] = (Span){NULL, 0};
+        w->begun = w->ended = 0;
+        w->is_over = w->is_ending = false;
+}
+
 /* ---- turns ---- */
 
 void walk_start(Walk *w) {

@@ -19,6 +19,8 @@ struct Walk {
         MapRoot *roots; /* `base` from outside, then one for each step: .p NULL until it ended */
         Span *tags;     /* of the steps' values */
         size_t base;
+        size_t item;             /* which one of those that it is done for, from 1 on; 0: none */
+        const Program *items;    /* that gave them */
         uint32_t begun, ended;   /* bits of steps */
         bool is_over, is_ending; /* is_ending: it has an outcome, and waits for its acts */
         Link link;               /* among those of the run that have something to do */
@@ -34,6 +36,9 @@ struct Walk {
  * Memory from the run's arena; NULL when that is full. */
 Walk *walk_new(Run *r, Walk *outer, size_t seen, const MapRoot *extra, size_t n_extra,
                const StepList *list);
+/* Makes one that is over as new, for other extra roots: as many as it was made with. Not where
+ * something that it did can be undone, which needs its values. */
+void walk_renew(Walk *w, const MapRoot *extra, size_t n_extra);
 /* It has its turn in the next run_go, which is the last thing that the caller does: acts and walks
  * may be gone after it. */
 void walk_start(Walk *w);

@@ -181,9 +181,10 @@ typedef struct StoreOps {
         /* Opens or makes the store and takes this node's jobs back (they become free). -EBUSY
          * when another process holds it; -ENOTSUP for a newer schema. */
         int (*open)(const StoreOptions *o, Store **ret, Err *e);
-        /* All writes in one durable transaction. A fault means: nothing is known of the outcome
-         * (promise 3) unless it is -ENOSPC (no room) or -EAGAIN (another program holds a lock for
-         * too long), which mean that nothing was written. */
+        /* All writes in one durable transaction, however many the ledger gives (a few more than a
+         * batch's maximum when the last request brought several). A fault means: nothing is known
+         * of the outcome (promise 3) unless it is -ENOSPC (no room) or -EAGAIN (another program
+         * holds a lock for too long), which mean that nothing was written. */
         int (*write)(Store *s, Write *const *writes, size_t n, Err *e);
         int (*claim)(Store *s, const ClaimAsk *ask, Claim *ret, Err *e);
         int (*trim)(Store *s, const TrimRule *rule, size_t *ret_trimmed, Err *e);

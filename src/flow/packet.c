@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "flow/envelope.h"
+#include "flow/packet.h"
 
 #include "base/table.h"
 #include "flow/cloudevent.h"
@@ -30,7 +30,7 @@ static int wrap(const Letter *l, Buf *out) {
 
 /* ---- one ---- */
 
-static void fill_one(Envelope *v, const Endpoint *p, Letter *l, Arena *a) {
+static void fill_one(Packet *v, const Endpoint *p, Letter *l, Arena *a) {
         if (p->format != FORMAT_CLOUDEVENTS_STRUCTURED) {
                 v->body = l->body;
                 v->content_type = l->content_type;
@@ -55,7 +55,7 @@ static bool is_json(const Letter *l) {
         return json_check(l->body, JSON_KEYS_MAX, &fault) == 0;
 }
 
-static int add(Envelope *v, const Endpoint *p, const Letter *l, Buf *ids) {
+static int add(Packet *v, const Endpoint *p, const Letter *l, Buf *ids) {
         int r = buf_add_char(&v->own, v->n ? ',' : '[');
 
         if (r == 0)
@@ -67,7 +67,7 @@ static int add(Envelope *v, const Endpoint *p, const Letter *l, Buf *ids) {
 }
 
 /* False when there is no more room: it, and those behind it, come later. */
-static bool take(Envelope *v, const Endpoint *p, Letter *l, Buf *ids, Arena *a) {
+static bool take(Packet *v, const Endpoint *p, Letter *l, Buf *ids, Arena *a) {
         size_t before = v->own.n, ids_before = ids->n;
 
         if (p->format == FORMAT_PLAIN && !is_json(l)) {
@@ -93,11 +93,11 @@ static void leave_out(Letter *l, Arena *a) {
 }
 
 /* The hash needs no secret: it names what the same header lists. */
-static void name(Envelope *v) {
+static void name(Packet *v) {
         id_print("batch", (int64_t)(hash_keyed(v->ids, 0, 0) >> 1), v->id);
 }
 
-static void fill_batch(Envelope *v, const Endpoint *p, Letter *letters, size_t n, Arena *a) {
+static void fill_batch(Packet *v, const Endpoint *p, Letter *letters, size_t n, Arena *a) {
         AUTO(buf_done)
         Buf ids = BUF(IDS_MAX_BYTES);
         bool has_room = true;
@@ -119,8 +119,8 @@ static void fill_batch(Envelope *v, const Endpoint *p, Letter *letters, size_t n
                 p->format == FORMAT_PLAIN ? SPAN("application/json") : SPAN(CLOUDEVENT_BATCH_JSON);
 }
 
-void envelope_fill(Envelope *v, const Endpoint *p, Letter *letters, size_t n, Arena *a) {
-        *v = (Envelope){.own = BUF(BODY_MAX_BYTES)};
+void packet_fill(Packet *v, const Endpoint *p, Letter *letters, size_t n, Arena *a) {
+        *v = (Packet){.own = BUF(BODY_MAX_BYTES)};
         if (p->batch.events) {
                 fill_batch(v, p, letters, n, a);
                 return;
@@ -136,6 +136,6 @@ void envelope_fill(Envelope *v, const Endpoint *p, Letter *letters, size_t n, Ar
         }
 }
 
-void envelope_done(Envelope *v) {
+void packet_done(Packet *v) {
         buf_done(&v->own);
 }

@@ -11,18 +11,18 @@
 
 #include "flow/letter.h"
 
-#define ENVELOPE_IDS_HEADER "Grapnel-Ids"
+#define PACKET_IDS_HEADER "Grapnel-Ids"
 
-typedef struct Envelope {
+typedef struct Packet {
         char id[ID_TEXT]; /* "msg_..." or "batch_..." */
         Span body, content_type;
         Span ids; /* of a batch: "msg_...,msg_..." in the order of the array; else empty */
         const Letter *first; /* of those that it holds */
         size_t n;            /* 0: nothing is to be sent */
         Buf own;
-} Envelope;
+} Packet;
 
 /* Takes the letters that are not over, in their order; what does not fit is over from then on:
- * JOB_LEFT_OUT where there is one before it. Ends by envelope_done. */
-void envelope_fill(Envelope *v, const Endpoint *p, Letter *letters, size_t n, Arena *a);
-void envelope_done(Envelope *v);
+ * JOB_LEFT_OUT where there is one before it. Ends by packet_done. */
+void packet_fill(Packet *v, const Endpoint *p, Letter *letters, size_t n, Arena *a);
+void packet_done(Packet *v);

@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "trigger/arrival.h"
+
+#include "trigger/intake.h"
+
+struct Arriving {
+        void (*done)(void *arg, const ArrivalOut *out);
+        void *arg;
+};
+
+static void tell(const Intake *k, const ArrivalOut *out) {
+        k->arriving->done(k->arriving->arg, out);
+}
+
+void arrival_refused(Intake *k, const Outcome *o) {
+        char *why = arena_text(k->arena, o->message);
+
+        tell(k, &(ArrivalOut){.fault = o->retryable ? -EAGAIN : -EINVAL,
+                              .code = o->code,
+                              .why = why ? why : "it is too large"});
+}
+
+static void on_recorded(Recording *r, void *arg) {
+        Intake *k = arg;
+        ArrivalOut out = {.first = k->event_id};
+
+        if (r->fault < 0) {
+                intake_refuse(k, 503, "ledger", "the events could not be stored; try again");
+                return;
+        }
+        for (size_t i = 0; i < r->n_events; i++) {
+                int64_t known = 0;
+                RecordResult result = recording_result(r, i, &known);
+
+                out.n_new += result == RECORD_NEW;
+                out.n_known += result != RECORD_NEW;
+                if (i == 0 && result != RECORD_NEW)
+                        out.first = known;
+        }
+        k->in->counts.accepted += out.n_new;
+        k->in->counts.repeats += out.n_known;
+        tell(k, &out);
+        intake_free(k);
+}
+
+void arrival_record(Intake *k) {
+        Recording *r = intake_recording(k);
+
+        if (!r) {
+                intake_refuse(k, 404, "unmatched", "no flow or endpoint wants this event");
+        } else if (recording_send(r, on_recorded, k) < 0) {
+                recording_drop(r);
+                intake_refuse(k, 503, "busy", "too much is waiting to be stored; try again soon");
+        }
+}
+
+/* One that has no text stays without. */
+static Span copy(Intake *k, Span s, bool *ret_fits) {
+        Span kept = s.p ? arena_span(k->arena, s) : s;
+
+        *ret_fits &= !s.p || kept.p;
+        return kept;
+}
+
+static bool take(Intake *k, const EnvelopeEvent *events, size_t n) {
+        bool fits = true;
+
+        k->items = arena_alloc(k->arena, n * sizeof *k->items);
+        if (!k->items)
+                return false;
+        k->n_items = n;
+        for (size_t i = 0; i < n && fits; i++) {
+                const EnvelopeEvent *e = &events[i];
+                Item *item = &k->items[i];
+
+                item->in = (EnvelopeEvent){.body = copy(k, e->body, &fits),
+                                           .type = copy(k, e->type, &fits),
+                                           .subject = copy(k, e->subject, &fits),
+                                           .time = copy(k, e->time, &fits),
+                                           .key = copy(k, e->key, &fits),
+                                           .meta = copy(k, e->meta, &fits),
+                                           .is_always_new = e->is_always_new};
+                item->view = item->in.body.n ? item->in.body : SPAN("null");
+        }
+        return fits;
+}
+
+void arrival_send(Inlet *in, Span source, const EnvelopeEvent *events, size_t n, Span trace,
+                  void (*done)(void *arg, const ArrivalOut *out), void *arg) {
+        Intake *k = intake_new(in);
+        bool fits = true;
+
+        must(n > 0 && n <= ENVELOPE_EVENTS_MAX);
+        k->arriving = arena_alloc(k->arena, sizeof *k->arriving);
+        must(k->arriving);
+        *k->arriving = (struct Arriving){done, arg};
+        k->source = snapshot_source(k->snapshot, source);
+        k->trace = copy(k, trace, &fits);
+        if (!k->source)
+                intake_refuse(k, 404, "unknown-source", "there is no source of this name");
+        else if (!take(k, events, n) || !fits)
+                intake_refuse(k, 413, "too-large", "the events are too large");
+        else
+                intake_ask(k);
+}
