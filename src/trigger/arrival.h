@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Events that no webhook brought: what a trigger noticed, what a step emitted, what a backfill read.
- * From here on they go the way of all: planned onto the flows and endpoints that look at their
- * source, recorded with their jobs, run. */
+ * Events that no webhook brought: what a trigger noticed, what a step emitted, what a backfill
+ * read. From here on they go the way of all: planned onto the flows and endpoints that look at
+ * their source, recorded with their jobs, run. */
 #pragma once
 
 #include "source/envelope.h"
@@ -10,14 +10,14 @@
 
 typedef struct ArrivalOut {
         int fault; /* 0; -EAGAIN: not stored, try again; -EINVAL: it can never be taken as it is */
-        const char *code; /* of a refusal, "mapping-failed" */
-        const char *why;  /* a sentence */
+        const char *code;      /* of a refusal, "mapping-failed" */
+        const char *why;       /* a sentence */
         size_t n_new, n_known; /* events; the known ones are repeats and were not recorded again */
         int64_t first;         /* the id of the first event, new or known */
 } ArrivalOut;
 
 /* Records `n` events of that source (1 to ENVELOPE_EVENTS_MAX), in one commit or not at all; their
- * spans are copied. An event whose key is known is left alone. `done` is called once, on this loop's
- * thread and perhaps before this returns; `out` is lent for the call. */
+ * spans are copied. An event whose key is known is left alone. `done` is called once, on this
+ * loop's thread and perhaps before this returns; `out` is lent for the call. */
 void arrival_send(Inlet *in, Span source, const EnvelopeEvent *events, size_t n, Span trace,
                   void (*done)(void *arg, const ArrivalOut *out), void *arg);

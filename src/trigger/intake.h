@@ -45,6 +45,9 @@ struct Intake {
         MapCall call;
         MapRoot root[1];
         Span message_id;
+        JwkSet *keys; /* that were asked for, of rules whose keys are fetched */
+        uint64_t keys_number, keys_seen;
+        unsigned key_asks;
         Waiter *waiter;
         bool is_recorded, is_told; /* what was heard of it, in any order */
         int64_t event_id;          /* of the first */
