@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "trigger/emission.h"
 #include "trigger/message.h"
 
 #define BACKGROUND_RUN_MS 60000
@@ -305,8 +306,14 @@ static void on_keys_failed(void *self, const char *address, const char *why) {
                  NULL);
 }
 
+static void on_emit(void *self, Emission *e) {
+        Part *p = self;
+
+        emission_send(p->inlet, e);
+}
+
 static RunnerHost host_of(Part *p) {
-        return (RunnerHost){.self = p, .ended = on_flow_ended};
+        return (RunnerHost){.self = p, .ended = on_flow_ended, .emit = on_emit};
 }
 
 int part_init(Part *p, unsigned index, const PartShares *all, Snapshot *s, Err *e) {

@@ -127,6 +127,9 @@ static void succeed(Walk *w) {
                 o->code = "unchanged";
                 o->message = span_of(arena_printf(r->arena, "Nothing to change in %.*s.",
                                                   SPAN_ARG(r->told_target)));
+        } else if (r->emitted) {
+                o->code = "emitted";
+                o->message = SPAN("Passed on as an event.");
         } else {
                 o->code = "done";
                 o->message = SPAN("Done.");

@@ -45,6 +45,7 @@ struct Run {
         Undo *undo; /* the latest */
 
         Buf story;                  /* JSON array of the calls made: the attempt's detail */
+        unsigned emitted;           /* events */
         unsigned writes, unchanged; /* PATCHes and the like sent; left out as nothing differed */
         const char *told_verb;      /* of the last write: "Updated" */
         Span told_target;

@@ -8,10 +8,14 @@
 #include "flow/hub.h"
 #include "flow/run.h"
 
+struct Emission; /* flow/emission.h */
+
 typedef struct RunnerHost {
         void *self;
         /* A run has ended: the outcome is lent, the result's attempt too. The run is gone after. */
         void (*ended)(void *self, Job *job, const JobResult *result, const Outcome *o);
+        /* A step makes an event of its own; ends by its `done`. */
+        void (*emit)(void *self, struct Emission *e);
 } RunnerHost;
 
 /* The calls that wait for one connection's limit. */

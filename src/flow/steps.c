@@ -3,9 +3,9 @@
 #include "flow/step.h"
 
 const StepKind *const step_kinds[] = {
-        &step_get,    &step_find,    &step_upsert, &step_patch,    &step_put, &step_post,
-        &step_delete, &step_request, &step_map,    &step_for_each, &step_log, &step_exec,
-        &step_echo,   &step_skip,    &step_fail,   NULL,
+        &step_get,    &step_find,    &step_upsert, &step_patch,    &step_put,  &step_post,
+        &step_delete, &step_request, &step_map,    &step_for_each, &step_emit, &step_log,
+        &step_exec,   &step_echo,    &step_skip,   &step_fail,     NULL,
 };
 
 int steps_print_reference(Buf *out) {

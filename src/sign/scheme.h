@@ -6,8 +6,8 @@
 #include "sign/key.h"
 
 extern const SignScheme sign_basic, sign_bearer, sign_customerio, sign_github, sign_hmac, sign_jwt,
-        sign_keycloak, sign_member, sign_none, sign_shopify, sign_slack, sign_standard, sign_stripe,
-        sign_twilio, sign_zitadel;
+        sign_keycloak, sign_member, sign_none, sign_internal, sign_shopify, sign_slack,
+        sign_standard, sign_stripe, sign_twilio, sign_zitadel;
 
 /* Digests as sent, all of the size that the rule's keys make. */
 typedef struct SignDigests {

@@ -10,9 +10,10 @@
 enum { WINDOW_MAX_MS = 24 * 60 * 60 * 1000 };
 
 const SignScheme *const sign_schemes[] = {
-        &sign_standard, &sign_hmac,       &sign_github,   &sign_stripe, &sign_slack, &sign_shopify,
-        &sign_zitadel,  &sign_customerio, &sign_keycloak, &sign_twilio, &sign_jwt,   &sign_basic,
-        &sign_bearer,   &sign_member,     &sign_none,     NULL,
+        &sign_standard, &sign_hmac,    &sign_github,     &sign_stripe,   &sign_slack,
+        &sign_shopify,  &sign_zitadel, &sign_customerio, &sign_keycloak, &sign_twilio,
+        &sign_jwt,      &sign_basic,   &sign_bearer,     &sign_member,   &sign_none,
+        &sign_internal, NULL,
 };
 
 const SignScheme *sign_scheme_find(Span name) {
