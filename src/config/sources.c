@@ -12,10 +12,10 @@ typedef struct Written {
 
 /* `verify` as its table reads it. */
 typedef struct Proof {
-        const char *scheme, *header;
-        const Node *secret;
+        const char *scheme, *header, *timestamp, *id;
+        const Node *secret, *claims;
         SignRule rule;
-        int encoding, hash;
+        int encoding, hash, unit, secret_encoding;
 } Proof;
 
 #define AT(field) offsetof(Written, field)
@@ -83,23 +83,40 @@ static const Option source_options[] = {
 static const char *const encodings[] = {
         [SIGN_HEX] = "hex",
         [SIGN_BASE64] = "base64",
-        [SIGN_BASE64 + 1] = NULL,
+        [SIGN_BASE64URL] = "base64url",
+        [SIGN_BASE64URL + 1] = NULL,
+};
+static const char *const secret_encodings[] = {
+        [SIGN_TEXT] = "text",
+        [SIGN_SECRET_HEX] = "hex",
+        [SIGN_SECRET_BASE64] = "base64",
+        [SIGN_SECRET_BASE64URL] = "base64url",
+        [SIGN_SECRET_BASE64URL + 1] = NULL,
 };
 static const char *const hashes[] = {
-        [SIGN_SHA1] = "sha1",
-        [SIGN_SHA256] = "sha256",
-        [SIGN_SHA512] = "sha512",
-        [SIGN_SHA512 + 1] = NULL,
+        [SIGN_SHA1] = "sha1",     [SIGN_SHA256] = "sha256", [SIGN_SHA384] = "sha384",
+        [SIGN_SHA512] = "sha512", [SIGN_SHA512 + 1] = NULL,
+};
+static const char *const units[] = {
+        [SIGN_SECONDS] = "s",
+        [SIGN_MILLISECONDS] = "ms",
+        [SIGN_RFC3339] = "rfc3339",
+        [SIGN_RFC3339 + 1] = NULL,
 };
 
+#define RULE(field) offsetof(Proof, rule.field)
+
+/* Which of them a scheme looks at is said by its row (SignScheme.uses). */
 static const Option verify_options[] = {
         {.name = "scheme",
          .type = OPTION_TEXT,
          .offset = offsetof(Proof, scheme),
          .required = true,
          .shape = "name of a scheme",
-         .help = "`standard` (Standard Webhooks), `hmac` (a signature of the body in a header), "
-                 "`basic`, `bearer`, or `none`."},
+         .help = "`standard` (Standard Webhooks), `hmac` (a signature in a header, however it is "
+                 "made), `github`, `stripe`, `slack`, `shopify`, `zitadel`, `customerio`, "
+                 "`keycloak`, `twilio`, `jwt` (a signed token), `basic`, `bearer`, `member` (a "
+                 "secret in the body), or `none`."},
         {.name = "secret",
          .type = OPTION_NODE,
          .offset = offsetof(Proof, secret),
@@ -108,25 +125,56 @@ static const Option verify_options[] = {
          .help = "The secret shared with the source: the signing key, the token or the password. "
                  "While it changes, a list of up to 4, newest first; any of them counts. Scheme "
                  "`standard`: `whsec_...`, or the sender's public key `whpk_...` when it signs "
-                 "with ed25519 (v1a)."},
+                 "with ed25519 (v1a). Scheme `jwt`: only for tokens signed by HS256."},
         {.name = "window",
          .type = OPTION_DURATION,
-         .offset = offsetof(Proof, rule.window_ms),
+         .offset = RULE(window_ms),
          .fallback = "5m",
          .min = 1000,
          .max = 86400000,
          .help = "How far the signed time may be from ours, either way, for schemes that sign a "
-                 "time."},
+                 "time. Scheme `jwt`: how old a token without `exp` may be."},
         {.name = "header",
          .type = OPTION_TEXT,
          .offset = offsetof(Proof, header),
          .help = "Scheme `hmac`: the header that holds the signature, such as "
-                 "`X-Hub-Signature-256`."},
+                 "`X-Hub-Signature-256`. Schemes `bearer` and `jwt`: the header that holds the "
+                 "token, in place of `Authorization: Bearer`."},
         {.name = "prefix",
          .type = OPTION_TEXT,
-         .offset = offsetof(Proof, rule.prefix),
+         .offset = RULE(form.prefix),
          .fallback = "",
-         .help = "Scheme `hmac`: what stands before the signature, such as `sha256=`."},
+         .help = "What stands before the signature or token, such as `sha256=`. A header may hold "
+                 "several entries, divided by commas or blanks; those that begin otherwise are "
+                 "passed over: `v1=` in `t=1614265330,v1=...`."},
+        {.name = "signed",
+         .type = OPTION_TEXT,
+         .offset = RULE(form.covers),
+         .fallback = "{body}",
+         .shape = "text with holes",
+         .help = "Scheme `hmac`: what is signed, such as `{timestamp}.{body}`. There are `{body}`, "
+                 "`{timestamp}`, `{id}`, `{method}`, `{url}` and `{header:Name}`."},
+        {.name = "timestamp",
+         .type = OPTION_TEXT,
+         .offset = offsetof(Proof, timestamp),
+         .help = "Scheme `hmac`: the header that holds the signed time."},
+        {.name = "timestamp_entry",
+         .type = OPTION_TEXT,
+         .offset = RULE(form.timestamp_entry),
+         .help = "Scheme `hmac`: where the time stands beside the signatures, what it begins with, "
+                 "such as `t=`."},
+        {.name = "unit",
+         .type = OPTION_CHOICE,
+         .offset = offsetof(Proof, unit),
+         .fallback = "s",
+         .choices = units,
+         .help = "Scheme `hmac`: how the time is written: seconds or milliseconds since 1970, or "
+                 "RFC 3339."},
+        {.name = "id",
+         .type = OPTION_TEXT,
+         .offset = offsetof(Proof, id),
+         .help = "Scheme `hmac`: the header that holds the signed id of the message. Deliveries of "
+                 "one id are one event."},
         {.name = "encoding",
          .type = OPTION_CHOICE,
          .offset = offsetof(Proof, encoding),
@@ -139,10 +187,59 @@ static const Option verify_options[] = {
          .fallback = "sha256",
          .choices = hashes,
          .help = "Scheme `hmac`: the hash under it."},
+        {.name = "secret_encoding",
+         .type = OPTION_CHOICE,
+         .offset = offsetof(Proof, secret_encoding),
+         .fallback = "text",
+         .choices = secret_encodings,
+         .help = "Schemes `hmac` and `jwt`: how the key is written; `text` takes it as it stands."},
+        {.name = "public_url",
+         .type = OPTION_TEXT,
+         .offset = RULE(public_url),
+         .shape = "URL",
+         .help = "For schemes that sign the URL, `twilio` and `hmac` with `{url}`: the base under "
+                 "which the sender reaches Grapnel, before `/in/NAME`. Without it, the "
+                 "`public_url` of the whole."},
         {.name = "user",
          .type = OPTION_TEXT,
-         .offset = offsetof(Proof, rule.user),
+         .offset = RULE(user),
          .help = "Scheme `basic`: the user's name."},
+        {.name = "path",
+         .type = OPTION_TEXT,
+         .offset = RULE(path),
+         .help = "Scheme `member`: where the secret stands in the JSON body, such as "
+                 "`.value[].clientState`; behind `[]`, in each item of a list."},
+        {.name = "keys",
+         .type = OPTION_TEXT,
+         .offset = RULE(jwt.keys),
+         .shape = "URL, PEM, JWK or JWK set",
+         .help = "Scheme `jwt`: the public keys, or the URL of a JWK set that holds them. Without "
+                 "it, the `issuer` is asked where they are (OpenID Connect Discovery). An address "
+                 "within private networks needs `outbound.allow`."},
+        {.name = "issuer",
+         .type = OPTION_TEXT,
+         .offset = RULE(jwt.issuer),
+         .help = "Scheme `jwt`: what the claim `iss` has to be, to the letter."},
+        {.name = "audience",
+         .type = OPTION_TEXT,
+         .offset = RULE(jwt.audience),
+         .help = "Scheme `jwt`: what the claim `aud` has to be, or to hold."},
+        {.name = "party",
+         .type = OPTION_TEXT,
+         .offset = RULE(jwt.party),
+         .help = "Scheme `jwt`: which application the token was given to: claim `azp`, or `appid` "
+                 "where there is no `azp`."},
+        {.name = "claims",
+         .type = OPTION_NODE,
+         .offset = offsetof(Proof, claims),
+         .shape = "map of values",
+         .help = "Scheme `jwt`: what further claims have to be, each one value or one of a list: "
+                 "`claims: {ver: \"2.0\", tid: [\"...\", \"...\"]}`."},
+        {.name = "body_hash",
+         .type = OPTION_TEXT,
+         .offset = RULE(jwt.body_hash),
+         .help = "Scheme `jwt`: the claim that holds the SHA-256 of the body, such as "
+                 "`request_body_sha256`, in base64 or hexadecimal."},
 };
 
 const OptionGroup source_groups[] = {
@@ -156,25 +253,22 @@ const OptionGroup source_groups[] = {
         {0},
 };
 
-static const char *const hmac_only[] = {"header", "prefix", "encoding", "hash"};
+static bool is_option(Span name) {
+        for (size_t i = 0; i < COUNT_OF(verify_options); i++)
+                if (span_eq(name, span_of(verify_options[i].name)))
+                        return true;
+        return false;
+}
 
 /* An option that its scheme does not look at would be a promise that nobody keeps. */
-static void check_fit(Reading *r, const Node *map, const char *scheme) {
+static void check_fit(Reading *r, const Node *map, const SignScheme *scheme) {
         for (size_t i = 0; i < map->n; i++) {
                 const NodeEntry *entry = &map->entries[i];
-                bool fits = true;
 
-                for (size_t k = 0; k < COUNT_OF(hmac_only); k++)
-                        if (span_eq(entry->key, span_of(hmac_only[k])))
-                                fits = strcmp(scheme, "hmac") == 0;
-                if (span_eq(entry->key, SPAN("user")))
-                        fits = strcmp(scheme, "basic") == 0;
-                if (span_eq(entry->key, SPAN("window")))
-                        fits = strcmp(scheme, "standard") == 0;
-                if (!fits)
+                if (is_option(entry->key) && !sign_scheme_uses(scheme, entry->key))
                         problem_add(r->problems, entry->key_place,
                                     SPAN_FMT ": scheme %s does not use it", SPAN_ARG(entry->key),
-                                    scheme);
+                                    scheme->name);
         }
 }
 
@@ -198,9 +292,9 @@ static int read_secrets(Reading *r, const Node *n, SignRule *rule) {
         return 0;
 }
 
-/* Headers are looked up by lower-case name. */
+/* Headers are looked up by lower-case name. NULL stays NULL. */
 static const char *lower_copy(Reading *r, const char *name) {
-        char *copy = arena_text(r->arena, span_of(name));
+        char *copy = name ? arena_text(r->arena, span_of(name)) : NULL;
 
         for (char *c = copy; c && *c; c++)
                 if (*c >= 'A' && *c <= 'Z')
@@ -225,6 +319,58 @@ static const SignScheme *find_scheme(Reading *r, const Node *at, const char *nam
                     near ? "; did you mean '" : " (see the manual, verify)", near ? near : "",
                     near ? "'?" : "");
         return NULL;
+}
+
+/* Without the slashes at its end: paths begin with one. */
+static int read_base(Reading *r, const Node *verify, const char *own, const char **ret) {
+        const Node *n = node_get(verify, "public_url");
+        Span base = span_of(own ? own : r->config->public_url);
+        Url url;
+
+        *ret = NULL;
+        if (own && n && url_check(r, n, "public_url", &url) < 0)
+                return -EINVAL;
+        while (base.n > 0 && base.p[base.n - 1] == '/')
+                base.n--;
+        *ret = base.n ? arena_text(r->arena, base) : NULL;
+        return 0;
+}
+
+static int read_claims(Reading *r, const Node *map, SignJwt *jwt) {
+        if (map->bad)
+                return -EINVAL;
+        if (map->kind != NODE_MAP || map->n == 0)
+                return problem_add(r->problems, map->place,
+                                   "claims: a map from names to values is expected here");
+        SignClaim *claims = arena_alloc(r->arena, map->n * sizeof *claims);
+        if (!claims)
+                return problem_no_room(r->problems, map->place);
+        for (size_t i = 0; i < map->n; i++) {
+                claims[i].name = map->entries[i].key.p;
+                claims[i].n_values =
+                        texts_read(r, map->entries[i].value, "claims", &claims[i].values, NULL);
+                if (claims[i].n_values == 0)
+                        return -EINVAL;
+        }
+        jwt->claims = claims;
+        jwt->n_claims = map->n;
+        return 0;
+}
+
+/* What the options say in words, in the rule's own. */
+static int fill_rule(Reading *r, const Node *verify, const Proof *proof, SignRule *rule) {
+        *rule = proof->rule;
+        rule->form.encoding = (SignEncoding)proof->encoding;
+        rule->form.hash = (SignHash)proof->hash;
+        rule->form.unit = (SignUnit)proof->unit;
+        rule->form.secret = (SignSecret)proof->secret_encoding;
+        rule->form.header = lower_copy(r, proof->header);
+        rule->form.timestamp = lower_copy(r, proof->timestamp);
+        rule->form.id = lower_copy(r, proof->id);
+        int err = read_base(r, verify, proof->rule.public_url, &rule->public_url);
+        if (proof->claims && read_claims(r, proof->claims, &rule->jwt) < 0)
+                err = -EINVAL;
+        return err;
 }
 
 static void rule_end(void *rule) {
@@ -257,16 +403,14 @@ static void read_verify(Reading *r, const Node *verify, SignRule *rule) {
                 problem_no_room(r->problems, verify->place);
                 return;
         }
-        *rule = proof.rule;
+        if (fill_rule(r, verify, &proof, rule) < 0)
+                err = -EINVAL;
         rule->scheme = scheme;
-        rule->encoding = (SignEncoding)proof.encoding;
-        rule->hash = (SignHash)proof.hash;
-        rule->header = proof.header ? lower_copy(r, proof.header) : NULL;
         if (proof.secret && read_secrets(r, proof.secret, rule) < 0)
                 err = -EINVAL;
         if (!scheme)
                 return;
-        check_fit(r, verify, scheme->name);
+        check_fit(r, verify, scheme);
         if (err == 0 && scheme->prepare(rule, &e) < 0)
                 problem_add(r->problems, verify->place, "verify: %s", e.text);
 }

@@ -69,10 +69,13 @@ static int basic_prepare(SignRule *rule, Err *e) {
         return 0;
 }
 
+static const char *const basic_uses[] = {"user", NULL};
+
 const SignScheme sign_basic = {
         .name = "basic",
         .help = "HTTP Basic credentials: user, and the password as the secret",
         .needs_secret = true,
+        .uses = basic_uses,
         .prepare = basic_prepare,
         .check = basic_check,
         .message_id = sign_no_message_id,

@@ -7,11 +7,15 @@
 
 enum { TOKEN_MIN_BYTES = 16, TOKEN_MAX_BYTES = 4096 };
 
-static bool is_token(Span s) {
+static bool is_plain(Span s) {
         for (size_t i = 0; i < s.n; i++)
                 if (s.p[i] <= ' ' || s.p[i] > '~')
                         return false;
-        return s.n > 0 && s.n <= TOKEN_MAX_BYTES;
+        return s.n > 0;
+}
+
+static bool is_token(Span s) {
+        return is_plain(s) && s.n <= TOKEN_MAX_BYTES;
 }
 
 /* Takes off what stands before the token; false when something else stands there. */
@@ -19,7 +23,7 @@ static bool take_prefix(const SignRule *rule, bool is_own_header, Span *value) {
         Span bearer = SPAN("bearer");
 
         if (is_own_header) {
-                Span prefix = span_of(rule->prefix);
+                Span prefix = span_of(rule->form.prefix);
 
                 if (!span_starts(*value, prefix))
                         return false;
@@ -33,17 +37,30 @@ static bool take_prefix(const SignRule *rule, bool is_own_header, Span *value) {
         return true;
 }
 
-static SignVerdict bearer_check(const SignRule *rule, const SignInput *in, const char **why) {
-        bool is_own_header = span_of(rule->header).n > 0;
+SignVerdict sign_token(const SignRule *rule, const SignInput *in, Span *ret, const char **why) {
+        bool is_own_header = span_of(rule->form.header).n > 0;
         Span value = {0};
 
-        SignVerdict v = sign_header(in, is_own_header ? rule->header : "authorization", &value);
+        SignVerdict v =
+                sign_header(in, is_own_header ? rule->form.header : "authorization", &value);
         if (v == SIGN_MALFORMED)
                 return sign_say(v, why, "the token's header occurs twice");
         if (v == SIGN_MISSING || !take_prefix(rule, is_own_header, &value))
                 return sign_say(SIGN_MISSING, why, "there is no token");
-        if (!is_token(value))
+        if (!is_plain(value))
                 return sign_say(SIGN_MALFORMED, why, "a token is printable ASCII without blanks");
+        *ret = value;
+        return SIGN_OK;
+}
+
+static SignVerdict bearer_check(const SignRule *rule, const SignInput *in, const char **why) {
+        Span value = {0};
+        SignVerdict v = sign_token(rule, in, &value, why);
+
+        if (v != SIGN_OK)
+                return v;
+        if (!is_token(value))
+                return sign_say(SIGN_MALFORMED, why, "the token is longer than any of ours");
         if (!sign_is_secret(rule, value))
                 return sign_say(SIGN_WRONG, why, "the token is wrong");
         return SIGN_OK;
@@ -60,10 +77,13 @@ static int bearer_prepare(SignRule *rule, Err *e) {
         return r;
 }
 
+static const char *const bearer_uses[] = {"header", "prefix", NULL};
+
 const SignScheme sign_bearer = {
         .name = "bearer",
         .help = "A token: Authorization: Bearer, or the header and prefix that are given",
         .needs_secret = true,
+        .uses = bearer_uses,
         .prepare = bearer_prepare,
         .check = bearer_check,
         .message_id = sign_no_message_id,

@@ -2,14 +2,14 @@
 #include "sign/encoding.h"
 
 /* By comparisons rather than a table: a secret leaves no trace in the cache. */
-static int base64_digit(char c) {
+static int base64_digit(char c, char last_but_one, char last) {
         if (c >= 'A' && c <= 'Z')
                 return c - 'A';
         if (c >= 'a' && c <= 'z')
                 return c - 'a' + 26;
         if (c >= '0' && c <= '9')
                 return c - '0' + 52;
-        return c == '+' ? 62 : c == '/' ? 63 : -1;
+        return c == last_but_one ? 62 : c == last ? 63 : -1;
 }
 
 /* How many of the characters carry bits, or SIZE_MAX where the padding is not as agreed. */
@@ -23,15 +23,15 @@ static size_t base64_carriers(Span text, Base64Padding padding) {
         return n % 4 != 1 && (is_full || is_bare) ? n : SIZE_MAX;
 }
 
-bool base64_parse(Span text, Base64Padding padding, unsigned char *ret, size_t room,
+static bool parse(Span text, const char *last_two, size_t carriers, unsigned char *ret, size_t room,
                   size_t *ret_n) {
-        size_t carriers = base64_carriers(text, padding), n = 0;
         unsigned bits = 0, held = 0;
+        size_t n = 0;
 
         if (carriers == SIZE_MAX || carriers / 4 * 3 + carriers % 4 * 3 / 4 > room)
                 return false;
         for (size_t i = 0; i < carriers; i++) {
-                int digit = base64_digit(text.p[i]);
+                int digit = base64_digit(text.p[i], last_two[0], last_two[1]);
 
                 if (digit < 0)
                         return false;
@@ -49,6 +49,15 @@ bool base64_parse(Span text, Base64Padding padding, unsigned char *ret, size_t r
                 return false;
         *ret_n = n;
         return true;
+}
+
+bool base64_parse(Span text, Base64Padding padding, unsigned char *ret, size_t room,
+                  size_t *ret_n) {
+        return parse(text, "+/", base64_carriers(text, padding), ret, room, ret_n);
+}
+
+bool base64url_parse(Span text, unsigned char *ret, size_t room, size_t *ret_n) {
+        return parse(text, "-_", text.n % 4 == 1 ? SIZE_MAX : text.n, ret, room, ret_n);
 }
 
 int base64_print(Span bytes, Buf *out) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Base64 (RFC 4648 section 4) and hex, read to the letter: one value has one spelling, so nobody
- * can vary a signature that was seen. No blanks, no line ends, no other alphabet. */
+ * Base64 (RFC 4648 sections 4 and 5) and hex, read to the letter: one value has one spelling, so
+ * nobody can vary a signature that was seen. No blanks, no line ends, no mixed alphabets. */
 #pragma once
 
 #include "base/buf.h"
@@ -13,6 +13,8 @@ typedef enum Base64Padding {
 
 /* False when the text is no base64, or its bytes do not fit into `room`. */
 bool base64_parse(Span text, Base64Padding padding, unsigned char *ret, size_t room, size_t *ret_n);
+/* The alphabet of RFC 4648 section 5, which URLs and tokens hold: never padded. */
+bool base64url_parse(Span text, unsigned char *ret, size_t room, size_t *ret_n);
 /* Appends the padded form; outcomes as buf_add. */
 MUST_CHECK int base64_print(Span bytes, Buf *out);
 

@@ -21,6 +21,7 @@ static const struct {
 } hashes[] = {
         [SIGN_SHA1] = {"SHA1", 20},
         [SIGN_SHA256] = {"SHA256", 32},
+        [SIGN_SHA384] = {"SHA384", 48},
         [SIGN_SHA512] = {"SHA512", 64},
 };
 

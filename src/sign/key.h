@@ -17,7 +17,7 @@ SignKey *sign_key_free(SignKey *k); /* wipes; accepts NULL, returns NULL */
 static inline void sign_key_freep(SignKey **k) {
         *k = sign_key_free(*k);
 }
-/* 20, 32 or 64. */
+/* 20, 32, 48 or 64. */
 size_t sign_key_digest_bytes(const SignKey *k);
 /* The MAC of the parts, one after the other. Ends the process when there is no memory for it. */
 void sign_key_mac(const SignKey *k, const Span *parts, size_t n_parts,

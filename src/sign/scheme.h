@@ -5,7 +5,9 @@
 
 #include "sign/key.h"
 
-extern const SignScheme sign_basic, sign_bearer, sign_hmac, sign_none, sign_standard;
+extern const SignScheme sign_basic, sign_bearer, sign_customerio, sign_github, sign_hmac, sign_jwt,
+        sign_keycloak, sign_member, sign_none, sign_shopify, sign_slack, sign_standard, sign_stripe,
+        sign_twilio, sign_zitadel;
 
 /* Digests as sent, all of the size that the rule's keys make. */
 typedef struct SignDigests {
@@ -28,5 +30,15 @@ bool sign_is_secret(const SignRule *rule, Span text);
 MUST_CHECK int sign_secrets_check(const SignRule *rule, size_t min_bytes, Err *e);
 /* Replaces the rule's keys by `key` at place `i`. */
 void sign_rule_set_key(SignRule *rule, size_t i, SignKey *key);
+/* Makes the HMAC key of secret `i`, written as the rule's form says. -EINVAL with the sentence when
+ * it is not, or when the key has fewer bytes. */
+MUST_CHECK int sign_make_key(SignRule *rule, size_t i, SignHash hash, size_t min_bytes, Err *e);
+/* The token of a request: behind `Authorization: Bearer`, or, when the rule names a header, that
+ * header's value behind the rule's prefix. Printable ASCII without blanks. */
+SignVerdict sign_token(const SignRule *rule, const SignInput *in, Span *ret, const char **why);
+/* Makes the default of no window; -EINVAL with the sentence for one that is out of bounds. */
+MUST_CHECK int sign_window_check(SignRule *rule, Err *e);
+/* Is the time within the rule's window, either way? In whole seconds. */
+bool sign_is_fresh(const SignRule *rule, int64_t now_ms, int64_t time_ms);
 /* The message_id of schemes that sign none. */
-Span sign_no_message_id(const SignInput *in);
+Span sign_no_message_id(const SignRule *rule, const SignInput *in);

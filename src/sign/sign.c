@@ -3,10 +3,16 @@
  * The table of schemes, and the few steps that they have in common. A new scheme is a file with
  * one SignScheme in it and a row here. */
 #include "sign/ed25519.h"
+#include "sign/jwk.h"
 #include "sign/scheme.h"
+#include "sign/template.h"
+
+enum { WINDOW_MAX_MS = 24 * 60 * 60 * 1000 };
 
 const SignScheme *const sign_schemes[] = {
-        &sign_standard, &sign_hmac, &sign_basic, &sign_bearer, &sign_none, NULL,
+        &sign_standard, &sign_hmac,       &sign_github,   &sign_stripe, &sign_slack, &sign_shopify,
+        &sign_zitadel,  &sign_customerio, &sign_keycloak, &sign_twilio, &sign_jwt,   &sign_basic,
+        &sign_bearer,   &sign_member,     &sign_none,     NULL,
 };
 
 const SignScheme *sign_scheme_find(Span name) {
@@ -14,6 +20,13 @@ const SignScheme *sign_scheme_find(Span name) {
                 if (span_eq(name, span_of((*s)->name)))
                         return *s;
         return NULL;
+}
+
+bool sign_scheme_uses(const SignScheme *scheme, Span option) {
+        for (const char *const *u = scheme->uses; u && *u; u++)
+                if (span_eq(option, span_of(*u)))
+                        return true;
+        return span_eq(option, SPAN("scheme")) || span_eq(option, SPAN("secret"));
 }
 
 SignVerdict sign_say(SignVerdict verdict, const char **why, const char *text) {
@@ -34,6 +47,8 @@ void sign_rule_done(SignRule *rule) {
                 sign_key_free(rule->keys[i]);
                 ed25519_free(rule->public_keys[i]);
         }
+        sign_template_free(rule->covers);
+        jwk_set_unref(rule->key_set);
         *rule = (SignRule){0};
 }
 
@@ -100,7 +115,23 @@ void sign_rule_set_key(SignRule *rule, size_t i, SignKey *key) {
         rule->keys[i] = key;
 }
 
-Span sign_no_message_id(const SignInput *in) {
+int sign_window_check(SignRule *rule, Err *e) {
+        if (rule->window_ms == 0)
+                rule->window_ms = SIGN_WINDOW_DEFAULT_MS;
+        if (rule->window_ms < 1000 || rule->window_ms > WINDOW_MAX_MS)
+                return FAIL(e, -EINVAL, "the window must be between a second and a day");
+        return 0;
+}
+
+bool sign_is_fresh(const SignRule *rule, int64_t now_ms, int64_t time_ms) {
+        /* Whole seconds on both sides: senders round down, so do we. */
+        int64_t apart_ms = (now_ms / 1000 - time_ms / 1000) * 1000;
+
+        return apart_ms <= rule->window_ms && apart_ms >= -rule->window_ms;
+}
+
+Span sign_no_message_id(const SignRule *rule, const SignInput *in) {
+        (void)rule;
         (void)in;
         return (Span){NULL, 0};
 }

@@ -18,7 +18,6 @@ enum {
         KEY_MAX_BYTES = 75, /* Standard Webhooks says 64, Svix takes up to 75 */
         DIGEST_BYTES = 32,
         V1A_ENTRIES_MAX = 4, /* each costs as much as a hundred MACs, and strangers send them */
-        WINDOW_MAX_MS = 24 * 60 * 60 * 1000,
 };
 
 static const uint64_t TIMESTAMP_MAX_S = 999999999999; /* keeps the milliseconds within 63 bits */
@@ -59,13 +58,6 @@ static bool id_is_plain(Span id) {
                 if (id.p[i] <= ' ' || id.p[i] > '~' || id.p[i] == '.')
                         return false;
         return true;
-}
-
-static bool is_fresh(int64_t now_ms, int64_t timestamp_s, int64_t window_ms) {
-        /* Whole seconds on both sides: the sender rounded down, so do we. */
-        int64_t apart_ms = (now_ms / 1000 - timestamp_s) * 1000;
-
-        return apart_ms <= window_ms && apart_ms >= -window_ms;
 }
 
 /* The signatures of one header that the rule has keys for, by version. */
@@ -177,7 +169,7 @@ static SignVerdict standard_check(const SignRule *rule, const SignInput *in, con
         v = read_signatures(rule, signature, &given, why);
         if (v != SIGN_OK)
                 return v;
-        if (!is_fresh(in->now_ms, (int64_t)timestamp_s, rule->window_ms))
+        if (!sign_is_fresh(rule, in->now_ms, (int64_t)timestamp_s * 1000))
                 return sign_say(SIGN_STALE, why, "webhook-timestamp is outside the window");
 
         const Span parts[] = {id, SPAN("."), timestamp, SPAN("."), in->body};
@@ -187,9 +179,10 @@ static SignVerdict standard_check(const SignRule *rule, const SignInput *in, con
                                : sign_say(SIGN_WRONG, why, "no signature matches");
 }
 
-static Span standard_message_id(const SignInput *in) {
+static Span standard_message_id(const SignRule *rule, const SignInput *in) {
         Span id = {0};
 
+        (void)rule;
         if (sign_header(in, family_of(in)->id, &id) != SIGN_OK || !id_is_plain(id))
                 return (Span){NULL, 0};
         return id;
@@ -230,10 +223,9 @@ static int standard_prepare(SignRule *rule, Err *e) {
 
         if (r < 0)
                 return r;
-        if (rule->window_ms == 0)
-                rule->window_ms = SIGN_WINDOW_DEFAULT_MS;
-        if (rule->window_ms < 1000 || rule->window_ms > WINDOW_MAX_MS)
-                return FAIL(e, -EINVAL, "the window must be between a second and a day");
+        r = sign_window_check(rule, e);
+        if (r < 0)
+                return r;
         for (size_t i = 0; i < rule->n_secrets; i++) {
                 bool is_public = span_starts(secret_reveal(&rule->secrets[i]), SPAN("whpk_"));
 
@@ -246,11 +238,14 @@ static int standard_prepare(SignRule *rule, Err *e) {
         return 0;
 }
 
+static const char *const standard_uses[] = {"window", NULL};
+
 const SignScheme sign_standard = {
         .name = "standard",
         .help = "Standard Webhooks v1, v1a: webhook-id, webhook-timestamp, webhook-signature (or "
                 "svix-)",
         .needs_secret = true,
+        .uses = standard_uses,
         .prepare = standard_prepare,
         .check = standard_check,
         .message_id = standard_message_id,

@@ -91,8 +91,14 @@ static Span header_of(const void *arg, const char *name, size_t *count) {
 }
 
 static bool verify(Intake *k) {
-        SignInput in = {
-                .get = header_of, .arg = k->x->head, .body = k->x->body, .now_ms = k->received_ms};
+        const HttpHead *h = k->x->head;
+        SignInput in = {.get = header_of,
+                        .arg = h,
+                        .body = k->x->body,
+                        .now_ms = k->received_ms,
+                        .method = http_method_name(h->method),
+                        .path = h->path,
+                        .query = h->query};
         const SignRule *rule = &k->source->config->verify;
         const char *why = "the webhook could not be verified";
 
@@ -101,7 +107,7 @@ static bool verify(Intake *k) {
                 return false;
         }
         if (rule->scheme->message_id)
-                k->message_id = rule->scheme->message_id(&in);
+                k->message_id = rule->scheme->message_id(rule, &in);
         return true;
 }
 

@@ -49,10 +49,10 @@ int main(int argc, char **argv) {
         static const char secret[] = "It's a Secret to Everybody";
         SignRule rule = {.scheme = sign_scheme_find(SPAN("hmac")),
                          .n_secrets = 1,
-                         .header = "x-signature",
-                         .prefix = "",
-                         .encoding = SIGN_BASE64,
-                         .hash = SIGN_SHA256};
+                         .form.header = "x-signature",
+                         .form.prefix = "",
+                         .form.encoding = SIGN_BASE64,
+                         .form.hash = SIGN_SHA256};
         uint64_t samples = SAMPLES;
         unsigned char mac[SIGN_DIGEST_MAX];
         Span body = SPAN("Hello, World!");

@@ -42,14 +42,14 @@ static SignRule rule_new(size_t which, bool is_public) {
         SignRule rule = {
                 .scheme = sign_scheme_find(span_of(schemes[which])),
                 .window_ms = 24 * 60 * 60 * 1000,
-                .header = which == 5 || which == 4 ? NULL : "authorization",
-                .prefix = which == 1   ? "sha256="
-                          : which == 2 ? "HMAC "
-                                       : "",
-                .encoding = which == 1 ? SIGN_HEX : SIGN_BASE64,
-                .hash = which == 3   ? SIGN_SHA1
-                        : which == 6 ? SIGN_SHA512
-                                     : SIGN_SHA256,
+                .form.header = which == 5 || which == 4 ? NULL : "authorization",
+                .form.prefix = which == 1   ? "sha256="
+                               : which == 2 ? "HMAC "
+                                            : "",
+                .form.encoding = which == 1 ? SIGN_HEX : SIGN_BASE64,
+                .form.hash = which == 3   ? SIGN_SHA1
+                             : which == 6 ? SIGN_SHA512
+                                          : SIGN_SHA256,
                 .user = "aladdin",
         };
 
@@ -111,7 +111,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         SignVerdict v = sign_check(&rule, &in, &why);
         must(v != SIGN_OK && why && why[0]);
         must(!values.twice || v == SIGN_MALFORMED || v == SIGN_MISSING);
-        (void)rule.scheme->message_id(&in);
+        (void)rule.scheme->message_id(&rule, &in);
         sign_rule_done(&rule);
         return 0;
 }

@@ -223,10 +223,10 @@ static void verification_is_read(void **state) {
 
         (void)state;
         assert_string_equal(rule->scheme->name, "hmac");
-        assert_string_equal(rule->header, "x-sig");
-        assert_string_equal(rule->prefix, "v=");
-        assert_int_equal(rule->encoding, SIGN_BASE64);
-        assert_int_equal(rule->hash, SIGN_SHA512);
+        assert_string_equal(rule->form.header, "x-sig");
+        assert_string_equal(rule->form.prefix, "v=");
+        assert_int_equal(rule->form.encoding, SIGN_BASE64);
+        assert_int_equal(rule->form.hash, SIGN_SHA512);
         assert_int_equal(rule->n_secrets, 2);
         assert_string_equal(c->sources[1].verify.scheme->name, "none");
 }

@@ -2,11 +2,11 @@
  *
  * Runs tests/cases/sign: lines of a word and a value, an empty line after each case. In values
  * \n is a line end and \xNN a byte; secrets are divided by blanks. What a case leaves out stays
- * as in the case before it, except its headers. */
+ * as in the case before it, except its headers; `anew` forgets all of it. */
 #include "sign/sign.h"
 #include "unit.h"
 
-enum { HEADERS_MAX = 8, TEXT_MAX = 2000 };
+enum { HEADERS_MAX = 8, TEXT_MAX = 20000, LINE_MAX_BYTES = 24000 };
 
 typedef struct Text {
         char p[TEXT_MAX];
@@ -15,12 +15,15 @@ typedef struct Text {
 
 typedef struct Case {
         Text name, scheme, secret, into, prefix, encoding, hash, user, body, verdict, now, window;
+        Text covers, timestamp, entry, id, unit, secret_encoding; /* of a form */
+        Text method, path, query, public_url, member;
+        Text keys, issuer, audience, party, body_hash, claim; /* of a token */
         Text header_names[HEADERS_MAX], header_values[HEADERS_MAX];
         size_t n_headers;
 } Case;
 
 static const char *cases_folder;
-static const char *const verdicts[] = {"ok", "missing", "malformed", "stale", "wrong"};
+static const char *const verdicts[] = {"ok", "missing", "malformed", "stale", "wrong", "nokey"};
 
 static Span span_text(const Text *t) {
         return (Span){t->p, t->n};
@@ -63,38 +66,92 @@ static int64_t number(const Text *t) {
         return (int64_t)n;
 }
 
-static void rule_of(const Case *c, SignRule *ret) {
-        Span secrets = span_text(&c->secret);
-        Err e = {0};
+static const char *text_or_null(const Text *t) {
+        return t->n ? t->p : NULL;
+}
 
-        *ret = (SignRule){
-                .scheme = sign_scheme_find(span_text(&c->scheme)),
-                .window_ms = number(&c->window),
-                .header = c->into.n ? c->into.p : NULL,
-                .prefix = c->prefix.p,
-                .encoding =
-                        span_eq(span_text(&c->encoding), SPAN("base64")) ? SIGN_BASE64 : SIGN_HEX,
-                .hash = span_eq(span_text(&c->hash), SPAN("sha1"))     ? SIGN_SHA1
-                        : span_eq(span_text(&c->hash), SPAN("sha512")) ? SIGN_SHA512
-                                                                       : SIGN_SHA256,
-                .user = c->user.p,
-        };
-        assert_non_null(ret->scheme);
+/* The place of a word in the list, which begins with what stands for none. */
+static int choice(const Text *t, const char *const *list) {
+        for (int i = 0; list[i]; i++)
+                if (span_eq(span_text(t), span_of(list[i])))
+                        return i;
+        return 0;
+}
+
+static void secrets_of(const Case *c, SignRule *ret) {
+        Span secrets = span_text(&c->secret);
+
         for (size_t end; secrets.n > 0; secrets = span_from(secrets, end + 1)) {
-                Text one;
+                static Text one;
 
                 end = span_find(secrets, ' ');
                 text_set(&one, (Span){secrets.p, end});
                 assert_in_range(ret->n_secrets, 0, SIGN_SECRETS_MAX - 1);
                 ret->secrets[ret->n_secrets++] = secret_copy(span_text(&one));
         }
+}
+
+/* "ver 2.0": the claim and its value. */
+static void claim_of(const Case *c, SignRule *ret) {
+        static char name[100];
+        static const char *value;
+        static SignClaim claim;
+        size_t end = span_find(span_text(&c->claim), ' ');
+
+        if (c->claim.n == 0)
+                return;
+        (void)snprintf(name, sizeof name, "%.*s", (int)end, c->claim.p);
+        value = c->claim.p + end + 1;
+        claim = (SignClaim){name, &value, 1};
+        ret->jwt.claims = &claim;
+        ret->jwt.n_claims = 1;
+}
+
+static void rule_of(const Case *c, SignRule *ret) {
+        static const char *const encodings[] = {"hex", "base64", "base64url", NULL};
+        static const char *const secret_encodings[] = {"text", "hex", "base64", "base64url", NULL};
+        static const char *const units[] = {"s", "ms", "rfc3339", NULL};
+        static const char *const hashes[] = {"sha1", "sha256", "sha384", "sha512", NULL};
+        Err e = {0};
+
+        *ret = (SignRule){
+                .scheme = sign_scheme_find(span_text(&c->scheme)),
+                .window_ms = number(&c->window),
+                .form = {.header = text_or_null(&c->into),
+                         .prefix = c->prefix.p,
+                         .covers = text_or_null(&c->covers),
+                         .timestamp = text_or_null(&c->timestamp),
+                         .timestamp_entry = text_or_null(&c->entry),
+                         .id = text_or_null(&c->id),
+                         .unit = (SignUnit)choice(&c->unit, units),
+                         .encoding = (SignEncoding)choice(&c->encoding, encodings),
+                         .hash = c->hash.n ? (SignHash)choice(&c->hash, hashes) : SIGN_SHA256,
+                         .secret = (SignSecret)choice(&c->secret_encoding, secret_encodings)},
+                .user = c->user.p,
+                .public_url = text_or_null(&c->public_url),
+                .path = text_or_null(&c->member),
+                .jwt = {.keys = text_or_null(&c->keys),
+                        .issuer = text_or_null(&c->issuer),
+                        .audience = text_or_null(&c->audience),
+                        .party = text_or_null(&c->party),
+                        .body_hash = text_or_null(&c->body_hash)},
+        };
+        assert_non_null(ret->scheme);
+        secrets_of(c, ret);
+        claim_of(c, ret);
         if (ret->scheme->prepare(ret, &e) < 0)
                 fail_msg("%s: %s", c->name.p, e.text);
 }
 
 static void run(const Case *c) {
         SignRule rule;
-        SignInput in = {get, c, span_text(&c->body), number(&c->now)};
+        SignInput in = {.get = get,
+                        .arg = c,
+                        .body = span_text(&c->body),
+                        .now_ms = number(&c->now),
+                        .method = c->method.p,
+                        .path = span_text(&c->path),
+                        .query = c->query.n ? span_text(&c->query) : (Span){NULL, 0}};
         const char *why = NULL;
 
         rule_of(c, &rule);
@@ -111,14 +168,42 @@ static void read_line(Case *c, Span line) {
                 const char *word;
                 Text *text;
         } words[] = {
-                {"name", &c->name},     {"scheme", &c->scheme},     {"into", &c->into},
-                {"prefix", &c->prefix}, {"encoding", &c->encoding}, {"hash", &c->hash},
-                {"user", &c->user},     {"body", &c->body},         {"verdict", &c->verdict},
-                {"now", &c->now},       {"window", &c->window},
+                {"name", &c->name},
+                {"scheme", &c->scheme},
+                {"into", &c->into},
+                {"prefix", &c->prefix},
+                {"encoding", &c->encoding},
+                {"hash", &c->hash},
+                {"user", &c->user},
+                {"body", &c->body},
+                {"verdict", &c->verdict},
+                {"now", &c->now},
+                {"window", &c->window},
+                {"signed", &c->covers},
+                {"timestamp", &c->timestamp},
+                {"entry", &c->entry},
+                {"id", &c->id},
+                {"unit", &c->unit},
+                {"secret_encoding", &c->secret_encoding},
+                {"method", &c->method},
+                {"path", &c->path},
+                {"query", &c->query},
+                {"public_url", &c->public_url},
+                {"keys", &c->keys},
+                {"issuer", &c->issuer},
+                {"party", &c->party},
+                {"audience", &c->audience},
+                {"claim", &c->claim},
+                {"body_hash", &c->body_hash},
+                {"member", &c->member},
         };
         size_t end = span_find(line, ' ');
         Span word = {line.p, end}, value = span_trim(span_from(line, end), " ");
 
+        if (span_eq(word, SPAN("anew"))) { /* nothing stays from the cases before */
+                *c = (Case){0};
+                return;
+        }
         if (span_eq(word, SPAN("secret"))) { /* read when its parts are known */
                 memcpy(c->secret.p, value.p, value.n);
                 c->secret.n = value.n;
@@ -141,9 +226,12 @@ static void read_line(Case *c, Span line) {
 }
 
 static size_t run_file(const char *file) {
-        char path[1024], line[4096];
+        static char line[LINE_MAX_BYTES];
+        static Case c;
+        char path[1024];
         size_t n_cases = 0;
-        Case c = {0};
+
+        c = (Case){0};
 
         (void)snprintf(path, sizeof path, "%s/sign/%s", cases_folder, file);
         FILE *f = fopen(path, "r");
@@ -181,11 +269,23 @@ static void credentials(void **state) {
         assert_true(run_file("credentials.case") > 50);
 }
 
+static void vendors(void **state) {
+        (void)state;
+        assert_true(run_file("vendors.case") > 220);
+}
+
+static void tokens(void **state) {
+        (void)state;
+        assert_true(run_file("jwt.case") > 120);
+}
+
 int main(int argc, char **argv) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(standard_webhooks),
                 cmocka_unit_test(hmac_in_a_header),
                 cmocka_unit_test(credentials),
+                cmocka_unit_test(vendors),
+                cmocka_unit_test(tokens),
         };
 
         must(argc > 1);

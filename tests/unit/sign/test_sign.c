@@ -143,10 +143,10 @@ static void a_rule_that_is_not_whole_refuses_everything(void **state) {
                 assert_non_null(strstr(e.text, "needs a secret"));
                 assert_int_equal(hollow.scheme->prepare(&hollow, &f), -EINVAL);
                 rule.window_ms = hollow.window_ms = SIGN_WINDOW_DEFAULT_MS;
-                rule.header = hollow.header = "webhook-signature";
+                rule.form.header = hollow.form.header = "webhook-signature";
                 assert_int_not_equal(sign_check(&rule, &in, &why), SIGN_OK);
                 assert_int_not_equal(sign_check(&hollow, &in, &why), SIGN_OK);
-                rule.header = hollow.header = NULL;
+                rule.form.header = hollow.form.header = NULL;
                 assert_int_not_equal(sign_check(&rule, &bearer, &why), SIGN_OK);
                 assert_int_not_equal(sign_check(&hollow, &bearer, &why), SIGN_OK);
                 sign_rule_done(&rule);
@@ -186,7 +186,7 @@ static void rules_are_checked_before_they_are_used(void **state) {
         assert_unfit(r, "window");
         assert_unfit(rule_new("hmac", "It's a Secret to Everybody"), "header");
         r = rule_new("hmac", "fifteen bytes..");
-        r.header = "x-signature";
+        r.form.header = "x-signature";
         assert_unfit(r, "at least 16");
         assert_unfit(rule_new("basic", "open sesame"), "user");
         r = rule_new("basic", "open sesame");
@@ -338,20 +338,22 @@ static void the_message_id_is_the_one_that_was_signed(void **state) {
         const Headers dotted = {{"webhook-id"}, {"msg.1"}};
         SignInput in = {.get = get};
 
+        const SignRule rule = {0};
+
         (void)state;
         in.arg = &webhook;
-        assert_true(span_eq(standard->message_id(&in), SPAN("msg_1")));
+        assert_true(span_eq(standard->message_id(&rule, &in), SPAN("msg_1")));
         in.arg = &svix;
-        assert_true(span_eq(standard->message_id(&in), SPAN("msg_2")));
+        assert_true(span_eq(standard->message_id(&rule, &in), SPAN("msg_2")));
         in.arg = &both;
-        assert_true(span_eq(standard->message_id(&in), SPAN("msg_1")));
+        assert_true(span_eq(standard->message_id(&rule, &in), SPAN("msg_1")));
         const Headers *const none[] = {&mixed, &twice, &dotted};
         for (size_t i = 0; i < COUNT_OF(none); i++) {
                 in.arg = none[i];
-                assert_null(standard->message_id(&in).p);
+                assert_null(standard->message_id(&rule, &in).p);
         }
         in.arg = &webhook;
-        assert_null(sign_scheme_find(SPAN("hmac"))->message_id(&in).p);
+        assert_null(sign_scheme_find(SPAN("hmac"))->message_id(&rule, &in).p);
 }
 
 static void *check_often(void *arg) {
