@@ -243,6 +243,12 @@ static void on_replay_failed(void *arg, int64_t replay, const char *why) {
         log_fact(LOG_WARN, "a replay waits", "replay", span_of(id), "why", span_of(why), NULL);
 }
 
+static void on_keys_failed(void *self, const char *address, const char *why) {
+        (void)self;
+        log_fact(LOG_WARN, "no keys of an issuer", "address", span_of(address), "why", span_of(why),
+                 NULL);
+}
+
 static RunnerHost host_of(Part *p) {
         return (RunnerHost){.self = p, .ended = on_run_ended};
 }
@@ -287,6 +293,7 @@ int part_init(Part *p, unsigned index, const PartShares *all, Snapshot *s, Err *
                     &outlet_host);
         inlet_init(p->inlet, &p->loop, all->ledger, p->engine, all->registry, all->inlets, all->n);
         p->inlet->runner = p->runner;
+        p->inlet->jwks.failed = on_keys_failed;
         replayer_init(p->replayer, p->inlet);
         p->replayer->failed = on_replay_failed;
         must(uv_timer_init(&p->loop.uv, &p->engine_timer) == 0 &&

@@ -43,10 +43,12 @@ void inlet_init(Inlet *in, Loop *loop, Ledger *ledger, Engine *engine, Registry 
         memcpy(in->url_key, secret, sizeof in->url_key);
         must(uv_timer_init(&loop->uv, &in->timer) == 0);
         in->timer.data = in;
+        jwks_init(&in->jwks);
 }
 
 void inlet_close(Inlet *in) {
         heap_done(&in->patience);
+        jwks_close(in);
         uv_close((uv_handle_t *)&in->timer, NULL);
 }
 

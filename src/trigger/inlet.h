@@ -14,11 +14,12 @@
 #include "flow/runner.h"
 #include "ledger/ledger.h"
 #include "net/server.h"
+#include "trigger/jwks.h"
 #include "trigger/waiter.h"
 
 enum { FLOWS_PER_EVENT_MAX = 16 };
 
-typedef struct Inlet {
+struct Inlet {
         Loop *loop;
         Ledger *ledger;
         Engine *engine;
@@ -36,12 +37,13 @@ typedef struct Inlet {
         /* Read by the admin listener too: what the ledger had left over has been asked for; no new
          * work is taken. */
         _Atomic bool recovered, draining;
+        Jwks jwks;
         size_t keeping; /* answers on their way to the ledger, for repeats */
         struct InletCounts {
                 uint64_t webhooks, refused, repeats, accepted, answered;
                 uint64_t messages, delivered, undelivered; /* attempts of the last two */
         } counts;
-} Inlet;
+};
 
 void inlet_init(Inlet *in, Loop *loop, Ledger *ledger, Engine *engine, Registry *registry,
                 Inlet *all, unsigned n);

@@ -35,6 +35,9 @@ struct Intake {
         MapCall call;
         MapRoot root[2];
         Span message_id;
+        JwkSet *keys; /* that were asked for, of rules whose keys are fetched */
+        uint64_t keys_number, keys_seen;
+        unsigned key_asks;
         Event *event;
         Waiter *waiter;
         bool is_recorded, is_told; /* what was heard of it, in any order */
@@ -47,6 +50,7 @@ static void intake_free(Intake *k) {
         event_unref(k->event);
         snapshot_unref(k->snapshot);
         waiter_unref(k->waiter);
+        jwk_set_unref(k->keys);
         arena_free(k->arena);
         free(k);
 }
@@ -90,19 +94,54 @@ static Span header_of(const void *arg, const char *name, size_t *count) {
         return http_head_get(h, name);
 }
 
+static void take_in(Intake *k);
+
+static void on_keys(JwksAsk *a) {
+        Intake *k = a->arg;
+        bool has_keys = a->set;
+
+        jwk_set_unref(k->keys);
+        k->keys = TAKE(a->set);
+        k->keys_number = a->number;
+        jwks_ask_free(a);
+        /* Strangers are not told which address could not be reached. */
+        if (has_keys)
+                take_in(k);
+        else
+                refuse(k, 503, "no-keys", "the issuer's keys cannot be had; try again soon");
+}
+
+/* Once for keys that this loop does not have, and once more for others than those. */
+static bool may_ask_for_keys(const Intake *k) {
+        return k->key_asks == 0 || (k->key_asks == 1 && k->keys_number != k->keys_seen);
+}
+
+/* False when it was refused, or when it waits for keys: then on_keys takes it up again. */
 static bool verify(Intake *k) {
         const HttpHead *h = k->x->head;
+        const SignRule *rule = &k->source->config->verify;
+        bool discover;
+        const char *keys_at = sign_rule_keys_at(rule, &discover);
         SignInput in = {.get = header_of,
                         .arg = h,
                         .body = k->x->body,
                         .now_ms = k->received_ms,
                         .method = http_method_name(h->method),
                         .path = h->path,
-                        .query = h->query};
-        const SignRule *rule = &k->source->config->verify;
+                        .query = h->query,
+                        .keys = k->keys};
         const char *why = "the webhook could not be verified";
 
-        if (sign_check(rule, &in, &why) != SIGN_OK) {
+        if (keys_at && !in.keys)
+                in.keys = jwks_get(k->in, keys_at, &k->keys_number);
+        SignVerdict v = sign_check(rule, &in, &why);
+        if (v == SIGN_NO_KEY && keys_at && may_ask_for_keys(k)) {
+                k->key_asks++;
+                k->keys_seen = k->keys_number;
+                jwks_ask(k->in, k->snapshot, keys_at, discover, k->keys_seen, on_keys, k);
+                return false;
+        }
+        if (v != SIGN_OK) {
                 refuse(k, 401, "not-verified", why);
                 return false;
         }
@@ -520,6 +559,11 @@ static void record(Intake *k) {
         }
 }
 
+static void take_in(Intake *k) {
+        if (verify(k) && read_body(k) && plan(k))
+                ask(k);
+}
+
 void webhook_request(Inlet *in, Exchange *x) {
         Intake *k = must_alloc(sizeof *k);
 
@@ -536,6 +580,5 @@ void webhook_request(Inlet *in, Exchange *x) {
                 intake_free(k);
                 return;
         }
-        if (verify(k) && read_body(k) && plan(k))
-                ask(k);
+        take_in(k);
 }
