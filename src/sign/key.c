@@ -28,19 +28,20 @@ static const struct {
 SignKey *sign_key_new(SignHash hash, Span key, Err *e) {
         AUTO(sign_key_freep)
         SignKey *k = must_alloc(sizeof *k);
-        /* The library wants its parameters writable, though it only reads them. */
         char name[16];
-        OSSL_PARAM params[] = {
-                OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, name, 0),
-                OSSL_PARAM_construct_end(),
-        };
 
         must((size_t)hash < COUNT_OF(hashes));
         if (key.n == 0) {
                 (void)FAIL(e, -EINVAL, "a key needs at least one byte");
                 return NULL;
         }
+        /* The library wants its parameters writable, though it only reads them; it takes their
+         * lengths when they are made. */
         (void)snprintf(name, sizeof name, "%s", hashes[hash].name);
+        OSSL_PARAM params[] = {
+                OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, name, 0),
+                OSSL_PARAM_construct_end(),
+        };
         k->digest_bytes = hashes[hash].bytes;
         EVP_MAC *mac = EVP_MAC_fetch(NULL, "HMAC", NULL);
         k->ready = mac ? EVP_MAC_CTX_new(mac) : NULL;

@@ -9,7 +9,7 @@
 #include "sign/ed25519.h"
 #include "sign/encoding.h"
 
-enum { VALUES = 4, RULES = 8 };
+enum { VALUES = 4, RULES = 16 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -34,8 +34,9 @@ static Span get(const void *arg, const char *name, size_t *count) {
 }
 
 static SignRule rule_new(size_t which, bool is_public) {
-        static const char *const schemes[RULES] = {"standard", "hmac",   "hmac", "hmac",
-                                                   "basic",    "bearer", "hmac", "bearer"};
+        static const char *const schemes[RULES] = {
+                "standard", "hmac", "hmac", "hmac", "basic",  "bearer", "hmac",       "bearer",
+                "hmac",     "hmac", "hmac", "hmac", "stripe", "slack",  "customerio", "zitadel"};
         unsigned char random[32];
         AUTO(buf_done)
         Buf secret = BUF(100);
@@ -53,6 +54,18 @@ static SignRule rule_new(size_t which, bool is_public) {
                 .user = "aladdin",
         };
 
+        if (which == 8 || which == 9) { /* the time beside the signatures */
+                rule.form.prefix = "v1=";
+                rule.form.timestamp_entry = "t=";
+                rule.form.covers = "{timestamp}.{body}";
+                rule.form.unit = which == 8 ? SIGN_SECONDS : SIGN_RFC3339;
+        } else if (which == 10 || which == 11) { /* an id and the time in headers of their own */
+                rule.form.id = "webhook-id";
+                rule.form.timestamp = "webhook-timestamp";
+                rule.form.covers = "{id}.{timestamp}.{body}{header:Webhook-Signature}{method}";
+                rule.form.unit = which == 10 ? SIGN_MILLISECONDS : SIGN_SECONDS;
+                rule.form.encoding = SIGN_BASE64URL;
+        }
         random_bytes(random, sizeof random);
         if (is_public) {
                 AUTO(ed25519_freep)
@@ -106,7 +119,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
                 decode(values.values[i]);
                 rest = span_from(rest, end + 1);
         }
-        SignInput in = {get, &values, rest, 1614265330000};
+        SignInput in = {.get = get,
+                        .arg = &values,
+                        .body = rest,
+                        .now_ms = 1614265330000,
+                        .method = "POST"};
         const char *why = NULL;
         SignVerdict v = sign_check(&rule, &in, &why);
         must(v != SIGN_OK && why && why[0]);
