@@ -157,10 +157,9 @@ static void failed(KeyDesk *d, const char *format, ...) {
         fetched(d);
 }
 
-/* The seconds of max-age in Cache-Control (RFC 9111 section 5.2.2.1) less the answer's Age. */
-static int64_t age_of(const ClientAnswer *a) {
-        Span control = client_answer_get(a, "cache-control"), item, name, value;
-        uint64_t seconds = JWKS_AGE_DEFAULT_S, age = 0;
+int64_t jwks_age_s(Span control, Span age) {
+        uint64_t seconds = JWKS_AGE_DEFAULT_S, spent = 0;
+        Span item, name, value;
 
         while (control.p && http_list_next(&control, ',', &item)) {
                 if (!http_parameter_read(item, &name, &value))
@@ -172,9 +171,8 @@ static int64_t age_of(const ClientAnswer *a) {
                     !span_to_u64(value, UINT32_MAX, &seconds))
                         seconds = JWKS_AGE_DEFAULT_S;
         }
-        Span text = client_answer_get(a, "age");
-        if (text.p && span_to_u64(text, UINT32_MAX, &age))
-                seconds = seconds > age ? seconds - age : 0;
+        if (age.p && span_to_u64(age, UINT32_MAX, &spent))
+                seconds = seconds > spent ? seconds - spent : 0;
         return seconds < JWKS_AGE_MIN_S   ? JWKS_AGE_MIN_S
                : seconds > JWKS_AGE_MAX_S ? JWKS_AGE_MAX_S
                                           : (int64_t)seconds;
@@ -205,7 +203,9 @@ static void on_keys(ClientCall *c, const ClientAnswer *a) {
         jwk_set_unref(d->set);
         d->set = set;
         d->number++;
-        d->fresh_until_ms = now + age_of(a) * 1000;
+        d->fresh_until_ms = now + jwks_age_s(client_answer_get(a, "cache-control"),
+                                             client_answer_get(a, "age")) *
+                                          1000;
         d->stale_until_ms = d->fresh_until_ms + (int64_t)JWKS_STALE_MAX_S * 1000;
         d->failed_until_ms = 0;
         fetched(d);

@@ -69,3 +69,7 @@ const JwkSet *jwks_get(Inlet *in, const char *address, uint64_t *ret_number);
 void jwks_ask(Inlet *in, Snapshot *s, const char *address, bool discover, uint64_t seen,
               void (*done)(JwksAsk *a), void *arg);
 void jwks_ask_free(JwksAsk *a);
+
+/* How long an answer's keys are fresh: max-age of its Cache-Control (RFC 9111 section 5.2.2) less
+ * its Age, both .p NULL where it has none, within the bounds above. */
+int64_t jwks_age_s(Span control, Span age);

@@ -580,6 +580,8 @@ def jwt_cases(cases):  # pylint: disable=too-many-locals,too-many-statements
         cases.case("jwt: HS256, the old secret", "ok", hs((OTHER * 2).replace(" ", "_")))
         cases.case("jwt: HS256, another secret", "wrong", hs(SECRET))
         cases.case("jwt: HS512", "wrong", hs(long, "HS512", "sha512"))
+        for alg in ("HS512", "RS256", "none"):
+            cases.case(f"jwt: {alg} said, HS256 made", "wrong", hs(long, alg))
         cases.case("jwt: RS256 where a secret counts", "wrong", bearer(right))
         cases.case("jwt: none where a secret counts", "wrong", bearer(
             token({"alg": "none"}, good, lambda data: b"x")))
