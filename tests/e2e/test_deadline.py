@@ -4,6 +4,8 @@ or endless, a token that does not come, a place in a queue, an earlier job of th
 close to the deadline the answer leaves is measured by `make bench`; here it is that it leaves while
 whatever keeps the job still does."""
 
+import threading
+
 import pytest
 
 import rude
@@ -30,6 +32,12 @@ flows:
       - saved: {patch: 'target:/x', body: '{name: "new"}', have: got}
   queues: {on: app, match: {do: queue}, reply: wait, steps: [{got: {get: 'narrow:/x'}}]}
   proves: {on: app, match: {do: prove}, reply: wait, steps: [{got: {get: 'guarded:/x'}}]}
+  orders:
+    on: app
+    match: {do: order}
+    subject: .id
+    reply: wait
+    steps: [{sent: {post: 'target:/x', body: '{n: .event.n}'}}]
 """
 
 
@@ -104,3 +112,29 @@ def test_who_waits_for_a_token_is_answered(scene, meet):
     stalled, daemon = meet(rude.says_nothing)
     is_timeout(daemon, daemon.post("app", {"do": "prove"}))
     assert len(stalled.requests) == 1 and scene.target.requests == []
+
+
+def test_who_stands_behind_another_hears_that_it_comes_later(meet):
+    """The first is nobody's to wait for, so no deadline ends it; the second could not begin."""
+    released = threading.Event()
+
+    def held(peer):
+        while peer.read():
+            released.wait(PATIENCE_S)
+            peer.send(rude.OK)
+
+    stalled, daemon = meet(held)
+    first = daemon.post("app", {"do": "order", "id": "A", "n": 1}, Prefer="respond-async")
+    assert first.status == 202
+    assert wait_until(lambda: len(stalled.requests) == 1, PATIENCE_S)
+    second = daemon.post("app", {"do": "order", "id": "A", "n": 2})
+    assert second.status == 202 and set(second.json) == {"event", "url", "message"}
+    assert daemon.get(second.headers["Location"]).json["jobs"][0]["state"] == "queued"
+    # The same delivery again hears the same; another subject is not kept.
+    assert daemon.post("app", {"do": "order", "id": "A", "n": 2}).status == 202
+    is_timeout(daemon, daemon.post("app", {"do": "order", "id": "B", "n": 1}))
+    assert [one.body for one in stalled.requests] == [b'{"n":1}'] * 2
+    released.set()
+    for answer in (first, second):
+        assert daemon.settled(answer.json["event"])["jobs"][0]["state"] == "done"
+    assert [one.body for one in stalled.requests if b"2" in one.body] == [b'{"n":2}']
