@@ -25,7 +25,8 @@ from contenders import Grapnel, Missing, Node, NodeRed, Webhook
 from processes import BenchError
 
 KINDS = (Grapnel, Node, NodeRed, Webhook)
-JOB_RATES = {Grapnel: 1000, Node: 1000, NodeRed: 200, Webhook: 10}  # jobs/s, which each of them bears with ease
+# Jobs/s, which each of them bears with ease.
+JOB_RATES = {Grapnel: 1000, Node: 1000, NodeRed: 200, Webhook: 10}
 ACCEPT_RATE = 1000
 IDLE_S = 2  # after the start, until a program is called idle: helpers come up by themselves
 BODY_BYTES = 1024
