@@ -122,7 +122,7 @@ def measure_jobs(contenders, rounds, seconds):
     full = {one: [] for one in contenders}
     paced = {one: [] for one in contenders}
     for one in contenders:
-        one.load(seconds)  # connections, caches and compilers get warm
+        one.load(max(seconds, one.warm_s))  # connections, caches and compilers get warm
     for _ in range(rounds):
         for one in contenders:
             full[one].append(one.load(seconds))

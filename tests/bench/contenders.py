@@ -35,6 +35,7 @@ class Contender:
 
     path = "/"
     connections = 32
+    warm_s = 1  # of load, until what it costs no longer falls
 
     @classmethod
     def prepare(cls):
@@ -150,6 +151,7 @@ class NodeRed(Contender):
 
     path = "/in/oneportal"
     does = "neither"
+    warm_s = 6  # V8 has much to compile: after one second a job costs twice what it does then
     home = PEERS / "node-red"
 
     @classmethod
