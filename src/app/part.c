@@ -94,10 +94,18 @@ static bool is_stale(const Part *p, const Flow *flow, const Job *job) {
                latest_is_after(p->latest, job->lane, job->event->time_ms);
 }
 
+/* A source that waits bounds the run. When it has been answered, or its deadline is over before
+ * the run begins, nobody waits any more, and the run has the time of any other. */
+static int64_t run_until_ms(const Waiter *w) {
+        int64_t now = clock_mono_ms();
+
+        return w && w->until_ms > now && !atomic_load(&w->told) ? w->until_ms
+                                                                : now + BACKGROUND_RUN_MS;
+}
+
 static void port_run(void *self, Job *const *jobs, size_t n) {
         Part *p = self;
         const Flow *flow = snapshot_flow(p->runner->snapshot, jobs[0]->target);
-        Waiter *w = jobs[0]->waiter;
 
         if (is_delivery(jobs[0])) {
                 outlet_start(&p->outlet, jobs, n);
@@ -111,8 +119,7 @@ static void port_run(void *self, Job *const *jobs, size_t n) {
                 end_without_run(p, jobs[0], "coalesced",
                                 SPAN("A later change of this waits, and is made instead."));
         else
-                runner_start(p->runner, jobs[0], flow,
-                             w ? w->until_ms : clock_mono_ms() + BACKGROUND_RUN_MS);
+                runner_start(p->runner, jobs[0], flow, run_until_ms(jobs[0]->waiter));
 }
 
 static const RetryRule *port_rule(void *self, const Job *job) {

@@ -33,11 +33,15 @@ static void finish(Call *c, const ClientAnswer *a) {
         c->then(c->act, a);
 }
 
-static void fault(Call *c, const char *why) {
-        ClientAnswer a = {.end = CLIENT_FAULT};
+static void not_made(Call *c, ClientEnd end, const char *why) {
+        ClientAnswer a = {.end = end};
 
         (void)snprintf(a.why, sizeof a.why, "%.*s", (int)sizeof a.why - 1, why);
         finish(c, &a);
+}
+
+static void fault(Call *c, const char *why) {
+        not_made(c, CLIENT_FAULT, why);
 }
 
 /* ---- credentials ---- */
@@ -99,8 +103,11 @@ static bool reached(ClientEnd end) {
  * says nothing of the target: an impatient source may not close it to all others. A probe must be
  * told of all the same. */
 static void tell_breaker(Call *c, ClientEnd end) {
-        if (c->is_hurried && c->leave == BREAKER_GO &&
-            (end == CLIENT_TIMEOUT || end == CLIENT_CANCELLED))
+        /* A connection may need more than the milliseconds that were left; a refusal is quick. */
+        bool ran_out = end == CLIENT_TIMEOUT || end == CLIENT_CANCELLED ||
+                       (end == CLIENT_CONNECT && clock_mono_ms() + 1 >= c->act->run->deadline.due);
+
+        if (c->is_hurried && c->leave == BREAKER_GO && ran_out)
                 return;
         breaker_tell(c->target->breaker, c->leave, reached(end), clock_mono_ms());
 }
@@ -176,7 +183,7 @@ static void dial(Call *c) {
                              .done = on_answer,
                              .arg = c};
         if (left <= 0)
-                fault(c, "no time was left for the call");
+                not_made(c, CLIENT_TIMEOUT, "no time was left for the call");
         else if (ask_breaker(c) && client_start(r->runner->hub->client, &c->client, &e) < 0) {
                 tell_breaker(c, CLIENT_FAULT);
                 fault(c, e.text);

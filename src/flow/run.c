@@ -105,6 +105,16 @@ static bool make_answer(Walk *w) {
         return true;
 }
 
+/* What the last write was; a program's is its own affair. */
+static Span updated(const Run *r) {
+        if (!r->told_verb)
+                return span_of(
+                        arena_printf(r->arena, SPAN_FMT " was run.", SPAN_ARG(r->told_target)));
+        return span_of(arena_printf(r->arena, "%s in %.*s%s%.*s.", r->told_verb,
+                                    SPAN_ARG(r->told_target), r->told_fields.n ? ": " : "",
+                                    SPAN_ARG(r->told_fields)));
+}
+
 static void succeed(Walk *w) {
         Run *r = w->run;
         Outcome *o = &r->outcome;
@@ -120,9 +130,7 @@ static void succeed(Walk *w) {
                 .status = 200, .retry_after_s = -1, .data = r->data, .is_answer = r->is_answer};
         if (r->writes) {
                 o->code = "updated";
-                o->message = span_of(arena_printf(
-                        r->arena, "%s in %.*s%s%.*s.", r->told_verb, SPAN_ARG(r->told_target),
-                        r->told_fields.n ? ": " : "", SPAN_ARG(r->told_fields)));
+                o->message = updated(r);
         } else if (r->unchanged) {
                 o->code = "unchanged";
                 o->message = span_of(arena_printf(r->arena, "Nothing to change in %.*s.",

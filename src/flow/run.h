@@ -47,7 +47,7 @@ struct Run {
         Buf story;                  /* JSON array of the calls made: the attempt's detail */
         unsigned emitted;           /* events */
         unsigned writes, unchanged; /* PATCHes and the like sent; left out as nothing differed */
-        const char *told_verb;      /* of the last write: "Updated" */
+        const char *told_verb;      /* of the last write: "Updated"; NULL: it was a program */
         Span told_target;
         Span told_fields;      /* what was written, for the message */
         Span data;             /* what the first get fetched, or the flow's answer */

@@ -231,6 +231,7 @@ static void succeeded(Act *a, const Exec *e) {
         JsonFault fault;
 
         a->run->writes++;
+        a->run->told_verb = NULL;
         a->run->told_target = span_of(name_of(e));
         a->run->told_fields = (Span){NULL, 0};
         if (o->output == OUTPUT_TEXT) {

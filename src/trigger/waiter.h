@@ -2,7 +2,7 @@
  *
  * A source that waits for the result of its webhook. Its jobs may run on other loops; whoever is
  * first decides what the source hears: the first job that fails, the last that succeeds, or the
- * patience of the source itself. What it was told is final. */
+ * patience or the deadline of the source itself. What it was told is final. */
 #pragma once
 
 #include "base/heap.h"

@@ -11,6 +11,9 @@
 
 #define INTAKE_ARENA_MAX_BYTES (64 * 1024 * 1024)
 #define BACKGROUND_RUN_MS      60000 /* a run that no source waits for */
+/* After the deadline the source waits this much longer: a run that has begun ends at the deadline
+ * and can tell what kept it. */
+#define LAST_WORD_MS 20
 
 _Static_assert((int)ENVELOPE_EVENTS_MAX <= (int)EVENTS_TOGETHER_MAX,
                "what one call may hold goes into one commit");
@@ -402,9 +405,22 @@ static void answer_several(Intake *k, const Recording *r) {
 
 /* ---- the record ---- */
 
+/* Then the source hears 202: its patience is over, or its deadline, and no run has told anything,
+ * as it could not begin (an earlier job of its subject is still at work, or there is no place). */
+static void set_patience(Intake *k) {
+        Waiter *w = k->waiter;
+        int64_t patience = patience_of(k);
+
+        if (atomic_load(&w->told))
+                return;
+        heap_push(&k->in->patience, &w->patience,
+                  patience ? k->received_mono_ms + patience : w->until_ms + LAST_WORD_MS);
+        if (heap_first(&k->in->patience) == &w->patience)
+                inlet_set_timer(k->in);
+}
+
 static void on_recorded(Recording *r, void *arg) {
         Intake *k = arg;
-        int64_t patience;
 
         k->is_recorded = true;
         if (r->fault < 0) {
@@ -418,9 +434,8 @@ static void on_recorded(Recording *r, void *arg) {
                 intake_free(k);
         } else if (k->is_told) {
                 answer_told(k);
-        } else if ((patience = patience_of(k)) && !atomic_load(&k->waiter->told)) {
-                heap_push(&k->in->patience, &k->waiter->patience, k->received_mono_ms + patience);
-                inlet_set_timer(k->in);
+        } else {
+                set_patience(k);
         }
 }
 

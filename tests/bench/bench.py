@@ -19,12 +19,14 @@ import sys
 import tempfile
 import time
 
+import deadline
 import sending
-from contenders import Grapnel, Node, Webhook
+from contenders import Grapnel, Missing, Node, NodeRed, Webhook
 from processes import BenchError
 
-KINDS = (Grapnel, Node, Webhook)
-JOB_RATES = {Grapnel: 1000, Node: 1000, Webhook: 10}  # jobs/s, which each of them bears with ease
+KINDS = (Grapnel, Node, NodeRed, Webhook)
+# Jobs/s, which each of them bears with ease.
+JOB_RATES = {Grapnel: 1000, Node: 1000, NodeRed: 200, Webhook: 10}
 ACCEPT_RATE = 1000
 IDLE_S = 2  # after the start, until a program is called idle: helpers come up by themselves
 BODY_BYTES = 1024
@@ -120,7 +122,7 @@ def measure_jobs(contenders, rounds, seconds):
     full = {one: [] for one in contenders}
     paced = {one: [] for one in contenders}
     for one in contenders:
-        one.load(seconds)  # connections, caches and compilers get warm
+        one.load(max(seconds, one.warm_s))  # connections, caches and compilers get warm
     for _ in range(rounds):
         for one in contenders:
             full[one].append(one.load(seconds))
@@ -203,12 +205,26 @@ def show_budgets(values):
 # ---- the run ----
 
 
+def who_is_here():
+    """The contenders that can be had, and a word about the others."""
+    here = []
+    for kind in KINDS:
+        try:
+            kind.prepare()
+        except Missing as why:
+            print(f"{kind.__name__} is left out: {why}")
+            continue
+        here.append(kind)
+    return here
+
+
 def run(build, folder, rounds, seconds, starts):
     tell_machine(folder)
-    took = {kind: measure_start(kind, build, folder, starts) for kind in KINDS}
+    kinds = who_is_here()
+    took = {kind: measure_start(kind, build, folder, starts) for kind in kinds}
     with contextlib.ExitStack() as stack:
         contenders = []
-        for kind in KINDS:
+        for kind in kinds:
             own = folder / kind.__name__
             own.mkdir()
             contenders.append(stack.enter_context(kind(build, own)))
@@ -220,6 +236,7 @@ def run(build, folder, rounds, seconds, starts):
         show_jobs(full, paced)
         accepting = measure_accepting(grapnel, rounds, seconds)
         show_accepting(accepting)
+        deadline.measure(grapnel, rounds, table)
         for one in contenders:
             one.finish()
     sending.measure(build, folder, 2 * seconds, BACKLOG if rounds > 1 else BACKLOG // 10, table)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who does the job: Grapnel, a Node program, and Debian's `webhook` with a shell script. Each has
-a target of its own, which counts the calls, so that nobody is praised for work left undone."""
+"""Who does the job: Grapnel, a Node program, Node-RED, and Debian's `webhook` with a shell script.
+Each has a target of its own, which counts the calls, so that nobody is praised for work left
+undone."""
 
 import base64
 import json
@@ -21,7 +22,12 @@ from stack import free_ports, wait_until  # noqa: E402  (lives in the example's 
 
 SECRET = "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
 SAMPLE_S = 0.7  # reading it costs a hundredth of a core then
+INSTALL_MAX_S = 300
 LOAD_EXTRA_S = 30  # beyond its seconds; its own drain ends after 10
+
+
+class Missing(Exception):
+    """A contender that cannot be had here; the message says why."""
 
 
 class Contender:
@@ -29,6 +35,11 @@ class Contender:
 
     path = "/"
     connections = 32
+    warm_s = 1  # of load, until what it costs no longer falls
+
+    @classmethod
+    def prepare(cls):
+        """Gets what no package of Debian holds; raises Missing when that is impossible."""
 
     def __init__(self, build, folder):
         self._load = build / "tests" / "bench" / "bench_load"
@@ -133,6 +144,45 @@ class Node(Contender):
                           self.environment)
         self.port = int(program.groups[0])
         return program
+
+
+class NodeRed(Contender):
+    """Node-RED from npm without its editor, and a flow as one draws it there."""
+
+    path = "/in/oneportal"
+    does = "neither"
+    warm_s = 6  # V8 has much to compile: after one second a job costs twice what it does then
+    home = PEERS / "node-red"
+
+    @classmethod
+    def prepare(cls):
+        lock, installed = cls.home / "package-lock.json", cls.home / "node_modules"
+        done = installed / ".package-lock.json"
+        if done.exists() and done.stat().st_mtime >= lock.stat().st_mtime:
+            return
+        if not shutil.which("npm"):
+            raise Missing("npm is not installed")
+        try:
+            run = subprocess.run(
+                ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"],
+                cwd=cls.home, capture_output=True, text=True, timeout=INSTALL_MAX_S, check=False)
+        except subprocess.TimeoutExpired:
+            shutil.rmtree(installed, ignore_errors=True)
+            raise Missing(f"npm did not end within {INSTALL_MAX_S} s") from None
+        if run.returncode:
+            why = (run.stderr.strip() or "npm failed").splitlines()[-1]
+            raise Missing(f"npm could not install it: {why}")
+
+    def __init__(self, build, folder):
+        package = self.home / "node_modules" / "node-red" / "package.json"
+        self.name = f"Node-RED {json.loads(package.read_text())['version']}"
+        super().__init__(build, folder)
+
+    def _start(self):
+        (self.port,) = free_ports(1)
+        self.environment |= {"LISTEN_PORT": str(self.port), "FOLDER": str(self.folder)}
+        return Program(self.name, ["node", self.home / "node_modules" / "node-red" / "red.js", "-s",
+                                   self.home / "settings.js"], r"Started flows$", self.environment)
 
 
 class Webhook(Contender):

@@ -45,6 +45,14 @@ flows:
 SENT = "      - sent: {post: 'target:/sent', body: .ran}\n"
 
 
+def test_a_flow_of_a_program_alone_says_what_was_run(scene, tool):
+    program = tool("")
+    daemon = scene.start(flow(f"exec: [{program}], output: none"))
+    answer = daemon.post("app", {"n": 1})
+    assert (answer.status, answer.json["code"]) == (200, "updated")
+    assert answer.json["message"] == f"{program.name} was run."
+
+
 def test_a_program_gets_json_and_gives_json(scene, tool):
     program = tool("print(json.dumps({'got': how, 'args': sys.argv[1:], 'env': dict(os.environ),"
                    "'folder': os.getcwd()}))")
