@@ -45,6 +45,7 @@ struct Act {
         const struct Missing *missing;
         const struct Sending *sending;
         const Program *mapping; /* that made the body */
+        Span had;               /* the entity as it is, where the step knows it; for a dialler */
         void (*answered)(Act *a, const ClientAnswer *answer);
 
         void *filling; /* of act_template */

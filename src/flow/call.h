@@ -15,6 +15,7 @@ typedef enum CallPhase {
         CALL_PERMIT, /* waiting for the limit */
         CALL_TOKEN,
         CALL_DIALLING,
+        CALL_TAKEN, /* by the run's dialler */
 } CallPhase;
 
 struct CallQueue;
@@ -44,6 +45,22 @@ typedef struct Call {
         ClientCall client;
         HttpHeader headers[HTTP_HEADERS_MAX];
 } Call;
+
+/* Who answers a run's calls in place of the network: mocks, or the pretence of a rehearsal. Asked
+ * on the run's loop. */
+typedef struct Dialler {
+        void *self;
+        /* Takes the call, or leaves it to the network. A call that is taken needs no permit, token
+         * or breaker; its `client` is filled in, all but a token. It ends by one call_answer, never
+         * from within. */
+        bool (*take)(void *self, Call *c);
+        void (*drop)(void *self, Call *c); /* a taken one was cancelled: it is answered no more */
+        /* A line for a file, told in place of being written. */
+        void (*note)(void *self, const Act *a, const char *file, Span line);
+} Dialler;
+
+/* The answer to a call that was taken. */
+void call_answer(Call *c, const ClientAnswer *a);
 
 /* Starts a->call as filled in above. `then` is called with whatever the answer is: also for a
  * refused gate, no connection, no token (end CLIENT_FAULT with the sentence). */

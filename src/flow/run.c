@@ -186,7 +186,7 @@ static void end(Run *r) {
                                    .detail = buf_span(&r->story)};
         heap_remove(&runner->deadlines, &r->deadline);
         list_remove(&runner->runs, &r->link);
-        runner->host.ended(runner->host.self, r->job, &result, o);
+        r->host->ended(r->host->self, r->job, &result, o);
         buf_done(&r->story);
         if (r->spent)
                 arena_free(r->spent);

@@ -12,6 +12,7 @@
 enum { RUN_ARENA_MAX_BYTES = 64 * 1024 * 1024 };
 
 typedef struct Runner Runner;
+typedef struct RunnerHost RunnerHost;
 
 typedef enum RunPhase {
         RUN_WALKING,
@@ -30,7 +31,9 @@ struct Run {
         Runner *runner;
         Job *job;
         const Flow *flow;
-        Arena *arena, *spent; /* what undoes has an arena of its own */
+        const RunnerHost *host;
+        const Dialler *dialler; /* answers its calls; NULL: the network does */
+        Arena *arena, *spent;   /* what undoes has an arena of its own */
         RunPhase phase;
         Link link;
         HeapNode deadline; /* monotonic ms; of the steps, then of undoing them */

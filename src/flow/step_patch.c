@@ -78,6 +78,7 @@ static void on_body(Act *a) {
                          "step " SPAN_FMT ": the body is no object", SPAN_ARG(a->step->name));
                 return;
         }
+        a->had = have;
         if (o->have.p && have.p && json_kind(have) == JSON_OBJECT) {
                 AUTO(buf_done)
                 Buf patch = BUF(MAP_OUTPUT_MAX_BYTES);
