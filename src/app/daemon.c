@@ -48,7 +48,7 @@ static void print_problems(const Problems *problems) {
         (void)fwrite(text.p ? text.p : "", 1, text.n, stderr);
 }
 
-static Snapshot *load(const char *path) {
+Snapshot *daemon_load(const char *path, char *const *environment) {
         AUTO(arena_freep)
         Arena *a = arena_new(PROBLEMS_ARENA);
         Problems *problems = arena_alloc(a, sizeof *problems);
@@ -57,7 +57,7 @@ static Snapshot *load(const char *path) {
 
         must(problems);
         problems->arena = a;
-        c = config_load_partly(path, environ, problems);
+        c = config_load_partly(path, environment, problems);
         if (c)
                 s = snapshot_build(c, problems);
         print_problems(problems);
@@ -65,7 +65,7 @@ static Snapshot *load(const char *path) {
 }
 
 int daemon_check(const char *path) {
-        Snapshot *s = load(path);
+        Snapshot *s = daemon_load(path, environ);
 
         if (!s)
                 return 1;
@@ -125,7 +125,7 @@ static void tell_what_waits(const Config *a, const Config *b) {
 
 static void on_hangup(uv_signal_t *h, int number) {
         Daemon *d = h->data;
-        Snapshot *s = load(d->path);
+        Snapshot *s = daemon_load(d->path, environ);
 
         (void)number;
         if (!s) {
@@ -295,7 +295,7 @@ static void tell_listening(const Daemon *d, const Config *c) {
 
 int daemon_run(const char *path) {
         Daemon d = {.path = path};
-        Snapshot *s = load(path);
+        Snapshot *s = daemon_load(path, environ);
         Err e = {0};
 
         if (!s)
