@@ -107,6 +107,9 @@ void endpoint_stats(Op *op);
 extern const Schema schema_example_in;
 void endpoint_send_example(Op *op);
 
+/* ---- rehearse.c ---- */
+void event_rehearse(Op *op);
+
 /* ---- replay.c ---- */
 extern const Schema schema_recover_in, schema_task_out, schema_replay_in, schema_replay_out,
         schema_replay_list, query_replay_list;

@@ -401,3 +401,45 @@ EventView *stage_event(Stage *s) {
         look(s, &l);
         return l.request.result < 0 ? NULL : l.request.event.ret;
 }
+
+/* ---- one expression ---- */
+
+typedef struct Evaluating {
+        MapCall call;
+        Arena *arena;
+        Span value;
+        Err *e;
+        bool is_done;
+} Evaluating;
+
+static void on_mapped(MapCall *c) {
+        Evaluating *v = c->arg;
+
+        v->is_done = true;
+        if (c->end == MAP_OK)
+                v->value = arena_span(v->arena, c->output);
+        else if (c->end != MAP_EMPTY)
+                (void)FAIL(v->e, -EINVAL, "%s%s",
+                           c->end == MAP_UNSAFE ? "jq would round the number at " : "", c->why);
+}
+
+int stage_evaluate(Stage *s, const Program *p, const MapRoot *roots, size_t n, Arena *a, Span *ret,
+                   Err *e) {
+        Evaluating v = {.arena = a, .e = e};
+
+        *ret = (Span){NULL, 0};
+        if (program_is_path(p)) {
+                Span value = program_path_get(p, roots, n);
+
+                if (value.p)
+                        *ret = arena_span(a, value);
+                return 0;
+        }
+        v.call =
+                (MapCall){.program = p, .roots = roots, .n_roots = n, .done = on_mapped, .arg = &v};
+        int r = map_run(s->part.runner->map, &v.call, e);
+        while (r == 0 && !v.is_done)
+                (void)uv_run(&s->part.loop.uv, UV_RUN_ONCE);
+        *ret = v.value;
+        return r < 0 ? r : e->code;
+}

@@ -35,4 +35,8 @@ MUST_CHECK int stage_play(Stage *s, Span request, unsigned attempts, Buf *answer
 void stage_set_time(int64_t wall_ms);
 /* The last play's event as the ledger holds it; NULL when none was recorded. The caller frees. */
 EventView *stage_event(Stage *s);
+/* Evaluates one program as a flow would: a new text in the arena, .p NULL for null and nothing, or
+ * -EINVAL with the sentence. */
+MUST_CHECK int stage_evaluate(Stage *s, const Program *p, const MapRoot *roots, size_t n, Arena *a,
+                              Span *ret, Err *e);
 Runner *stage_runner(Stage *s);

@@ -211,14 +211,13 @@ const Command command_test = {
         .name = "test",
         .arguments = "[FOLDER|FILE...]",
         .help = "Play the tests beside a configuration, without a network.",
-        .more = "A file of tests (*.test.yaml, looked for in the folder and those below) says for\n"
-                "each test what a source sends, what the connections answer, and what is to come\n"
-                "of it: docs/testing.md. The webhook goes through the daemon's own code, "
-                "signature\n"
-                "and all; calls are answered by the mocks, and what waits does not take time.\n"
+        .more = "A file of tests (*.test.yaml, looked for in the folder and those below) says\n"
+                "for each test what a source sends, what the connections answer, and what is to\n"
+                "come of it: docs/testing.md. The webhook goes through the daemon's own code,\n"
+                "signature and all; mocks answer the calls, and what waits does not take time.\n"
                 "\n"
-                "${NAME} in the configuration is looked up in --env FILE (lines NAME=value), then\n"
-                "in the environment; a name that neither has gets a made-up value.\n"
+                "${NAME} in the configuration is looked up in --env FILE (lines NAME=value),\n"
+                "then in the environment; a name that neither has gets a made-up value.\n"
                 "\n"
                 "Exit code: 0 if all passed, 1 if one failed, 2 if one could not be read.\n",
         .words_max = 8,

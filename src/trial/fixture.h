@@ -40,7 +40,6 @@ typedef enum MockFault {
         MOCK_TLS,
         MOCK_TIMEOUT,
         MOCK_BROKEN,
-        MOCK_HANGS,
 } MockFault;
 
 /* `get: 'crm:/contacts/C-1'` and what comes back. */

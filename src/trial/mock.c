@@ -11,7 +11,7 @@ typedef struct Open {
         Call *call;
         MockRule *rule; /* NULL: there is none */
         size_t made;    /* its place among the calls */
-        int64_t due_ms; /* INT64_MAX: never */
+        int64_t due_ms;
 } Open;
 
 /* ---- which mock ---- */
@@ -117,7 +117,7 @@ static bool take(void *self, Call *call) {
         if (!o->rule)
                 return true;
         o->rule->used++;
-        o->due_ms = o->rule->fault == MOCK_HANGS ? INT64_MAX : now + o->rule->delay_ms;
+        o->due_ms = now + o->rule->delay_ms;
         /* The client would give up by itself. */
         if (o->rule->fault == MOCK_TIMEOUT || o->due_ms - now > call->client.timeout_ms)
                 o->due_ms = now + call->client.timeout_ms;

@@ -127,8 +127,9 @@ static int make_up(Names *names, Span line, size_t at, Span name) {
         return add(names, span_of(entry));
 }
 
-/* A comment's names are made up too, which harms nobody. */
 static int look_at_line(Names *names, Span line, char *const *environment) {
+        if (span_starts(span_trim(line, " \t"), SPAN("#")))
+                return 0;
         for (size_t at = 0; at + 3 < line.n; at++) {
                 Span rest = span_from(line, at), name;
                 int r;
