@@ -193,11 +193,12 @@ static int run_with(Explaining *x) {
 }
 
 static int run(const CommandLine *l) {
-        Explaining x = {.line = l, .arena = arena_new(EXPLAIN_ARENA_BYTES)};
+        Explaining x = {.line = l};
         int r;
 
         if (l->n_words == 0 && !line_option(l, "event"))
                 return line_wrong(l, "it needs SOURCE or FLOW, or --event ID");
+        x.arena = arena_new(EXPLAIN_ARENA_BYTES);
         x.rows = arena_alloc(x.arena, sizeof *x.rows);
         must(x.rows);
         x.rows->arena = x.arena;
@@ -211,7 +212,7 @@ static int run(const CommandLine *l) {
 const Command command_explain = {
         .name = "explain",
         .arguments = "[SOURCE|FLOW]",
-        .help = "Show each rule with the value that it saw in a request.",
+        .help = "Show each rule with the value that it saw.",
         .more = "Of a request from SOURCE, or for FLOW: is it verified, by which of the secrets,\n"
                 "how old is it; what its key, type and time are; of each flow every rule of its\n"
                 "match and what stands there, the conditions that the event alone decides, and\n"

@@ -210,7 +210,7 @@ static int run(const CommandLine *l) {
 const Command command_test = {
         .name = "test",
         .arguments = "[FOLDER|FILE...]",
-        .help = "Play the tests beside a configuration, without a network.",
+        .help = "Play the tests of flows, without a network.",
         .more = "A file of tests (*.test.yaml, looked for in the folder and those below) says\n"
                 "for each test what a source sends, what the connections answer, and what is to\n"
                 "come of it: docs/testing.md. The webhook goes through the daemon's own code,\n"

@@ -154,7 +154,7 @@ static int run(const CommandLine *l) {
 
 const Command command_replay = {
         .name = "replay",
-        .arguments = "APP --since TIME | EVENT",
+        .arguments = "APP|EVENT",
         .help = "Make deliveries once more, many at a time.",
         .more = "Of the application's messages since that time (RFC 3339), those deliveries that\n"
                 "failed are made once more, oldest first. It survives restarts of the daemon,\n"

@@ -69,6 +69,18 @@ static void tell_header(const SourceConfig *s, const Looking *l, const char *nam
         rows_add(rows, of, "", rule, ROW_TELLS, span_of(text));
 }
 
+/* A scheme may look for headers of several names: of those that are missing, the one that the
+ * sentence is about is told, or all when it is about none. */
+static bool is_worth_telling(const Looking *l, const char *name, const char *why) {
+        bool is_about_one = false;
+        size_t count;
+
+        (void)get(l, name, &count);
+        for (size_t i = 0; i < l->proof->n; i++)
+                is_about_one |= strstr(why, l->proof->names[i]) != NULL;
+        return count > 0 || !is_about_one || strstr(why, name);
+}
+
 /* Each of them alone. */
 static size_t secret_that_fits(const SignRule *rule, const SignInput *in) {
         for (size_t i = 0; i < rule->n_secrets; i++) {
@@ -108,7 +120,8 @@ void reasons_verify(const SourceConfig *s, const HttpHeader *headers, size_t n, 
         if (s->verify.scheme && s->verify.scheme->message_id)
                 ret->id = s->verify.scheme->message_id(&in);
         for (size_t i = 0; i < ret->n; i++)
-                tell_header(s, &l, ret->names[i], now_ms, of, rows);
+                if (is_worth_telling(&l, ret->names[i], why))
+                        tell_header(s, &l, ret->names[i], now_ms, of, rows);
 }
 
 /* ---- the event ---- */

@@ -11,6 +11,8 @@ import pytest
 
 from harness import EXAMPLE, GRAPNEL, JSON, PATIENCE_S, Reply, ask, signature
 
+PAGE = (EXAMPLE.parents[1] / "docs" / "testing.md").read_text()
+
 SECRET = "whsec_" + "QUJD" * 11
 OTHER = "whsec_" + "WFla" * 11
 
@@ -382,7 +384,7 @@ def test_explain_says_why_not(desk):
     done = desk("explain", "open", given="{", **NAMES)
     assert "refused" in done.stdout and "no JSON" in done.stdout
     table = desk("explain", "app", given='{"kind": 1}', **NAMES).stdout
-    assert "header webhook-signature" in table and "missing" in table and "refused (401)" in table
+    assert "header webhook-id" in table and "missing" in table and "refused (401)" in table
     assert desk("explain", "nobody", given="{}", **NAMES).returncode == 2
     assert desk("explain").returncode == 2
 
@@ -494,3 +496,53 @@ def test_explain_takes_an_event_of_the_daemon(live):
     got = rows(done)
     assert got["flow copy", "match", '.kind is "person"'] == (True, '"person"')
     assert not [key for key in got if key[1] == "verify"]
+
+
+# ---- docs/testing.md ----
+
+def fenced(language):
+    """The page's blocks in that language."""
+    return re.findall(rf"^```{language}\n(.*?)^```$", PAGE, re.M | re.S)
+
+
+def test_the_page_shows_what_is_printed(desk):
+    config, tests = fenced("yaml")[0], fenced("yml")[0]
+    (desk.folder / "grapnel.yaml").write_text(config)
+    (desk.folder / "portal.test.yaml").write_text(tests)
+    (desk.folder / "request.json").write_text(
+        '{"id": "U1", "entityType": "USER", "eventType": "DELETE"}')
+    played = fenced("console")
+    assert len(played) == 3
+    for text in played:
+        if "--only" in text:
+            assert "{email: .user.email}" in config
+            (desk.folder / "grapnel.yaml").write_text(
+                config.replace("{email: .user.email}", "{mail: .user.email}"))
+        line, _, wanted = text.partition("\n")
+        done = desk(*line.split()[2:])
+        assert done.stdout == wanted
+        assert done.returncode == (1 if "--only" in line else 0)
+
+
+def test_the_page_shows_what_a_rehearsal_prints(scene):
+    def act(request):
+        if request.path.startswith("/api"):
+            return Reply(200, {"id": "U1", "email": "aino@example.com"})
+        if request.method == "GET":
+            return Reply(200, {"items": [{"id": "C-1001", "email": "old@example.com"}]})
+        return Reply(200, {})
+
+    here = f"http://127.0.0.1:{scene.target.port}"
+    config = re.sub(r"https://(id|crm)\.example\.com", here, fenced("yaml")[0])
+    daemon = scene.start(config, ID_TOKEN="i" * 20, CRM_TOKEN="c" * 20, PORTAL_SECRET=SECRET)
+    body = json.dumps({"id": "U1", "entityType": "USER", "eventType": "UPDATE"})
+    head = dict(line.split(": ", 1) for line in whole(body, SECRET).splitlines()[2:6])
+    scene.target.act = act
+    event = ask(daemon.port, "POST", "/in/portal", body, head).json["event"]
+    done = subprocess.run(
+        [GRAPNEL, "replay", event, "--dry-run"], text=True, capture_output=True, check=False,
+        timeout=PATIENCE_S,
+        env={**os.environ, "GRAPNEL_SERVER": f"http://127.0.0.1:{daemon.admin}"})
+    shown = re.sub(rf"{here}/(\w+)", lambda one: "https://" + {
+        "api": "id", "rest": "crm"}[one[1]] + ".example.com/" + one[1], done.stdout)
+    assert shown == fenced("text")[0]
