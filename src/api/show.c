@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "json/check.h"
+#include "json/value.h"
 
 static int text(Buf *b, const char *key, Span value) {
         int r = buf_addf(b, ",\"%s\":", key);
@@ -58,6 +59,8 @@ static int show_job(const JobView *j, bool whole, Buf *b) {
 }
 
 int show_event(const EventView *v, bool whole, Buf *b) {
+        /* What the source said beside the body. */
+        static const char *const of_meta[] = {"headers", "cloudevent"};
         const Event *e = &v->event;
         JsonFault fault;
         char id[ID_TEXT];
@@ -79,6 +82,14 @@ int show_event(const EventView *v, bool whole, Buf *b) {
                 r = buf_add(b, SPAN(",\"body\":"));
                 if (r == 0)
                         r = buf_add(b, e->body);
+        } else if (r == 0 && whole && e->body.n) {
+                r = text(b, "bodyText", e->body); /* a form */
+        }
+        for (size_t i = 0; r == 0 && whole && i < COUNT_OF(of_meta); i++) {
+                Span m = e->meta.n ? json_member(e->meta, span_of(of_meta[i])) : (Span){NULL, 0};
+
+                if (m.p)
+                        r = buf_addf(b, ",\"%s\":" SPAN_FMT, of_meta[i], SPAN_ARG(m));
         }
         if (r == 0 && whole && v->has_answer) {
                 r = buf_addf(b, ",\"answer\":{\"status\":%d", v->answer_status);

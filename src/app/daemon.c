@@ -4,17 +4,19 @@
 #include "app/part.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "flow/writes.h"
 
 #include <signal.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
-#define PARTS_MAX         LIMIT_LOOPS_MAX
-#define EXIT_BROKEN       3 /* the ledger failed: start again, it recovers */
-#define PROBLEMS_ARENA    (4 * 1024 * 1024)
-#define PROBLEMS_TEXT_MAX (1024 * 1024)
-#define LEASE_MS          30000
-#define DESCRIPTORS_MAX   65536
+#define PARTS_MAX          LIMIT_LOOPS_MAX
+#define EXIT_BROKEN        3 /* the ledger failed: start again, it recovers */
+#define PROBLEMS_ARENA     (4 * 1024 * 1024)
+#define PROBLEMS_TEXT_MAX  (1024 * 1024)
+#define LEASE_MS           30000
+#define DESCRIPTORS_MAX    65536
+#define CHANGES_LOADED_MAX 16384 /* some 10 ms */
 
 typedef struct Daemon {
         const char *path;
@@ -25,6 +27,7 @@ typedef struct Daemon {
         Registry *registry;
         Shelf *shelf;
         Idempotency *idempotency;
+        Writes *writes;
         Part *parts;
         Hub *hubs;
         Inlet *inlets;
@@ -220,6 +223,14 @@ static void load_backlog(void *arg, Span target, int64_t due_ms) {
                 part_backlog(&d->parts[i], target, due_ms);
 }
 
+/* Of the latest jobs: an older change may still come. */
+static void load_change(void *arg, const Change *c) {
+        Daemon *d = arg;
+
+        for (unsigned i = 0; i < d->n; i++)
+                part_change(&d->parts[i], c);
+}
+
 /* Connections are descriptors, in and out: as many as the system gives. */
 static void raise_descriptors(void) {
         struct rlimit l;
@@ -264,9 +275,11 @@ static int start(Daemon *d, Snapshot *s, Err *e) {
         if (r == 0)
                 r = load_registry(d, e);
         d->idempotency = idem_new();
+        d->writes = writes_new();
         all = (PartShares){.ledger = d->ledger,
                            .registry = d->registry,
                            .shelf = d->shelf,
+                           .writes = d->writes,
                            .idempotency = d->idempotency,
                            .hubs = d->hubs,
                            .inlets = d->inlets,
@@ -277,6 +290,8 @@ static int start(Daemon *d, Snapshot *s, Err *e) {
                 r = part_init(&d->parts[i], i, &all, s, e);
         if (r == 0)
                 r = ledger_each_backlog(d->ledger, load_backlog, d, e);
+        if (r == 0)
+                r = ledger_each_change(d->ledger, CHANGES_LOADED_MAX, load_change, d, e);
         if (r == 0)
                 load_replays(d);
         return r < 0 ? r : listen_all(d, c, e);
@@ -320,6 +335,7 @@ int daemon_run(const char *path) {
         registry_free(d.registry);
         shelf_free(d.shelf);
         idem_free(d.idempotency);
+        writes_free(d.writes);
         snapshot_unref(d.snapshot);
         (void)uv_loop_close(&d.uv);
         free(d.parts);

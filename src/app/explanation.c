@@ -2,6 +2,7 @@
 #include "app/explanation.h"
 
 #include "base/clock.h"
+#include "flow/view.h"
 #include "json/check.h"
 #include "json/value.h"
 
@@ -41,7 +42,7 @@ static int play(Explaining *x, Seen *ret, Err *e) {
 static void explain_when(Explaining *x, const Flow *f, EventView *v) {
         Job *job = job_new(1, event_new(&v->event), span_of(f->target), 0);
         Run run = {.job = job, .flow = f, .arena = x->arena};
-        const MapRoot roots[] = {{SPAN("event"), v->event.body}, {SPAN("meta"), runner_meta(&run)}};
+        const MapRoot roots[] = {{SPAN("event"), x->body}, {SPAN("meta"), runner_meta(&run)}};
         char of[128], rule[512];
 
         event_unref(job->event); /* the job has one of its own */
@@ -82,7 +83,8 @@ static Span subject_of(Explaining *x, const Flow *f, Err *e) {
 
 static bool explain_flow(Explaining *x, const Flow *f, EventView *v) {
         char of[128], rule[256];
-        bool runs = reasons_match(f, x->body, x->rows);
+        bool wants = !v || reasons_type(f, v->event.type, x->rows);
+        bool runs = reasons_match(f, x->body, x->rows) && wants;
         Err e = {0};
 
         (void)snprintf(of, sizeof of, "flow %s", f->config->name);
@@ -97,7 +99,7 @@ static bool explain_flow(Explaining *x, const Flow *f, EventView *v) {
                 explain_when(x, f, v);
         reasons_reply(f, x->source, x->rows);
         rows_add(x->rows, of, "runs", "", runs ? ROW_HOLDS : ROW_FAILS,
-                 runs ? SPAN("it runs") : SPAN("a rule of its match does not hold"));
+                 runs ? SPAN("it runs") : SPAN("a rule does not hold"));
         return runs;
 }
 
@@ -152,6 +154,9 @@ int explain(Explaining *x, Err *e) {
                 explain_refusal(x, seen.status,
                                 json_check(seen.body, JSON_KEYS_MAX, &fault) == 0 ? seen.body
                                                                                   : SPAN("\"\""));
+        /* What was recorded is what flows see: one event of an envelope, a form as JSON. */
+        if (v)
+                x->body = view_of_event(&v->event, x->arena);
         if (json_check(x->body, JSON_KEYS_MAX, &fault) == 0)
                 explain_flows(x, v);
         event_view_free(v);

@@ -43,6 +43,33 @@ static void on_run_ended(void *self, Job *job, const JobResult *result, const Ou
         waiter_unref(w);
 }
 
+static void on_flow_ended(void *self, Job *job, const JobResult *result, const Outcome *o) {
+        Part *p = self;
+
+        if (result->verdict == JOB_SUCCEEDED && job->lane && job->event->time_ms)
+                latest_put(p->latest, job->lane, job->event->time_ms);
+        on_run_ended(p, job, result, o);
+}
+
+/* Nothing was done for it, and that is right: it says which. */
+static void end_without_run(Part *p, Job *job, const char *code, Span message) {
+        Outcome o = {.status = 200, .code = code, .message = message, .retry_after_s = -1};
+        JobResult result = {.verdict = JOB_SUCCEEDED,
+                            .wait_hint_ms = -1,
+                            .attempt = {.started_ms = clock_wall_ms(),
+                                        .status = o.status,
+                                        .code = span_of(code),
+                                        .message = message}};
+
+        on_run_ended(p, job, &result, &o);
+}
+
+/* What is older than the latest change of its subject may not undo that one. */
+static bool is_stale(const Part *p, const Flow *flow, const Job *job) {
+        return job->lane && job->event->time_ms && !flow->config->runs_stale &&
+               latest_is_after(p->latest, job->lane, job->event->time_ms);
+}
+
 static void port_run(void *self, Job *job) {
         Part *p = self;
         const Flow *flow = snapshot_flow(p->runner->snapshot, job->target);
@@ -53,7 +80,15 @@ static void port_run(void *self, Job *job) {
                 return;
         }
         must(flow); /* port_rule told of it before */
-        runner_start(p->runner, job, flow, w ? w->until_ms : clock_mono_ms() + BACKGROUND_RUN_MS);
+        if (is_stale(p, flow, job))
+                end_without_run(p, job, "superseded",
+                                SPAN("A later change of this was applied already."));
+        else if (flow->config->coalesces && job->is_followed)
+                end_without_run(p, job, "coalesced",
+                                SPAN("A later change of this waits, and is made instead."));
+        else
+                runner_start(p->runner, job, flow,
+                             w ? w->until_ms : clock_mono_ms() + BACKGROUND_RUN_MS);
 }
 
 static const RetryRule *port_rule(void *self, const Job *job) {
@@ -244,7 +279,7 @@ static void on_replay_failed(void *arg, int64_t replay, const char *why) {
 }
 
 static RunnerHost host_of(Part *p) {
-        return (RunnerHost){.self = p, .ended = on_run_ended};
+        return (RunnerHost){.self = p, .ended = on_flow_ended};
 }
 
 static Engine *make_engine(Part *p) {
@@ -265,6 +300,8 @@ void part_renew(Part *p, Ledger *l) {
         engine_free(p->engine);
         p->engine = p->inlet->engine = make_engine(p);
         p->ledger = p->inlet->ledger = p->outlet.ledger = l;
+        latest_free(p->latest);
+        p->latest = latest_new();
         p->engine_due_ms = INT64_MAX;
         (void)uv_timer_stop(&p->engine_timer);
         atomic_store(&p->inlet->full, engine_full(p->engine));
@@ -289,10 +326,11 @@ int part_init(Part *p, unsigned index, const PartShares *all, Snapshot *s, Err *
         p->inlet = &all->inlets[index];
         p->replayer = &all->replayers[index];
         p->snapshot = snapshot_ref(s);
+        p->latest = latest_new();
         r = client_new(&p->loop.uv, &client_limits, &p->client, e);
         if (r < 0)
                 return r;
-        hub_init(p->hub, &p->loop, p->client, all->hubs, all->n);
+        hub_init(p->hub, &p->loop, p->client, all->writes, all->hubs, all->n);
         r = runner_new(p->hub, s, &host, &p->runner, e);
         if (r < 0)
                 return r;
@@ -310,6 +348,11 @@ int part_init(Part *p, unsigned index, const PartShares *all, Snapshot *s, Err *
         must(uv_prepare_start(&p->turn, on_turn) == 0);
         atomic_store(&p->inlet->full, engine_full(p->engine));
         return 0;
+}
+
+void part_change(Part *p, const Change *c) {
+        if (c->shard % p->n == p->index)
+                latest_put(p->latest, c->lane, c->time_ms);
 }
 
 void part_backlog(Part *p, Span target, int64_t due_ms) {
@@ -407,6 +450,7 @@ static void close_rest(Part *p) {
         uv_close((uv_handle_t *)&p->engine_timer, NULL);
         uv_close((uv_handle_t *)&p->turn, NULL);
         hub_done(p->hub);
+        latest_free(p->latest);
         outlet_close(&p->outlet);
         client_close(p->client, NULL, NULL);
         runner_retire(p->runner, NULL, NULL);

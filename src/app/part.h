@@ -5,6 +5,7 @@
 #pragma once
 
 #include "api/admin.h"
+#include "engine/latest.h"
 #include "flow/outlet.h"
 #include "trigger/replayer.h"
 
@@ -22,6 +23,7 @@ typedef struct Part {
         Replayer *replayer;
         Runner *runner;
         Outlet outlet;
+        Latest *latest; /* of the flows whose subjects live here */
         Server *server, *admin_server;
         Admin admin;
         Snapshot *snapshot;
@@ -41,6 +43,7 @@ typedef struct PartShares {
         Ledger *ledger;
         Registry *registry;
         Shelf *shelf;
+        struct Writes *writes;
         Idempotency *idempotency;
         Hub *hubs;
         Inlet *inlets;
@@ -53,6 +56,8 @@ MUST_CHECK int part_init(Part *p, unsigned index, const PartShares *all, Snapsho
 /* Jobs of the target lie in the ledger from before the start: queued ones (STORE_NOW), or waiting
  * ones, the first of them until then. */
 void part_backlog(Part *p, Span target, int64_t due_ms);
+/* A change that was applied before the start, if its subject lives here. */
+void part_change(Part *p, const Change *c);
 /* `admin_port`: where the admin listeners of the parts before it are; 0 for the first. */
 MUST_CHECK int part_listen(Part *p, uint16_t port, uint16_t admin_port, Err *e);
 /* Forgets all that came in and goes on with another ledger, an empty one. Nothing may be under way.

@@ -2,6 +2,7 @@
 #include "app/stage.h"
 
 #include "base/clock.h"
+#include "flow/writes.h"
 
 #include <signal.h>
 #include <sys/socket.h>
@@ -18,6 +19,7 @@ struct Stage {
         Registry *registry;
         Shelf *shelf;
         Idempotency *idempotency;
+        Writes *writes;
         Part part;
         Hub hub;
         Inlet inlet;
@@ -112,11 +114,13 @@ int stage_new(Snapshot *snapshot, const StageCast *cast, Stage **ret, Err *e) {
         s->registry = registry_new();
         s->shelf = shelf_new();
         s->idempotency = idem_new();
+        s->writes = writes_new();
         r = open_ledger(s, &s->ledger, e);
         PartShares all = {.ledger = s->ledger,
                           .registry = s->registry,
                           .shelf = s->shelf,
                           .idempotency = s->idempotency,
+                          .writes = s->writes,
                           .hubs = &s->hub,
                           .inlets = &s->inlet,
                           .replayers = &s->replayer,
@@ -146,6 +150,7 @@ Stage *stage_free(Stage *s) {
         registry_free(s->registry);
         shelf_free(s->shelf);
         idem_free(s->idempotency);
+        writes_free(s->writes);
         snapshot_unref(s->snapshot);
         free(s);
         return NULL;
@@ -227,7 +232,7 @@ static bool ledger_is_quiet(Stage *s) {
                atomic_load(&s->inlet.coming) == 0 && s->inlet.keeping == 0;
 }
 
-/* Is all that its runs do a wait for answers of the dialler? */
+/* Is all that its runs do a wait, for answers of the dialler or for a pause to end? */
 static bool runs_wait(const Stage *s) {
         LIST_EACH(&s->part.runner->runs, it) {
                 const Run *r = CONTAINER_OF(it, Run, link);
@@ -237,7 +242,8 @@ static bool runs_wait(const Stage *s) {
                 LIST_EACH(&r->acts, act) {
                         const Act *a = CONTAINER_OF(act, Act, link);
 
-                        if (a->phase != ACT_STEPPING || a->call.phase != CALL_TAKEN)
+                        if (a->phase != ACT_PAUSING &&
+                            (a->phase != ACT_STEPPING || a->call.phase != CALL_TAKEN))
                                 return false;
                 }
         }
@@ -260,11 +266,14 @@ static bool wants_more(const Stage *s) {
 /* When something happens by itself (monotonic ms); INT64_MAX: never. */
 static int64_t next_moment(const Stage *s, int64_t now) {
         const HeapNode *deadline = heap_first(&s->part.runner->deadlines);
+        const HeapNode *pause = heap_first(&s->part.runner->pauses);
         const HeapNode *patience = heap_first(&s->inlet.patience);
         int64_t next = s->cast.due(s->cast.self);
 
         if (deadline)
                 next = sooner(next, deadline->due);
+        if (pause)
+                next = sooner(next, pause->due);
         if (patience)
                 next = sooner(next, patience->due);
         if (wants_more(s))

@@ -136,7 +136,7 @@ static void play(Testing *t, Player *player, const FixtureFile *file, const Fixt
         if (player_play(player, f, &file->mocks, a, &seen, &e) < 0)
                 verdict_add(v, (Span){NULL, 0}, span_of(e.text), "it could not be played");
         else
-                judge(f, &seen, v);
+                judge_play(f, &seen, v);
         report_test(&t->report, file, f, &seen, v);
 }
 

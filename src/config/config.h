@@ -13,8 +13,9 @@ enum {
         CONFIG_FILE_MAX_BYTES = 4 * 1024 * 1024,
         CONFIG_NAME_MAX_BYTES = NAME_MAX_BYTES, /* of a connection, source, flow or step */
         CONFIG_MEMORY_MAX_BYTES = 64 * 1024 * 1024,
-        CONFIG_STEPS_MAX = 32,   /* of one list */
-        CONFIG_HEADERS_MAX = 64, /* of one connection */
+        CONFIG_STEPS_MAX = 32,         /* of one list */
+        CONFIG_HEADERS_MAX = 64,       /* of one connection */
+        CONFIG_SHOWN_HEADERS_MAX = 16, /* of a source: those that steps see */
 };
 
 typedef struct ListenConfig {
@@ -54,19 +55,36 @@ typedef struct ConnectionConfig {
 
 typedef enum UnmatchedRule { UNMATCHED_ACCEPT, UNMATCHED_REFUSE } UnmatchedRule;
 
+/* What becomes of a delivery under a known key with another body than before. */
+typedef enum ChangedRule { CHANGED_REFUSE, CHANGED_REPEAT } ChangedRule;
+
+/* What becomes of a body that is a form (application/x-www-form-urlencoded): stored as it came, and
+ * read as a JSON object of its fields; or, where it has a field `payload`, as the JSON in that. */
+typedef enum FormRule { FORMS_REFUSE, FORMS_FIELDS, FORMS_PAYLOAD } FormRule;
+
 typedef struct SourceConfig {
         const char *name;
         Place place;
+        const struct SourceKind *kind;    /* NULL: none was named */
+        bool is_deaf;                     /* of its kind: it reads no answer but the status */
+        const char *handshake, *envelope; /* names; checked by src/flow. NULL: none, the body */
+        Place handshake_place, envelope_place;
+        FormRule forms;
+        const char **headers; /* that steps see, in lower case */
+        size_t n_headers;
         SignRule verify;
         const char *reply; /* name of the dialect; checked by src/flow */
         Place reply_place;
         int64_t deadline_ms;
         int64_t body_max_bytes;
+        /* Each a jq expression on the body, or "header NAME"; once may be "never" too. */
         Expr once;   /* delivery key where the scheme's headers carry none */
         Expr prefer; /* gives {"async":bool,"wait":seconds,"return":"minimal"|"representation"} */
         Expr type;   /* of the event; default: eventType, else type, where the body has one */
         Expr time;   /* default: timestamp, else time */
+        Expr schema; /* the name of a file; read by src/flow */
         UnmatchedRule unmatched;
+        ChangedRule changed;
         size_t index;
 } SourceConfig;
 
@@ -83,12 +101,17 @@ typedef struct FlowConfig {
         Place place;
         const char **on; /* names of sources; checked */
         size_t n_on;
+        const char **types; /* of the events it wants; none: all */
+        size_t n_types;
         MatchRule *match;
         size_t n_match;
         Expr subject;
+        bool runs_stale; /* stale: run */
+        bool coalesces;
         bool ordered; /* order: subject (the default when subject is given) or none */
         ReplyMode reply;
         int64_t wait_ms; /* under REPLY_WAIT: 0 is to the source's deadline */
+        Expr answer;     /* data for a source that waits */
         bool retry_given;
         int64_t retry_base_ms,
                 retry_cap_ms; /* retry: {tries, base, max}; 0: the default schedule */

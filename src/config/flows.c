@@ -8,8 +8,8 @@
 /* One entry as its table reads it. */
 typedef struct Written {
         FlowConfig f;
-        const Node *on, *match, *reply, *retry, *steps;
-        int order;
+        const Node *on, *type, *match, *reply, *retry, *steps;
+        int order, stale;
 } Written;
 
 enum { WAIT_MIN_MS = 10, WAIT_MAX_MS = 300000, MATCH_MAX = 64, VALUES_MAX = 256 };
@@ -19,6 +19,9 @@ enum { WAIT_MIN_MS = 10, WAIT_MAX_MS = 300000, MATCH_MAX = 64, VALUES_MAX = 256 
 typedef enum Order { ORDER_DEFAULT, ORDER_SUBJECT, ORDER_NONE } Order;
 static const char *const orders[] = {"default", "subject", "none", NULL};
 
+typedef enum Stale { STALE_SUPERSEDED, STALE_RUN } Stale;
+static const char *const stale_rules[] = {"superseded", "run", NULL};
+
 static const Option flow_options[] = {
         {.name = "on",
          .type = OPTION_NODE,
@@ -26,6 +29,12 @@ static const Option flow_options[] = {
          .required = true,
          .shape = "name, or list of names",
          .help = "The sources whose events this flow looks at."},
+        {.name = "type",
+         .type = OPTION_NODE,
+         .offset = AT(type),
+         .shape = "text, or list of texts",
+         .help = "The types of the events it wants, whatever tells them: the body, a header, or "
+                 "the envelope. Without it: all."},
         {.name = "match",
          .type = OPTION_NODE,
          .offset = AT(match),
@@ -44,6 +53,20 @@ static const Option flow_options[] = {
          .help = "`subject` runs events of one subject one after the other, in the order in which "
                  "they came; `none` runs all in parallel. It is `subject` where a subject is "
                  "given."},
+        {.name = "stale",
+         .type = OPTION_CHOICE,
+         .offset = AT(stale),
+         .fallback = "superseded",
+         .choices = stale_rules,
+         .help = "What becomes of an event that is older than one of the same subject which was "
+                 "applied already: it ends as `superseded`, or it is `run` all the same. Events "
+                 "that say no time, and flows without order, are always run."},
+        {.name = "coalesce",
+         .type = OPTION_BOOL,
+         .offset = AT(f.coalesces),
+         .help = "When later events of the same subject wait, only the last of them is run; the "
+                 "others end as `coalesced`. For flows that fetch what they write: not where each "
+                 "event brings something of its own."},
         {.name = "reply",
          .type = OPTION_NODE,
          .offset = AT(reply),
@@ -52,6 +75,12 @@ static const Option flow_options[] = {
          .help = "What the source hears. `accepted`: 202 as soon as the event is recorded. "
                  "`wait`: the result itself, within the source's `deadline`. `wait 3s`: the "
                  "result if it comes in time, else 202 and the work goes on."},
+        {.name = "answer",
+         .type = OPTION_EXPR,
+         .offset = AT(f.answer),
+         .help = "What a source that waits is told with a success, made from the results of the "
+                 "steps: the full entity, claims, commands. What it is for depends on the "
+                 "source's dialect: see [replies.md](replies.md#data)."},
         {.name = "retry",
          .type = OPTION_NODE,
          .offset = AT(retry),
@@ -247,6 +276,28 @@ static void read_reply(Reading *r, const Node *n, FlowConfig *f) {
         }
 }
 
+/* Such a source would wait for a result that nobody reads. */
+static void warn_of_deaf(Reading *r, const Node *reply, const FlowConfig *f) {
+        for (size_t i = 0; i < f->n_on; i++) {
+                const SourceConfig *s = config_source(r->config, span_of(f->on[i]));
+
+                if (s && s->is_deaf)
+                        problem_warn(r->problems, reply->place,
+                                     "reply: nobody reads what '%s' hears, but it may try again "
+                                     "when it waits for too long; accepted is what fits",
+                                     s->name);
+        }
+}
+
+static void read_types(Reading *r, const Node *n, FlowConfig *f) {
+        f->n_types = texts_read(r, n, "type", &f->types, NULL);
+        if (f->n_types > VALUES_MAX || (n->kind == NODE_LIST && n->n == 0))
+                problem_add(r->problems, n->place,
+                            "type: a text or a list of 1 to %d is expected "
+                            "here",
+                            VALUES_MAX);
+}
+
 static void read_retry(Reading *r, const Node *n, FlowConfig *f) {
         f->retry_given = true;
         if (n->kind == NODE_SCALAR && span_eq(n->text, SPAN("none"))) {
@@ -267,6 +318,10 @@ static void read_order(Reading *r, const Node *map, const Written *w, FlowConfig
         /* The row's choices begin behind "default", which stands for an absent key. */
         Order given = order ? (Order)(w->order + 1) : ORDER_DEFAULT;
         f->ordered = given == ORDER_SUBJECT || (given == ORDER_DEFAULT && f->subject.text.p);
+        if (f->coalesces && !f->ordered)
+                problem_add(r->problems, node_get(map, "coalesce")->place,
+                            "coalesce: only where events run by subject, one after the other; give "
+                            "subject: an expression such as .id");
         if (given == ORDER_SUBJECT && !node_get(map, "subject") && !order->bad)
                 problem_add(r->problems, order->place,
                             "order: a flow without a subject has no order by subject; give "
@@ -283,12 +338,17 @@ static void read_flow(Reading *r, const Node *map, FlowConfig *f) {
                 return;
         *f = w.f;
         f->retry_tries = -1;
+        f->runs_stale = w.stale == STALE_RUN;
         if (w.on)
                 read_on(r, w.on, f);
+        if (w.type)
+                read_types(r, w.type, f);
         if (w.match)
                 read_match(r, w.match, f);
         if (w.reply)
                 read_reply(r, w.reply, f);
+        if (w.reply && f->reply == REPLY_WAIT)
+                warn_of_deaf(r, w.reply, f);
         if (w.retry && !w.retry->bad)
                 read_retry(r, w.retry, f);
         if (w.steps)

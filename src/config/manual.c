@@ -64,7 +64,10 @@ int config_print_reference(Buf *out) {
                                           flow_groups};
         int r = 0;
 
-        for (size_t i = 0; r == 0 && i < COUNT_OF(all); i++)
+        for (size_t i = 0; r == 0 && i < COUNT_OF(all); i++) {
                 r = print_groups(all[i], out);
+                if (r == 0 && all[i] == source_groups)
+                        r = source_kinds_print(out);
+        }
         return r;
 }

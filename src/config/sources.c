@@ -2,12 +2,14 @@
  *
  * sources: who may tell us that something changed, and how they prove it. A source that does not
  * say how is refused here, so that silence never means "everyone". */
-#include "config/tables.h"
+#include "config/kinds.h"
 
 /* One entry as its table reads it. */
 typedef struct Written {
         SourceConfig s;
-        const Node *verify;
+        const char *kind;
+        const Node *verify, *headers;
+        int forms, changed;
 } Written;
 
 /* `verify` as its table reads it. */
@@ -22,7 +24,16 @@ typedef struct Proof {
 
 static const char *const unmatched_rules[] = {"accept", "refuse", NULL};
 
+static const char *const changed_rules[] = {"refuse", "repeat", NULL};
+static const char *const form_rules[] = {"refuse", "fields", "payload", NULL};
+
 static const Option source_options[] = {
+        {.name = "kind",
+         .type = OPTION_TEXT,
+         .offset = AT(kind),
+         .shape = "name of a product",
+         .help = "The product that sends: it gives the keys below, and `verify`, other defaults. "
+                 "See [kinds](#kinds)."},
         {.name = "verify",
          .type = OPTION_NODE,
          .offset = AT(verify),
@@ -35,7 +46,8 @@ static const Option source_options[] = {
          .offset = AT(s.reply),
          .fallback = "problem",
          .shape = "name of a dialect",
-         .help = "The dialect in which this source hears what became of its delivery."},
+         .help = "The dialect in which this source hears what became of its delivery: one of "
+                 "those in [replies.md](replies.md)."},
         {.name = "deadline",
          .type = OPTION_DURATION,
          .offset = AT(s.deadline_ms),
@@ -44,6 +56,34 @@ static const Option source_options[] = {
          .max = 300000,
          .help = "How long this source waits for an answer: a flow that replies with `wait` has "
                  "to be done by then."},
+        {.name = "handshake",
+         .type = OPTION_TEXT,
+         .offset = AT(s.handshake),
+         .shape = "name of a handshake",
+         .help = "What the product asks before it sends anything: `slack`, `graph`, `okta`, "
+                 "`cloudevents`, or `none`."},
+        {.name = "envelope",
+         .type = OPTION_TEXT,
+         .offset = AT(s.envelope),
+         .fallback = "body",
+         .shape = "name of an envelope",
+         .help = "How a request holds events: `body` is one; `graph`, `okta-event` and "
+                 "`cloudevents` may be several. All of one request are recorded, or none."},
+        {.name = "forms",
+         .type = OPTION_CHOICE,
+         .offset = AT(forms),
+         .fallback = "refuse",
+         .choices = form_rules,
+         .help = "What becomes of an `application/x-www-form-urlencoded` body. `refuse`: 415. "
+                 "`fields`: expressions see an object of its fields. `payload`: they see the JSON "
+                 "in its field `payload`; its fields where there is none. It is stored as it "
+                 "came."},
+        {.name = "headers",
+         .type = OPTION_NODE,
+         .offset = AT(headers),
+         .shape = "list of names",
+         .help = "Request headers that steps may see, as `.meta.headers[\"x-name\"]`, in lower "
+                 "case. No others are kept."},
         {.name = "body_max",
          .type = OPTION_SIZE,
          .offset = AT(s.body_max_bytes),
@@ -55,8 +95,16 @@ static const Option source_options[] = {
          .type = OPTION_EXPR,
          .offset = AT(s.once),
          .help = "What makes a delivery the same as an earlier one, such as "
-                 "`[.id, .timestamp]`. Without it: the scheme's message id where it has one, else "
-                 "a hash of the body."},
+                 "`[.id, .timestamp]`, or `header X-Delivery`. Without it: the scheme's message id "
+                 "where it has one, else a hash of the body. `never`: each is a new one."},
+        {.name = "changed",
+         .type = OPTION_CHOICE,
+         .offset = AT(changed),
+         .fallback = "refuse",
+         .choices = changed_rules,
+         .help = "What becomes of a delivery that is the same as an earlier one but has another "
+                 "body. `refuse`: 422. `repeat`: it is known, for senders who write a body anew "
+                 "for each try."},
         {.name = "prefer",
          .type = OPTION_EXPR,
          .offset = AT(s.prefer),
@@ -66,11 +114,20 @@ static const Option source_options[] = {
         {.name = "type",
          .type = OPTION_EXPR,
          .offset = AT(s.type),
-         .help = "The event's type. Without it: `eventType`, else `type`, where the body has one."},
+         .help = "The event's type, or `header X-Event`. Without it: `eventType`, else `type`, "
+                 "where the body has one."},
         {.name = "time",
          .type = OPTION_EXPR,
          .offset = AT(s.time),
-         .help = "When the change happened. Without it: `timestamp`, else `time`."},
+         .help = "When the change happened, or `header X-Time`: RFC 3339, or seconds or "
+                 "milliseconds since 1970. Without it: `timestamp`, else `time`."},
+        {.name = "schema",
+         .type = OPTION_EXPR,
+         .offset = AT(s.schema),
+         .shape = "file name",
+         .help = "A JSON Schema (draft 2020-12) that every body has to fit; one that does not is "
+                 "answered with 422 and pointers to what is wrong, and nothing is stored. Relative "
+                 "to the folder of this file. See [schemas.md](schemas.md)."},
         {.name = "unmatched",
          .type = OPTION_CHOICE,
          .offset = AT(s.unmatched),
@@ -155,6 +212,23 @@ const OptionGroup source_groups[] = {
          verify_options, COUNT_OF(verify_options)},
         {0},
 };
+
+int source_kinds_print(Buf *out) {
+        int r = buf_add(out, SPAN("### kinds\n\n`kind: NAME` in a source stands for these keys. "
+                                  "What the source says itself goes first, key by key; with a "
+                                  "`scheme` of its own, none of the kind's `verify` keys count.\n\n"
+                                  "| kind | stands for | product |\n|---|---|---|\n"));
+
+        for (const SourceKind *k = source_kinds; r == 0 && k->name; k++) {
+                r = buf_addf(out, "| `%s` |", k->name);
+                for (const KindDefault *d = k->defaults; r == 0 && d && d->key; d++)
+                        r = buf_addf(out, "%s `%s: %s`", d == k->defaults ? "" : "<br>", d->key,
+                                     d->value);
+                if (r == 0)
+                        r = buf_addf(out, "%s | %s. |\n", k->defaults ? "" : " nothing", k->help);
+        }
+        return r < 0 ? r : buf_add_char(out, '\n');
+}
 
 static const char *const hmac_only[] = {"header", "prefix", "encoding", "hash"};
 
@@ -271,10 +345,40 @@ static void read_verify(Reading *r, const Node *verify, SignRule *rule) {
                 problem_add(r->problems, verify->place, "verify: %s", e.text);
 }
 
+/* Where credentials are, nobody else may look. */
+static bool holds_credentials(const char *header) {
+        static const char *const names[] = {"authorization", "cookie", "proxy-authorization"};
+
+        for (size_t i = 0; i < COUNT_OF(names); i++)
+                if (strcmp(header, names[i]) == 0)
+                        return true;
+        return false;
+}
+
+static void read_headers(Reading *r, const Node *n, SourceConfig *s) {
+        Place *places = NULL;
+
+        s->n_headers = texts_read(r, n, "headers", &s->headers, &places);
+        if (s->n_headers > CONFIG_SHOWN_HEADERS_MAX)
+                problem_add(r->problems, n->place, "headers: more than %d names",
+                            CONFIG_SHOWN_HEADERS_MAX);
+        for (size_t i = 0; i < s->n_headers; i++) {
+                s->headers[i] = lower_copy(r, s->headers[i]);
+                if (!s->headers[i])
+                        problem_no_room(r->problems, n->place);
+                else if (holds_credentials(s->headers[i]))
+                        problem_add(r->problems, places[i],
+                                    "headers: '%s' holds credentials, which no step may see",
+                                    s->headers[i]);
+        }
+}
+
 static void read_source(Reading *r, const NodeEntry *entry, SourceConfig *s) {
-        const Node *map = entry->value;
+        const SourceKind *kind = NULL;
+        const Node *map = kind_apply(r, entry->value, &kind);
         Written w = {.s = *s};
-        const Node *reply = node_get(map, "reply");
+        const Node *reply = node_get(map, "reply"), *handshake = node_get(map, "handshake");
+        const Node *envelope = node_get(map, "envelope");
         int err = options_read(map, source_options, COUNT_OF(source_options), &w, r->arena,
                                r->problems);
 
@@ -282,7 +386,15 @@ static void read_source(Reading *r, const NodeEntry *entry, SourceConfig *s) {
         if (map->kind != NODE_MAP)
                 return;
         *s = w.s;
+        s->kind = kind;
+        s->is_deaf = kind && kind->is_deaf;
+        s->forms = (FormRule)w.forms;
+        s->changed = (ChangedRule)w.changed;
         s->reply_place = reply ? reply->text_place : s->place;
+        s->handshake_place = handshake ? handshake->text_place : s->place;
+        s->envelope_place = envelope ? envelope->text_place : s->place;
+        if (w.headers)
+                read_headers(r, w.headers, s);
         if (w.verify)
                 read_verify(r, w.verify, &s->verify);
         else

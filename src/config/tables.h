@@ -22,6 +22,9 @@ void flows_read(Reading *r, const Node *map); /* after the sources */
 /* For the manual; ended by a NULL title. */
 extern const OptionGroup top_groups[], connection_groups[], source_groups[], flow_groups[];
 
+/* Which defaults each kind of source stands for, as Markdown. */
+MUST_CHECK int source_kinds_print(Buf *out);
+
 /* The entries of a map of named things. `what` is "connection", "source", "flow". Returns their
  * number and sets *ret to zeroed room for so many of `size` bytes; 0 when there are none or when
  * a problem was added. */

@@ -294,6 +294,8 @@ static void start_ready(Engine *e, size_t max, int64_t now_ms) {
                 }
                 job->attempts++;
                 job_move(job, JOB_RUNNING, NULL, &e->running);
+                if (job->lane && lane_is_awaited(&e->lanes, job))
+                        job->is_followed = true;
                 e->ports.run(e->ports.self, job);
         }
 }

@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "flow/act.h"
 
+#include "base/clock.h"
 #include "flow/run.h"
 #include "flow/runner.h"
 #include "flow/step.h"
 #include "http/url.h"
 #include "json/value.h"
+
+/* How often the steps of a run are done again, since what they found had changed. */
+#define REPEATS_MAX 5
 
 /* ---- what an act sees ---- */
 
@@ -28,6 +32,35 @@ const Step *act_step_named(const Act *a, Span name) {
                         if (span_eq(w->list->steps[i].name, name))
                                 return &w->list->steps[i];
         return NULL;
+}
+
+Span act_tag(const Act *a, Span name) {
+        size_t i = walk_find(a->walk, name);
+
+        return i < a->index ? a->walk->tags[i] : (Span){NULL, 0};
+}
+
+bool act_again(Act *a, Span name) {
+        size_t from = walk_find(a->walk, name);
+
+        if (from >= a->index || a->is_orphan || a->run->repeats == REPEATS_MAX)
+                return false;
+        a->run->repeats++;
+        walk_repeat(a->walk, a, from);
+        return true;
+}
+
+/* ---- pauses ---- */
+
+void act_pause(Act *a, int64_t ms, void (*then)(Act *a)) {
+        a->phase = ACT_PAUSING;
+        a->rested = then;
+        heap_push(&a->run->runner->pauses, &a->pause, clock_mono_ms() + ms);
+        runner_set_timer(a->run->runner);
+}
+
+int64_t act_time_left(const Act *a) {
+        return a->run->deadline.due - clock_mono_ms();
 }
 
 Span act_keep(Act *a, Span s) {
@@ -61,6 +94,20 @@ void act_fail(Act *a, int status, const char *code, bool retryable, const char *
         va_end(ap);
         o.message = act_keep(a, span_of(text));
         act_fail_with(a, &o);
+}
+
+void act_finish(Act *a, const char *code, Span message) {
+        Outcome o = {.status = 200, .code = code, .retry_after_s = -1, .message = message};
+        Run *r = a->run;
+        Walk *w = a->walk;
+
+        if (a->is_orphan) {
+                walk_take(w, a, (Span){NULL, 0});
+                return;
+        }
+        o.data = r->data;
+        run_act_gone(r, a);
+        walk_end_all(w, &o);
 }
 
 static void no_room(Act *a) {
@@ -246,6 +293,9 @@ bool act_cancel(Act *a) {
         switch (a->phase) {
         case ACT_EVALUATING:
                 map_cancel(a->run->runner->map, &a->evaluation.call);
+                return true;
+        case ACT_PAUSING:
+                heap_remove(&a->run->runner->pauses, &a->pause);
                 return true;
         case ACT_BUSY:
                 a->is_orphan = true;

@@ -14,6 +14,7 @@ typedef struct Walk Walk;
 typedef enum ActPhase {
         ACT_STEPPING,   /* within its step's own code, or its call */
         ACT_EVALUATING, /* a jq helper has its expression */
+        ACT_PAUSING,    /* for a time */
         ACT_BUSY,       /* with something that ends by itself: a cancelled one is waited for */
 } ActPhase;
 
@@ -43,13 +44,24 @@ struct Act {
         Call call;
         const Address *to;
         const struct Missing *missing;
-        const struct Sending *sending;
+        const struct Send *sending;
+        const struct ChangeTo *changing;
         const Program *mapping; /* that made the body */
         Span had;               /* the entity as it is, where the step knows it; for a dialler */
+        int64_t keep_ms; /* an answer that came within this time may be used again; 0: none */
+        Span if_match;   /* the tag that the entity must still have; .p NULL: any */
+        Span seen_by;    /* the step that saw that tag */
+        HttpHeader match_header;
+        void (*addressed)(Act *a, const char *url);
         void (*answered)(Act *a, const ClientAnswer *answer);
+        bool (*refused)(Act *a, const ClientAnswer *answer); /* asked first; NULL: nobody is */
 
-        void *filling; /* of act_template */
-        void *scratch; /* the step's own, in the run's arena */
+        HeapNode pause; /* monotonic ms */
+        void (*rested)(Act *a);
+        Span tag;              /* out: the entity tag of the value */
+        struct Judging *fresh; /* flow/fresh.c's own */
+        void *filling;         /* of act_template */
+        void *scratch;         /* the step's own, in the run's arena */
 };
 
 /* Evaluates `n` programs against what the act sees; then `then` is called with
@@ -67,10 +79,24 @@ void act_fail(Act *a, int status, const char *code, bool retryable, const char *
         PRINTF_LIKE(5, 6);
 /* The same with an outcome that the step has filled. */
 void act_fail_with(Act *a, const Outcome *o);
+/* Nothing more shall be done: the run ends well with that outcome, and what is on its way beside
+ * this act is let go. */
+void act_finish(Act *a, const char *code, Span message);
 /* The value that a name has for this act; .p NULL when there is none. */
 Span act_root(const Act *a, Span name);
 /* The step of that name whose value this act sees; NULL when there is none. */
 const Step *act_step_named(const Act *a, Span name);
+/* The entity tag (RFC 9110 section 8.8.3) that came with the value of that step, from the same
+ * walk; .p NULL when there was none. */
+Span act_tag(const Act *a, Span name);
+/* The entity is not as that step saw it: does the steps from it up to this one again, those that
+ * only read. The act is gone then. False, and nothing happens, when that cannot help: the step is
+ * of another walk, or it was done too often. */
+bool act_again(Act *a, Span name);
+/* Calls then(a) after that time, unless the run ends before. */
+void act_pause(Act *a, int64_t ms, void (*then)(Act *a));
+/* How long until the steps have to be done, in ms; <= 0 when it is too late. */
+int64_t act_time_left(const Act *a);
 /* Copies to the run's arena; .p NULL when that is full. */
 Span act_keep(Act *a, Span s);
 

@@ -56,6 +56,20 @@ int build_template(Build *b, const Expr *x, Template *ret) {
         return 0;
 }
 
+int build_no_connection(Build *b, Place place, Span name) {
+        const Config *c = b->snapshot->config;
+        const char *names[64] = {NULL};
+
+        if (c->n_connections == 0 && b->problems->errors)
+                return -EINVAL; /* what is wrong with them is said already */
+        for (size_t i = 0; i < c->n_connections && i < 63; i++)
+                names[i] = c->connections[i].name;
+        const char *near = nearest_name(name, names);
+        return problem_add(b->problems, place, "there is no connection '" SPAN_FMT "'%s%s%s",
+                           SPAN_ARG(name), near ? "; did you mean '" : "", near ? near : "",
+                           near ? "'?" : "");
+}
+
 int build_address(Build *b, const Expr *x, Address *ret) {
         *ret = (Address){0};
         if (!x->text.p)
@@ -65,19 +79,8 @@ int build_address(Build *b, const Expr *x, Address *ret) {
                 config_connection(b->snapshot->config, (Span){x->text.p, colon});
         Expr path = {span_from(x->text, colon + 1), x->place};
 
-        if (!c && colon < x->text.n && !memchr(x->text.p, '/', colon)) {
-                const char *names[64] = {NULL};
-
-                if (b->snapshot->config->n_connections == 0 && b->problems->errors)
-                        return -EINVAL; /* what is wrong with them is said already */
-                for (size_t i = 0; i < b->snapshot->config->n_connections && i < 63; i++)
-                        names[i] = b->snapshot->config->connections[i].name;
-                const char *near = nearest_name((Span){x->text.p, colon}, names);
-                return problem_add(b->problems, x->place,
-                                   "there is no connection '" SPAN_FMT "'%s%s%s", (int)colon,
-                                   x->text.p, near ? "; did you mean '" : "", near ? near : "",
-                                   near ? "'?" : "");
-        }
+        if (!c && colon < x->text.n && !memchr(x->text.p, '/', colon))
+                return build_no_connection(b, x->place, (Span){x->text.p, colon});
         if (!c || path.text.n == 0 || path.text.p[0] != '/')
                 return problem_add(b->problems, x->place,
                                    "write connection:/path, such as 'crm:/contacts/{.contact.id}'");
@@ -87,14 +90,42 @@ int build_address(Build *b, const Expr *x, Address *ret) {
 
 /* ---- steps ---- */
 
-static const StepKind *kind_of(const Node *map, Place *ret_place) {
-        for (size_t i = 0; i < map->n; i++)
-                for (size_t k = 0; step_kinds[k]; k++)
-                        if (span_eq(map->entries[i].key, span_of(step_kinds[k]->name))) {
-                                *ret_place = map->entries[i].key_place;
-                                return step_kinds[k];
-                        }
+static const StepKind *kind_named(Span name) {
+        for (size_t k = 0; step_kinds[k]; k++)
+                if (span_eq(name, span_of(step_kinds[k]->name)))
+                        return step_kinds[k];
         return NULL;
+}
+
+/* Is every kind's name among the keys one of its options? */
+static bool knows_all(const StepKind *kind, const Node *map) {
+        for (size_t i = 0; i < map->n; i++) {
+                bool is_known = !kind_named(map->entries[i].key);
+
+                for (size_t k = 0; k < kind->n_options && !is_known; k++)
+                        is_known = span_eq(map->entries[i].key, span_of(kind->options[k].name));
+                if (!is_known)
+                        return false;
+        }
+        return true;
+}
+
+/* The kind that a key names. Of two names the one counts that has the other for an option, as in
+ * {upsert: ..., find: ...}; of strangers the first. */
+static const StepKind *kind_of(const Node *map, Place *ret_place) {
+        const StepKind *first = NULL;
+
+        for (size_t i = 0; i < map->n; i++) {
+                const StepKind *kind = kind_named(map->entries[i].key);
+
+                if (!kind || (first && !knows_all(kind, map)))
+                        continue;
+                *ret_place = map->entries[i].key_place;
+                if (knows_all(kind, map))
+                        return kind;
+                first = kind;
+        }
+        return first;
 }
 
 static int unknown_kind(Build *b, const Node *map) {
@@ -195,8 +226,9 @@ static int read_after(Build *b, const Node *after, uint32_t *ret) {
                                                        : b->level->list->n;
 
                 if (name->kind != NODE_SCALAR)
-                        r = problem_add(b->problems, name->place,
-                                        "after: names of earlier steps, or none, are expected here");
+                        r = problem_add(
+                                b->problems, name->place,
+                                "after: names of earlier steps, or none, are expected here");
                 else if (bit == b->level->list->n)
                         r = no_such_step(b, "after", name->text);
                 else
@@ -355,4 +387,3 @@ void build_bad_program(void *arg, Program *p, const char *message) {
                 if (o->program == p)
                         (void)problem_add(b->problems, o->place, "jq: %s", message);
 }
-

@@ -33,6 +33,8 @@ typedef struct Build {
 MUST_CHECK int build_program(Build *b, const Expr *e, Program **ret);
 MUST_CHECK int build_template(Build *b, const Expr *e, Template *ret);
 MUST_CHECK int build_address(Build *b, const Expr *e, Address *ret);
+/* Adds the problem that there is no connection of that name, with the nearest. -EINVAL. */
+int build_no_connection(Build *b, Place place, Span name);
 /* The steps of a list within the one being built; `names` are what they see beside what it sees,
  * and stay. */
 MUST_CHECK int build_steps(Build *b, const Node *list, const Span *names, size_t n_names,

@@ -95,8 +95,9 @@ static bool reached(ClientEnd end) {
         }
 }
 
-/* That there was no answer in the little time that a source allows says nothing of the target: an
- * impatient source may not close it to all others. A probe must be told of all the same. */
+/* That there was no answer in the little time that a source allows, or before the call was let go,
+ * says nothing of the target: an impatient source may not close it to all others. A probe must be
+ * told of all the same. */
 static void tell_breaker(Call *c, ClientEnd end) {
         if (c->is_hurried && c->leave == BREAKER_GO &&
             (end == CLIENT_TIMEOUT || end == CLIENT_CANCELLED))
@@ -300,6 +301,9 @@ void call_cancel(Call *c) {
                 c->token->arg = NULL;
                 c->token = NULL;
         } else {
+                /* Let go by a step that failed, not by the clock. */
+                if (clock_mono_ms() < c->act->run->deadline.due)
+                        c->is_hurried = true;
                 c->client.done = on_cancelled;
                 client_cancel(c->act->run->runner->hub->client, &c->client);
         }

@@ -36,15 +36,21 @@ typedef struct Call {
         CallPhase phase;
         bool permit, second_try;
         BreakerAnswer leave; /* of the breaker, while dialling */
-        bool is_hurried; /* the run leaves it less than half the time that the connection would */
-        int64_t away_ms; /* out: > 0 when the breaker refused, and for how long */
-        Link link;       /* in the connection's queue */
-        HeapNode due;    /* for the rate */
+        bool is_hurried;     /* it has less than half the time that the connection would leave it */
+        int64_t away_ms;     /* out: > 0 when the breaker refused, and for how long */
+        Link link;           /* in the connection's queue */
+        HeapNode due;        /* for the rate */
         struct TokenAsk *token;
         Span token_used;
         ClientCall client;
         HttpHeader headers[HTTP_HEADERS_MAX];
 } Call;
+
+/* What a program that was not run is taken to have said. */
+typedef struct ProgramSaid {
+        int status; /* its exit status */
+        Span output;
+} ProgramSaid;
 
 /* Who answers a run's calls in place of the network: mocks, or the pretence of a rehearsal. Asked
  * on the run's loop. */
@@ -57,6 +63,10 @@ typedef struct Dialler {
         void (*drop)(void *self, Call *c); /* a taken one was cancelled: it is answered no more */
         /* A line for a file, told in place of being written. */
         void (*note)(void *self, const Act *a, const char *file, Span line);
+        /* A program, told in place of being run: `words` ends with NULL, what it would have said is
+         * lent until the step has read it. */
+        void (*execute)(void *self, const Act *a, char *const *words, Span input,
+                        ProgramSaid *ret);
 } Dialler;
 
 /* The answer to a call that was taken. */

@@ -3,6 +3,9 @@
 
 #include "base/clock.h"
 #include "flow/complaint.h"
+#include "flow/lookups.h"
+#include "flow/run.h"
+#include "flow/runner.h"
 #include "http/retry_after.h"
 #include "json/check.h"
 #include "json/value.h"
@@ -124,65 +127,165 @@ static void fail_without_answer(Act *a, const ClientAnswer *answer) {
                  m.retryable ? " Try again later." : "");
 }
 
-static void refused(Act *a, const ClientAnswer *answer) {
+/* Where only an operator can help. */
+static void denied(Act *a, const ClientAnswer *answer, Outcome *o) {
+        char *text = arena_printf(a->run->arena,
+                                  "%s does not accept Grapnel's credentials (%d). Tell whoever "
+                                  "runs the integration.",
+                                  a->to->target->config->name, answer->status);
+
+        o->code = "target-denied";
+        o->message = text ? span_of(text) : SPAN("The target does not accept Grapnel.");
+}
+
+static const char *plain_words(const ClientAnswer *answer, const Outcome *o) {
+        if (answer->status < 400)
+                return "answered with a redirect, which is not followed";
+        return o->retryable ? "cannot take this now" : "refused this";
+}
+
+void exchange_refusal(Act *a, const ClientAnswer *answer, Outcome *o) {
         const char *name = a->to->target->config->name;
-        Outcome o = {.status = answer->status == 409 ? 409 : 424,
-                     .code = answer->status == 409 ? "conflict" : "target-refused",
-                     .retry_after_s = -1};
         int64_t wait;
 
+        *o = (Outcome){.status = answer->status == 409 ? 409 : 424,
+                       .code = answer->status == 409 ? "conflict" : "target-refused",
+                       .retry_after_s = -1};
         if (answer->status == 401 || answer->status == 403) {
-                act_fail(a, 424, "target-denied", false,
-                         "%s does not accept Grapnel's credentials (%d). Tell whoever runs the "
-                         "integration.",
-                         name, answer->status);
+                denied(a, answer, o);
                 return;
         }
         if (answer->status >= 400 && answer->status < 500)
-                complaint_read(a, answer->body, a->mapping, a->to->target, &o);
+                complaint_read(a, answer->body, a->mapping, a->to->target, o);
         if (answer->status == 429 || answer->status == 408 || answer->status >= 500) {
-                o.retryable = true;
-                o.code = answer->status == 429 ? "target-busy" : "target-failed";
+                o->retryable = true;
+                o->code = answer->status == 429 ? "target-busy" : "target-failed";
                 if (http_retry_after(client_answer_get(answer, "retry-after"), clock_wall_ms(),
                                      RETRY_AFTER_MAX_MS, &wait))
-                        o.retry_after_s = (wait + 999) / 1000;
+                        o->retry_after_s = (wait + 999) / 1000;
         }
-        if (!o.message.p) {
-                char *text = arena_printf(a->run->arena, "%s %s (%d).%s", name,
-                                          answer->status < 400
-                                                  ? "answered with a redirect, which is not "
-                                                    "followed"
-                                          : o.retryable ? "cannot take this now"
-                                                        : "refused this",
-                                          answer->status, o.retryable ? " Try again later." : "");
+        if (!o->message.p) {
+                char *text =
+                        arena_printf(a->run->arena, "%s %s (%d).%s", name, plain_words(answer, o),
+                                     answer->status, o->retryable ? " Try again later." : "");
 
-                o.message = text ? span_of(text) : SPAN("The target refused this.");
+                o->message = text ? span_of(text) : SPAN("The target refused this.");
         }
+}
+
+static void fail_refused(Act *a, const ClientAnswer *answer) {
+        Outcome o;
+
+        exchange_refusal(a, answer, &o);
         act_fail_with(a, &o);
 }
 
+/* The entity is another one by now than the step saw. */
+static void changed(Act *a, const ClientAnswer *answer) {
+        if (act_again(a, a->seen_by))
+                return;
+        act_fail(a, 424, "keeps-changing", true,
+                 "%s changed the entity while it was being written (%d). Try again later.",
+                 a->to->target->config->name, answer->status);
+}
+
+/* What is kept is told apart by whom was asked, and where. */
+static Span lookup_key(Act *a) {
+        const Call *c = &a->call;
+        char *key = arena_printf(a->run->arena, "%zu %s", c->target->config->index, c->url);
+
+        return key ? span_of(key) : (Span){NULL, 0};
+}
+
+/* One test may not answer another's calls. */
+static bool may_keep(const Act *a) {
+        return a->keep_ms && !a->run->dialler;
+}
+
+static bool use_kept(Act *a) {
+        ClientAnswer answer = {.end = CLIENT_ANSWERED};
+        Span key = may_keep(a) ? lookup_key(a) : (Span){NULL, 0};
+
+        if (!key.p)
+                return false;
+        answer.body = lookups_get(a->run->runner->snapshot->lookups, key, a->keep_ms,
+                                  clock_mono_ms(), a->run->arena, &answer.status);
+        if (!answer.body.p)
+                return false;
+        answer.is_kept = true;
+        run_tell(a, a->call.method, span_of(a->call.url), &answer);
+        a->answered(a, &answer);
+        return true;
+}
+
+static void keep(Act *a, const ClientAnswer *answer) {
+        Span key = may_keep(a) && answer->status == 200 ? lookup_key(a) : (Span){NULL, 0};
+
+        if (key.p)
+                lookups_put(a->run->runner->snapshot->lookups, key, answer->status, answer->body,
+                            clock_mono_ms());
+}
+
 static void on_answer(Act *a, const ClientAnswer *answer) {
-        if (a->call.away_ms > 0)
+        bool (*refused)(Act *, const ClientAnswer *) = a->refused;
+
+        a->refused = NULL;
+        if (a->call.away_ms > 0) {
                 fail_away(a, a->call.away_ms);
-        else if (answer->end != CLIENT_ANSWERED)
+        } else if (answer->end != CLIENT_ANSWERED) {
                 fail_without_answer(a, answer);
-        else if ((answer->status >= 200 && answer->status < 300) || answer->status == 404)
+        } else if ((answer->status >= 200 && answer->status < 300) || answer->status == 404) {
+                keep(a, answer);
                 a->answered(a, answer);
-        else
-                refused(a, answer);
+        } else if (answer->status == 412 && a->if_match.p) {
+                changed(a, answer);
+        } else if (!refused || !refused(a, answer))
+                fail_refused(a, answer);
+}
+
+void exchange_go_on(Act *a, const char *url, void (*then)(Act *a, const ClientAnswer *answer)) {
+        a->answered = then;
+        a->call.target = a->to->target;
+        a->call.url = url;
+        a->call.then = on_answer;
+        if (use_kept(a))
+                return;
+        if (a->if_match.p) {
+                a->match_header = (HttpHeader){SPAN("If-Match"), a->if_match};
+                a->call.more = &a->match_header;
+                a->call.n_more = 1;
+        }
+        call_start(a);
+}
+
+void exchange_at(Act *a, const Address *to, const char *url,
+                 void (*then)(Act *a, const ClientAnswer *answer)) {
+        a->to = to;
+        exchange_go_on(a, url, then);
+}
+
+void exchange_catch(Act *a, bool (*refused)(Act *a, const ClientAnswer *answer)) {
+        a->refused = refused;
 }
 
 static void on_path(Act *a, Span path) {
-        const Target *t = a->to->target;
+        char *url = arena_printf(a->run->arena, "%s" SPAN_FMT, a->to->target->config->url,
+                                 SPAN_ARG(path));
 
-        a->call.target = t;
-        a->call.url = arena_printf(a->run->arena, "%s" SPAN_FMT, t->config->url, SPAN_ARG(path));
-        a->call.then = on_answer;
-        if (!a->call.url) {
+        if (url)
+                a->addressed(a, url);
+        else
                 act_fail(a, 422, "too-large", false, "the address is too long");
-                return;
-        }
-        call_start(a);
+}
+
+void exchange_address(Act *a, const Address *to, void (*then)(Act *a, const char *url)) {
+        a->to = to;
+        a->addressed = then;
+        act_template(a, &to->path, true, on_path);
+}
+
+static void on_address(Act *a, const char *url) {
+        exchange_go_on(a, url, a->answered);
 }
 
 void exchange_mapping(Act *a, const Program *mapping) {
@@ -190,9 +293,8 @@ void exchange_mapping(Act *a, const Program *mapping) {
 }
 
 void exchange_start(Act *a, const Address *to, void (*then)(Act *a, const ClientAnswer *answer)) {
-        a->to = to;
         a->answered = then;
-        act_template(a, &to->path, true, on_path);
+        exchange_address(a, to, on_address);
 }
 
 bool exchange_json(Act *a, const ClientAnswer *answer, bool may_be_empty, Span *ret) {

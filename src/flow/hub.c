@@ -12,10 +12,11 @@ struct TokenDesk {
         TokenSource *source;
 };
 
-void hub_init(Hub *h, Loop *loop, Client *client, Hub *all, unsigned n) {
-        *h = (Hub){.loop = loop, .client = client, .all = all, .n = n};
+void hub_init(Hub *h, Loop *loop, Client *client, struct Writes *writes, Hub *all, unsigned n) {
+        *h = (Hub){.loop = loop, .client = client, .writes = writes, .all = all, .n = n};
         list_init(&h->runners);
         list_init(&h->desks);
+        children_init(&h->children, &loop->uv);
 }
 
 static void desk_free(Hub *h, TokenDesk *d) {

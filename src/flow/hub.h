@@ -6,6 +6,7 @@
 #pragma once
 
 #include "flow/snapshot.h"
+#include "net/child.h"
 #include "net/loop.h"
 #include "net/token.h"
 
@@ -16,12 +17,14 @@ typedef struct Hub {
         Loop *loop;
         Client *client;
         List runners;
-        List desks;      /* token sources of the connections that this hub owns */
-        struct Hub *all; /* the array of all hubs, by loop index */
+        Children children;     /* programs that steps run */
+        struct Writes *writes; /* lent; shared by all */
+        List desks;            /* token sources of the connections that this hub owns */
+        struct Hub *all;       /* the array of all hubs, by loop index */
         unsigned n;
 } Hub;
 
-void hub_init(Hub *h, Loop *loop, Client *client, Hub *all, unsigned n);
+void hub_init(Hub *h, Loop *loop, Client *client, struct Writes *writes, Hub *all, unsigned n);
 void hub_done(Hub *h);
 /* Tells the loops of the mask that a permit of some connection came free. */
 void hub_wake(Hub *h, uint64_t loops);

@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "flow/runner.h"
 #include "flow/step.h"
+#include "flow/view.h"
 
 /* Of the time until the deadline, what is kept for undoing: a fourth, and not more than this. */
 #define UNDO_MAX_MS          5000
@@ -14,15 +15,21 @@
 void run_tell(const Act *act, const char *method, Span url, const ClientAnswer *a) {
         Run *r = act->run;
         size_t before = r->story.n;
-        int e = buf_addf(&r->story, "%s{\"step\":\"" SPAN_FMT "\",%s\"method\":\"%s\",\"url\":",
-                         before > 1 ? "," : "", SPAN_ARG(act->step->name),
-                         r->phase == RUN_UNDOING ? "\"undo\":true," : "", method);
+        int e = buf_addf(&r->story, "%s{\"step\":\"" SPAN_FMT "\",", before > 1 ? "," : "",
+                         SPAN_ARG(act->step->name));
 
+        if (e == 0 && act->walk->item)
+                e = buf_addf(&r->story, "\"item\":%zu,", act->walk->item);
+        if (e == 0)
+                e = buf_addf(&r->story, "%s\"method\":\"%s\",\"url\":",
+                             r->phase == RUN_UNDOING ? "\"undo\":true," : "", method);
         if (e == 0)
                 e = buf_add_json(&r->story, url);
         if (e == 0)
                 e = buf_addf(&r->story, ",\"end\":\"%s\",\"status\":%d,\"us\":%" PRId64,
                              client_end_name(a->end), a->status, a->total_us);
+        if (e == 0 && a->is_kept)
+                e = buf_add(&r->story, SPAN(",\"kept\":true"));
         if (e == 0 && a->address[0])
                 e = buf_addf(&r->story, ",\"address\":\"%s\"", a->address);
         if (e == 0 && a->why[0]) {
@@ -79,16 +86,48 @@ void run_did(Act *a) {
 
 /* ---- the ends ---- */
 
+static void succeed(Walk *w);
+
+bool run_is_rehearsed(const Run *r) {
+        return r->host != &r->runner->host;
+}
+
+/* The answer is made while somebody waits for it; nobody hears it otherwise. */
+static bool make_answer(Walk *w) {
+        Run *r = w->run;
+
+        if (w->list == &r->flow->answer || !r->flow->answer.n || r->partly ||
+            !(r->job->waiter || run_is_rehearsed(r)))
+                return false;
+        r->walk = walk_new(r, w, w->base + w->list->n, NULL, 0, &r->flow->answer);
+        if (!r->walk) {
+                run_broke_off(r, &no_room);
+                return true;
+        }
+        r->walk->outer = NULL; /* that one is over */
+        r->walk->done = succeed;
+        walk_start(r->walk);
+        return true;
+}
+
 static void succeed(Walk *w) {
         Run *r = w->run;
         Outcome *o = &r->outcome;
 
-        *o = (Outcome){.status = 200, .retry_after_s = -1, .data = r->data};
+        if (make_answer(w))
+                return;
+        r->phase = RUN_ENDED;
+        if (r->partly) {
+                *o = *r->partly;
+                return;
+        }
+        *o = (Outcome){
+                .status = 200, .retry_after_s = -1, .data = r->data, .is_answer = r->is_answer};
         if (r->writes) {
                 o->code = "updated";
-                o->message = span_of(
-                        arena_printf(r->arena, "Updated in %.*s%s%.*s.", SPAN_ARG(r->told_target),
-                                     r->told_fields.n ? ": " : "", SPAN_ARG(r->told_fields)));
+                o->message = span_of(arena_printf(
+                        r->arena, "%s in %.*s%s%.*s.", r->told_verb, SPAN_ARG(r->told_target),
+                        r->told_fields.n ? ": " : "", SPAN_ARG(r->told_fields)));
         } else if (r->unchanged) {
                 o->code = "unchanged";
                 o->message = span_of(arena_printf(r->arena, "Nothing to change in %.*s.",
@@ -97,10 +136,26 @@ static void succeed(Walk *w) {
                 o->code = "done";
                 o->message = SPAN("Done.");
         }
-        r->phase = RUN_ENDED;
 }
 
 /* ---- undoing ---- */
+
+void run_partly(Run *r, const Outcome *o) {
+        Outcome all = *o;
+
+        if (r->partly) {
+                char *text = arena_printf(r->arena, SPAN_FMT " " SPAN_FMT,
+                                          SPAN_ARG(r->partly->message), SPAN_ARG(o->message));
+
+                all = *r->partly;
+                all.retryable |= o->retryable;
+                if (text)
+                        all.message = span_of(text);
+        }
+        r->partly = outcome_copy(r->arena, &all);
+        if (!r->partly)
+                r->partly = &no_room;
+}
 
 static void undo_next(Run *r);
 
@@ -133,6 +188,8 @@ static void undo(Run *r, const Undo *u) {
         r->walk->outer = NULL; /* that one has failed */
         r->walk->done = on_undone;
         r->walk->failed = on_not_undone;
+        r->walk->item = from->item;
+        r->walk->items = from->items;
         r->walk->arg = (void *)u->step;
         walk_start(r->walk);
 }
@@ -151,8 +208,12 @@ static void undo_next(Run *r) {
         r->phase = RUN_ENDED;
 }
 
-void run_failed(Run *r, const Outcome *o) {
+void run_broke_off(Run *r, const Outcome *o) {
         r->outcome = *o;
+        if (o->status < 300) {
+                r->phase = RUN_ENDED;
+                return;
+        }
         r->phase = RUN_UNDOING;
         if (r->undo) {
                 r->spent = r->arena; /* it may be full: perhaps that is what failed */
@@ -209,7 +270,7 @@ void run_go(Run *r) {
 void run_begin(Run *r, int64_t until_ms) {
         int64_t now = clock_mono_ms(), left = until_ms > now ? until_ms - now : 0;
         int64_t kept = !r->flow->may_undo ? 0 : left / 4 > UNDO_MAX_MS ? UNDO_MAX_MS : left / 4;
-        const MapRoot roots[] = {{SPAN("event"), r->job->event->body},
+        const MapRoot roots[] = {{SPAN("event"), view_of_event(r->job->event, r->arena)},
                                  {SPAN("meta"), runner_meta(r)}};
 
         list_init(&r->ready);

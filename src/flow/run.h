@@ -39,6 +39,7 @@ struct Run {
         HeapNode deadline; /* monotonic ms; of the steps, then of undoing them */
         int64_t until_ms;  /* of all of it */
         int64_t started_ms, started_us;
+        unsigned repeats;
         bool is_going; /* run_go is on the stack */
         bool is_late;  /* the time for undoing is over too */
         List ready;    /* walks that have something to do */
@@ -48,16 +49,24 @@ struct Run {
 
         Buf story;                  /* JSON array of the calls made: the attempt's detail */
         unsigned writes, unchanged; /* PATCHes and the like sent; left out as nothing differed */
-        Span told_target;           /* of the last write */
-        Span told_fields;           /* what was written, for the message */
-        Span data;                  /* what the first get fetched */
+        const char *told_verb;      /* of the last write: "Updated" */
+        Span told_target;
+        Span told_fields;      /* what was written, for the message */
+        Span data;             /* what the first get fetched, or the flow's answer */
+        bool is_answer;        /* it is the flow's answer */
+        const Outcome *partly; /* what failed without ending the run, which fails in the end */
         Outcome outcome;
 };
 
 /* ---- what steps call ---- */
 
+/* Nobody but its host hears of it, as if the source waited. */
+bool run_is_rehearsed(const Run *r);
 /* Appends a call to the story; a story too long loses its end. */
 void run_tell(const Act *a, const char *method, Span url, const ClientAnswer *answer);
+/* Something failed and the steps go on all the same: when they have ended well, the run ends with
+ * this outcome, and nothing is undone. The outcome is copied. */
+void run_partly(Run *r, const Outcome *o);
 /* Goes on with what can go on; the last thing that a caller does, since the run may be gone. */
 void run_go(Run *r);
 
@@ -76,5 +85,5 @@ Act *run_act(Walk *w, size_t index);
 void run_did(Act *a);
 /* It has ended; it will be used again. */
 void run_act_gone(Run *r, Act *a);
-/* The flow's own walk has failed, and nothing is on its way. */
-void run_failed(Run *r, const Outcome *o);
+/* The flow's own walk has ended before its last step, and nothing is on its way. */
+void run_broke_off(Run *r, const Outcome *o);

@@ -3,14 +3,22 @@
 
 #include "base/clock.h"
 #include "base/id.h"
+#include "flow/view.h"
+#include "json/value.h"
 
-#define META_MAX_BYTES (8 * 1024)
+#define META_MAX_BYTES (96 * 1024)
 
 static void on_timer(uv_timer_t *t) {
         Runner *r = t->data;
 
         for (HeapNode *n; (n = heap_pop_due(&r->deadlines, clock_mono_ms()));)
                 run_expire(CONTAINER_OF(n, Run, deadline));
+        for (HeapNode *n; (n = heap_pop_due(&r->pauses, clock_mono_ms()));) {
+                Act *a = CONTAINER_OF(n, Act, pause);
+
+                a->phase = ACT_STEPPING;
+                a->rested(a);
+        }
         runner_poke(r);
         runner_set_timer(r);
 }
@@ -22,6 +30,9 @@ void runner_set_timer(Runner *r) {
         if (r->closing)
                 return;
         if (n)
+                next = n->due;
+        n = heap_first(&r->pauses);
+        if (n && n->due < next)
                 next = n->due;
         for (size_t i = 0; i < r->snapshot->config->n_connections; i++) {
                 n = heap_first(&r->queues[i].paced);
@@ -66,10 +77,12 @@ int runner_new(Hub *hub, Snapshot *s, const RunnerHost *host, Runner **ret, Err 
 
 /* What expressions see as `.meta`. */
 Span runner_meta(Run *r) {
+        /* Of what the event's maker knew beside the body. */
+        static const char *const shown[] = {"headers", "cloudevent"};
         AUTO(buf_done)
         Buf b = BUF(META_MAX_BYTES);
         const Event *ev = r->job->event;
-        char id[ID_TEXT], received[CLOCK_TEXT];
+        char id[ID_TEXT], received[CLOCK_TEXT], time[CLOCK_TEXT];
         int e;
 
         id_print("evt", ev->id, id);
@@ -86,8 +99,16 @@ Span runner_meta(Run *r) {
                 e = buf_add(&b, SPAN(",\"subject\":"));
         if (e == 0)
                 e = buf_add_json(&b, ev->subject);
+        for (size_t i = 0; e == 0 && i < COUNT_OF(shown); i++) {
+                Span v = ev->meta.n ? json_member(ev->meta, span_of(shown[i])) : (Span){NULL, 0};
+
+                if (v.p)
+                        e = buf_addf(&b, ",\"%s\":" SPAN_FMT, shown[i], SPAN_ARG(v));
+        }
+        clock_print(ev->time_ms, time);
         if (e == 0)
-                e = buf_add_char(&b, '}');
+                e = ev->time_ms ? buf_addf(&b, ",\"time\":\"%s\"}", time)
+                                : buf_add(&b, SPAN(",\"time\":null}"));
         return e == 0 ? arena_span(r->arena, buf_span(&b)) : SPAN("null");
 }
 
@@ -126,6 +147,7 @@ static void done(Runner *r) {
                 heap_done(&r->queues[i].paced);
         }
         heap_done(&r->deadlines);
+        heap_done(&r->pauses);
         free(r->queues);
         snapshot_unref(r->snapshot);
         free(r);

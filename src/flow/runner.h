@@ -31,6 +31,7 @@ struct Runner {
         const Dialler *dialler; /* of its runs; NULL: the network */
         List runs;
         Heap deadlines;
+        Heap pauses; /* of acts, monotonic ms */
         uv_timer_t timer;
         CallQueue *queues; /* as Snapshot.targets */
         bool retired, closing;

@@ -6,7 +6,25 @@
 
 #include "flow/exchange.h"
 
-/* Sends `body` (.p NULL for none) made by `mapping`. The step's value is the answer's JSON, null
- * when it has no body. `writes`: it counts as a change at the target. */
-void send_start(Act *a, const char *method, const Address *to, Span body, const Program *mapping,
-                const char *content_type, bool writes);
+typedef struct Send {
+        const char *method;
+        const Address *to;
+        const char *url;          /* whole, instead of what `to` says; NULL: what it says */
+        Span body;                /* .p NULL for none */
+        const char *content_type; /* of the body */
+        const Program *mapping;   /* that made the body; NULL for none */
+        /* What a person hears when this changes something at the target: "Updated", and the members
+         * of the object `told`. NULL for a call that changes nothing. */
+        const char *verb;
+        Span told;
+        /* As in exchange_catch; NULL: every refusal fails the run. */
+        bool (*refused)(Act *a, const ClientAnswer *answer);
+        /* Hears the answer with its JSON, .p NULL when it has no body; NULL: that is the step's
+         * value. */
+        void (*then)(Act *a, const ClientAnswer *answer, Span value);
+} Send;
+
+/* Sends it. The struct is copied. */
+void send_start(Act *a, const Send *s);
+/* Nothing had to be sent: counts as unchanged. */
+void send_unchanged(Act *a, const Target *target);

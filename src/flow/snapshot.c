@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "flow/snapshot.h"
 
+#include "flow/answer.h"
 #include "flow/build.h"
+#include "flow/lookups.h"
+#include "flow/source_schema.h"
 #include "sign/encoding.h"
 
 #define SNAPSHOT_ARENA_MAX_BYTES (64 * 1024 * 1024)
@@ -16,6 +19,7 @@ Snapshot *snapshot_unref(Snapshot *s) {
         if (!s || atomic_fetch_sub(&s->refs, 1) != 1)
                 return NULL;
         program_set_unref(s->programs);
+        lookups_free(s->lookups);
         config_unref(s->config);
         arena_free(s->arena);
         free(s);
@@ -91,23 +95,78 @@ static int build_target(Build *b, const ConnectionConfig *c, Target *t) {
 
 /* ---- sources and flows ---- */
 
-static int build_source(Build *b, const SourceConfig *c, Source *s) {
+enum { NAMES_MAX = 63 };
+
+static int unknown(Build *b, Place at, const char *what, const char *name,
+                   const char *const *names) {
+        const char *near = nearest_name(span_of(name), names);
+
+        return problem_add(b->problems, at, "unknown %s '%s'%s%s%s", what, name,
+                           near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+}
+
+/* The dialect, the envelope and the handshake by their names. */
+static int build_ways(Build *b, const SourceConfig *c, Source *s) {
+        const char *names[NAMES_MAX + 1] = {NULL};
         int r = 0;
 
-        s->config = c;
         s->dialect = dialect_find(span_of(c->reply));
-        if (!s->dialect && c->reply) {
-                const char *names[32] = {NULL};
+        for (size_t i = 0; dialects[i] && i < NAMES_MAX; i++)
+                names[i] = dialects[i]->name;
+        if (!s->dialect && c->reply)
+                r = unknown(b, c->reply_place, "dialect", c->reply, names);
+        memset(names, 0, sizeof names);
+        s->envelope = envelope_find(span_of(c->envelope));
+        for (size_t i = 0; envelopes[i] && i < NAMES_MAX; i++)
+                names[i] = envelopes[i]->name;
+        if (!s->envelope && c->envelope)
+                r = unknown(b, c->envelope_place, "envelope", c->envelope, names);
+        if (s->envelope && s->envelope != envelopes[0] && c->forms != FORMS_REFUSE)
+                r = problem_add(b->problems, c->envelope_place,
+                                "envelope: a form holds one event; use forms, or envelope %s",
+                                c->envelope);
+        if (!c->handshake || strcmp(c->handshake, "none") == 0)
+                return r;
+        memset(names, 0, sizeof names);
+        s->handshake = handshake_find(span_of(c->handshake));
+        for (size_t i = 0; handshakes[i] && i < NAMES_MAX; i++)
+                names[i] = handshakes[i]->name;
+        return s->handshake ? r : unknown(b, c->handshake_place, "handshake", c->handshake, names);
+}
 
-                for (size_t i = 0; dialects[i] && i < 31; i++)
-                        names[i] = dialects[i]->name;
-                const char *near = nearest_name(span_of(c->reply), names);
-                r = problem_add(b->problems, c->reply_place, "unknown dialect '%s'%s%s%s", c->reply,
-                                near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+/* "header X-GitHub-Delivery": no jq program reads like that. */
+static int build_pick(Build *b, const Expr *x, Pick *ret) {
+        Span name = x->text;
+
+        *ret = (Pick){NULL, NULL};
+        if (!span_starts(name, SPAN("header ")))
+                return build_program(b, x, &ret->program);
+        name = span_trim(span_from(name, 7), " ");
+        char *lower = arena_text(b->snapshot->arena, name);
+        bool is_name = lower && name.n > 0 && name.n <= HTTP_NAME_MAX_BYTES;
+        for (char *p = lower; is_name && *p; p++) {
+                if (*p >= 'A' && *p <= 'Z')
+                        *p = (char)(*p - 'A' + 'a');
+                is_name = (*p >= 'a' && *p <= 'z') || (*p >= '0' && *p <= '9') || *p == '-' ||
+                          *p == '_';
         }
-        if (build_program(b, &c->once, &s->once) < 0 ||
-            build_program(b, &c->prefer, &s->prefer) < 0 ||
-            build_program(b, &c->type, &s->type) < 0 || build_program(b, &c->time, &s->time) < 0)
+        ret->header = lower;
+        return is_name ? 0
+                       : problem_add(b->problems, x->place,
+                                     "write header and its name, such as 'header X-Delivery'");
+}
+
+static int build_source(Build *b, const SourceConfig *c, Source *s) {
+        int r = build_ways(b, c, s);
+
+        s->config = c;
+        s->is_always_new = span_eq(c->once.text, SPAN("never"));
+        if ((!s->is_always_new && build_pick(b, &c->once, &s->once) < 0) ||
+            build_program(b, &c->prefer, &s->prefer.program) < 0 ||
+            build_pick(b, &c->type, &s->type) < 0 || build_pick(b, &c->time, &s->time) < 0)
+                r = -EINVAL;
+        if (source_schema_load(c, b->snapshot->config->file, b->snapshot->arena, b->problems,
+                               &s->schema) < 0)
                 r = -EINVAL;
         return r;
 }
@@ -129,7 +188,7 @@ static int build_flow(Build *b, const FlowConfig *c, Flow *f) {
                 r = -EINVAL;
         if (build_flow_steps(b, f) < 0)
                 r = -EINVAL;
-        return r;
+        return answer_build(b, &c->answer, f) < 0 ? -EINVAL : r;
 }
 
 static int build_allow(Build *b) {
@@ -183,6 +242,7 @@ Snapshot *snapshot_build(Config *config, Problems *problems) {
         s->arena = arena_new(SNAPSHOT_ARENA_MAX_BYTES);
         s->config = config;
         s->programs = program_set_new();
+        s->lookups = lookups_new();
         r = build_all(&b);
         errors = problems->errors;
         sealed = program_set_seal(s->programs, build_bad_program, &b, &e);

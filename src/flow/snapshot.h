@@ -16,6 +16,9 @@
 #include "map/template.h"
 #include "net/address.h"
 #include "reply/dialect.h"
+#include "source/envelope.h"
+#include "source/handshake.h"
+#include "json/schema.h"
 
 enum {
         STEPS_MAX = 32,     /* of one list: their bits fit a word */
@@ -62,15 +65,27 @@ typedef struct Flow {
         Plan plan;
         Program *subject; /* NULL: none */
         StepList steps;
-        bool may_undo; /* one of them says how it is undone */
+        StepList answer; /* one, or none: what makes the data of a success */
+        bool may_undo;   /* one of them says how it is undone */
         RetryRule retry;
         char target[JOB_TARGET_MAX_BYTES]; /* "flow:user-to-contact" */
 } Flow;
 
+/* What a source's option reads from a delivery: an expression on the body, or a header. Both NULL:
+ * it was not given. */
+typedef struct Pick {
+        Program *program;
+        const char *header; /* its name, in lower case */
+} Pick;
+
 typedef struct Source {
         const SourceConfig *config;
         const Dialect *dialect;
-        Program *once, *prefer, *type, *time; /* NULL where not given */
+        const Envelope *envelope;
+        const Handshake *handshake; /* NULL: none */
+        Pick once, prefer, type, time;
+        bool is_always_new;       /* once: never */
+        const JsonSchema *schema; /* NULL: any body */
 } Source;
 
 typedef struct Snapshot {
@@ -79,9 +94,10 @@ typedef struct Snapshot {
         Config *config;
         ProgramSet *programs;
         NetworkList allow;
-        Target *targets; /* as Config.connections */
-        Source *sources; /* as Config.sources */
-        Flow *flows;     /* as Config.flows */
+        struct Lookups *lookups; /* what steps keep for a time */
+        Target *targets;         /* as Config.connections */
+        Source *sources;         /* as Config.sources */
+        Flow *flows;             /* as Config.flows */
 } Snapshot;
 
 /* Takes over `config` (also on failure). NULL when there is any error; `problems` says them,

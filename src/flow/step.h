@@ -22,7 +22,8 @@ struct StepKind {
 };
 
 extern const StepKind step_get, step_find, step_patch, step_post, step_request, step_map, step_log,
-        step_fail;
+        step_exec, step_echo, step_skip, step_fail, step_put, step_delete, step_upsert,
+        step_for_each;
 extern const StepKind *const step_kinds[]; /* ended by NULL */
 
 /* What every step may say, and what `missing` may. */

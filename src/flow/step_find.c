@@ -9,6 +9,7 @@
 typedef struct FindOptions {
         Expr find, pick;
         const Node *missing;
+        int64_t cache_ms;
         Address to;
         Path path;
         Missing when_missing;
@@ -31,6 +32,7 @@ static const Option options[] = {
          .type = OPTION_NODE,
          .offset = offsetof(FindOptions, missing),
          .help = "What no hit means: {fail: 404, message: '...'} or null to go on."},
+        CACHE_OPTION(offsetof(FindOptions, cache_ms)),
 };
 
 static int prepare(Build *b, void *into) {
@@ -72,6 +74,7 @@ static void run(Act *a, const Step *s) {
         const FindOptions *o = s->options;
 
         a->call = (Call){.method = "GET"};
+        a->keep_ms = o->cache_ms;
         exchange_start(a, &o->to, on_answer);
 }
 

@@ -1,15 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * patch: write what differs, as a merge patch (RFC 7396); nothing differs: no call. */
-#include "flow/send.h"
-#include "json/diff.h"
-#include "json/value.h"
+ * patch: write what differs, in the format that the target reads; nothing differs: no call. */
+#include "flow/change.h"
 
 typedef struct PatchOptions {
-        Expr patch, body;
+        Expr patch;
+        Change change;
         Span have;
         Address to;
-        const Program *body_program[1];
 } PatchOptions;
 
 static const Option options[] = {
@@ -19,11 +17,7 @@ static const Option options[] = {
          .required = true,
          .help = "The entity to change: connection:/path with holes, such as "
                  "'crm:/contacts/{.contact.id}'."},
-        {.name = "body",
-         .type = OPTION_EXPR,
-         .offset = offsetof(PatchOptions, body),
-         .required = true,
-         .help = "A jq expression that gives the members as they should be."},
+        CHANGE_OPTIONS(offsetof(PatchOptions, change)),
         {.name = "have",
          .type = OPTION_SPAN,
          .offset = offsetof(PatchOptions, have),
@@ -56,55 +50,45 @@ static Span named_by_address(const Build *b, const Address *to) {
 
 static int prepare(Build *b, void *into) {
         PatchOptions *o = into;
-        Program *p = NULL;
         int r = build_address(b, &o->patch, &o->to);
 
-        if (build_program(b, &o->body, &p) < 0)
+        if (change_prepare(b, &o->change) < 0)
                 r = -EINVAL;
-        o->body_program[0] = p;
         if (o->have.p)
                 return build_step_named(b, "have", o->have) ? r : -EINVAL;
         if (r == 0)
                 o->have = named_by_address(b, &o->to);
+        if (r == 0 && !o->have.p && patch_formats[o->change.as].needs_have)
+                return problem_add(b->problems, b->step->place,
+                                   "as: %s says how to change what is there, and no find or get of "
+                                   "the same connection is named in the address; name the step "
+                                   "that holds the entity with 'have'",
+                                   patch_formats[o->change.as].name);
         return r;
+}
+
+static void on_changed(Act *a, Span value, bool was_sent) {
+        (void)was_sent;
+        act_done(a, value);
 }
 
 static void on_body(Act *a) {
         const PatchOptions *o = a->step->options;
-        Span want = a->evaluation.values[0], have = act_root(a, o->have), body = want;
 
-        if (!want.p || json_kind(want) != JSON_OBJECT) {
-                act_fail(a, 422, "mapping-failed", false,
-                         "step " SPAN_FMT ": the body is no object", SPAN_ARG(a->step->name));
-                return;
-        }
-        a->had = have;
-        if (o->have.p && have.p && json_kind(have) == JSON_OBJECT) {
-                AUTO(buf_done)
-                Buf patch = BUF(MAP_OUTPUT_MAX_BYTES);
-                int differs = json_diff_merge(have, want, &patch);
-
-                if (differs == 0) {
-                        a->run->unchanged++;
-                        if (!a->run->told_target.p)
-                                a->run->told_target = span_of(o->to.target->config->name);
-                        act_done(a, have);
-                        return;
-                }
-                body = differs > 0 ? arena_span(a->run->arena, buf_span(&patch)) : (Span){NULL, 0};
-                if (!body.p) {
-                        act_fail(a, 422, "too-large", false, "the patch is too large");
-                        return;
-                }
-        }
-        send_start(a, "PATCH", &o->to, body, o->body_program[0], "application/merge-patch+json",
-                   true);
+        a->if_match = act_tag(a, o->have);
+        a->seen_by = o->have;
+        change_start(a, &o->change,
+                     &(ChangeTo){.to = &o->to,
+                                 .have = o->have.p ? act_root(a, o->have) : o->have,
+                                 .want = a->evaluation.values[0],
+                                 .verb = "Updated",
+                                 .then = on_changed});
 }
 
 static void run(Act *a, const Step *s) {
         const PatchOptions *o = s->options;
 
-        act_evaluate(a, o->body_program, 1, on_body);
+        act_evaluate(a, &o->change.program, 1, on_body);
 }
 
 const StepKind step_patch = {

@@ -37,8 +37,14 @@ static void on_body(Act *a) {
         const PostOptions *o = a->step->options;
         Span body = a->evaluation.values[0];
 
-        send_start(a, "POST", &o->to, body.p ? body : SPAN("null"), o->body_program[0],
-                   "application/json", true);
+        body = body.p ? body : SPAN("null");
+        send_start(a, &(Send){.method = "POST",
+                              .to = &o->to,
+                              .body = body,
+                              .content_type = "application/json",
+                              .mapping = o->body_program[0],
+                              .verb = "Updated",
+                              .told = body});
 }
 
 static void run(Act *a, const Step *s) {

@@ -45,8 +45,13 @@ static int prepare(Build *b, void *into) {
 static void on_body(Act *a) {
         const RequestOptions *o = a->step->options;
 
-        send_start(a, methods[o->method], &o->to, a->evaluation.values[0], o->body_program[0],
-                   "application/json", o->method != 0);
+        send_start(a, &(Send){.method = methods[o->method],
+                              .to = &o->to,
+                              .body = a->evaluation.values[0],
+                              .content_type = "application/json",
+                              .mapping = o->body_program[0],
+                              .verb = o->method != 0 ? "Updated" : NULL,
+                              .told = a->evaluation.values[0]});
 }
 
 static void run(Act *a, const Step *s) {

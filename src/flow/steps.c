@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "flow/pages.h"
 #include "flow/step.h"
 
 const StepKind *const step_kinds[] = {
-        &step_get, &step_find, &step_patch, &step_post, &step_request,
-        &step_map, &step_log,  &step_fail,  NULL,
+        &step_get,    &step_find,    &step_upsert, &step_patch,    &step_put, &step_post,
+        &step_delete, &step_request, &step_map,    &step_for_each, &step_log, &step_exec,
+        &step_echo,   &step_skip,    &step_fail,   NULL,
 };
 
 int steps_print_reference(Buf *out) {
@@ -17,5 +19,7 @@ int steps_print_reference(Buf *out) {
         }
         if (r == 0)
                 r = option_print_group(&step_missing, out);
+        if (r == 0)
+                r = option_print_group(&step_pages, out);
         return r < 0 ? r : option_print_group(&step_common, out);
 }

@@ -7,8 +7,9 @@ Walk *walk_new(Run *r, Walk *outer, size_t seen, const MapRoot *extra, size_t n_
                const StepList *list) {
         Walk *w = arena_alloc(r->arena, sizeof *w);
         MapRoot *roots = arena_alloc(r->arena, (seen + n_extra + list->n + 1) * sizeof *roots);
+        Span *tags = arena_alloc(r->arena, (list->n + 1) * sizeof *tags);
 
-        if (!w || !roots)
+        if (!w || !roots || !tags)
                 return NULL;
         if (seen)
                 memcpy(roots, outer->roots, seen * sizeof *roots);
@@ -16,9 +17,23 @@ Walk *walk_new(Run *r, Walk *outer, size_t seen, const MapRoot *extra, size_t n_
                 memcpy(roots + seen, extra, n_extra * sizeof *roots);
         for (size_t i = 0; i < list->n; i++)
                 roots[seen + n_extra + i].name = list->steps[i].name;
-        *w = (Walk){.run = r, .outer = outer, .list = list, .roots = roots, .base = seen + n_extra};
+        *w = (Walk){.run = r,
+                    .outer = outer,
+                    .list = list,
+                    .roots = roots,
+                    .tags = tags,
+                    .base = seen + n_extra};
         link_init(&w->link);
         return w;
+}
+
+void walk_renew(Walk *w, const MapRoot *extra, size_t n_extra) {
+        must(w->is_over && n_extra <= w->base);
+        memcpy(w->roots + w->base - n_extra, extra, n_extra * sizeof *extra);
+        for (size_t i = 0; i < w->list->n; i++)
+                w->roots[w->base + i].value = w->tags[i] = (Span){NULL, 0};
+        w->begun = w->ended = 0;
+        w->is_over = w->is_ending = false;
 }
 
 /* ---- turns ---- */
@@ -30,7 +45,7 @@ void walk_start(Walk *w) {
 
 /* Has it, or one around it, failed? */
 static bool is_lost(const Walk *w) {
-        while (w && !w->has_failed)
+        while (w && !w->is_ending)
                 w = w->outer;
         return w;
 }
@@ -55,7 +70,7 @@ static void report(Walk *w) {
         if (w->failed)
                 w->failed(w, &w->outcome);
         else
-                run_failed(w->run, &w->outcome);
+                run_broke_off(w->run, &w->outcome);
 }
 
 static uint32_t all_of(const StepList *l) {
@@ -69,7 +84,7 @@ static bool can_begin(const Walk *w, size_t i) {
 void walk_go(Walk *w) {
         if (w->is_over)
                 return;
-        if (w->has_failed) {
+        if (w->is_ending) {
                 report(w);
                 return;
         }
@@ -94,7 +109,7 @@ void walk_go(Walk *w) {
 /* An orphan is gone: who waited for that may be over now. */
 static void start_lost(Walk *w) {
         for (; w; w = w->outer)
-                if (w->has_failed)
+                if (w->is_ending)
                         walk_start(w);
 }
 
@@ -103,6 +118,7 @@ void walk_take(Walk *w, Act *a, Span value) {
 
         if (!a->is_orphan) {
                 w->roots[w->base + a->index].value = value.p ? value : SPAN("null");
+                w->tags[a->index] = a->tag;
                 w->ended |= 1U << a->index;
                 run_did(a);
                 walk_start(w);
@@ -112,13 +128,33 @@ void walk_take(Walk *w, Act *a, Span value) {
         run_go(r);
 }
 
-void walk_fail(Walk *w, const Outcome *o) {
+size_t walk_find(const Walk *w, Span name) {
+        size_t i = 0;
+
+        while (i < w->list->n && !span_eq(w->list->steps[i].name, name))
+                i++;
+        return i;
+}
+
+void walk_repeat(Walk *w, Act *a, size_t from) {
+        Run *r = w->run;
+        uint32_t again = 1U << a->index;
+
+        for (size_t i = from; i < a->index; i++)
+                if (w->list->steps[i].reads)
+                        again |= 1U << i;
+        w->begun &= ~again;
+        w->ended &= ~again;
+        run_act_gone(r, a);
+        walk_start(w);
+        run_go(r);
+}
+
+static void end(Walk *w, const Outcome *o) {
         Run *r = w->run;
 
-        while (!w->failed && w->outer)
-                w = w->outer;
         if (!is_lost(w) && !w->is_over) {
-                w->has_failed = true;
+                w->is_ending = true;
                 w->outcome = *o;
                 LIST_EACH(&r->acts, it) {
                         Act *a = CONTAINER_OF(it, Act, link);
@@ -129,4 +165,16 @@ void walk_fail(Walk *w, const Outcome *o) {
                 walk_start(w);
         }
         run_go(r);
+}
+
+void walk_fail(Walk *w, const Outcome *o) {
+        while (!w->failed && w->outer)
+                w = w->outer;
+        end(w, o);
+}
+
+void walk_end_all(Walk *w, const Outcome *o) {
+        while (w->outer)
+                w = w->outer;
+        end(w, o);
 }

@@ -17,15 +17,18 @@ struct Walk {
         Walk *outer; /* NULL for the flow's own */
         const StepList *list;
         MapRoot *roots; /* `base` from outside, then one for each step: .p NULL until it ended */
+        Span *tags;     /* of the steps' values */
         size_t base;
-        uint32_t begun, ended; /* bits of steps */
-        bool is_over, has_failed;
-        Link link; /* among those of the run that have something to do */
+        size_t item;             /* which one of those that it is done for, from 1 on; 0: none */
+        const Program *items;    /* that gave them */
+        uint32_t begun, ended;   /* bits of steps */
+        bool is_over, is_ending; /* is_ending: it has an outcome, and waits for its acts */
+        Link link;               /* among those of the run that have something to do */
         /* All steps have ended well. From the run's own loop, never deeper. */
         void (*done)(Walk *w);
         /* One has failed and the others are over. Without it the outer walk fails. */
         void (*failed)(Walk *w, const Outcome *o);
-        Outcome outcome; /* of a failed one, while what cannot be cancelled ends */
+        Outcome outcome; /* of one that is ending */
         void *arg;
 };
 
@@ -33,6 +36,9 @@ struct Walk {
  * Memory from the run's arena; NULL when that is full. */
 Walk *walk_new(Run *r, Walk *outer, size_t seen, const MapRoot *extra, size_t n_extra,
                const StepList *list);
+/* Makes one that is over as new, for other extra roots: as many as it was made with. Not where
+ * something that it did can be undone, which needs its values. */
+void walk_renew(Walk *w, const MapRoot *extra, size_t n_extra);
 /* It has its turn in the next run_go, which is the last thing that the caller does: acts and walks
  * may be gone after it. */
 void walk_start(Walk *w);
@@ -43,6 +49,13 @@ void walk_start(Walk *w);
 void walk_go(Walk *w);
 /* An act of it has ended; the act is gone after. */
 void walk_take(Walk *w, Act *a, Span value);
+/* The step of that name in its list; list->n when there is none. */
+size_t walk_find(const Walk *w, Span name);
+/* The act, which is gone after, and the steps before it from `from` on that only read are to be
+ * done again. */
+void walk_repeat(Walk *w, Act *a, size_t from);
 /* Fails; so does every outer one, up to the first that has a `failed`. The acts within are
  * cancelled. A second failure counts no more. */
 void walk_fail(Walk *w, const Outcome *o);
+/* Ends the outermost one by that outcome, whatever it is. */
+void walk_end_all(Walk *w, const Outcome *o);

@@ -3,6 +3,8 @@
 
 #include "json/scan.h"
 
+#include "base/table.h"
+
 enum { DOUBLE_MAX_DIGITS = 17 }; /* more are never needed to tell one double from another */
 
 #define EXPONENT_MAX INT64_C(1000000000000000)
@@ -88,6 +90,91 @@ bool json_number_equal(Span a, Span b) {
 
         return !x.is_endless && !y.is_endless && (x.is_negative == y.is_negative || x.n == 0) &&
                magnitude_compare(x, y) == 0;
+}
+
+int json_number_compare(Span a, Span b) {
+        JsonNumber x = json_number(a), y = json_number(b);
+        int order;
+
+        if (x.n == 0)
+                x.is_negative = false;
+        if (y.n == 0)
+                y.is_negative = false;
+        if (x.is_negative != y.is_negative)
+                return x.is_negative ? -1 : 1;
+        order = magnitude_compare(x, y);
+        return x.is_negative ? -order : order;
+}
+
+bool json_number_is_integer(Span text) {
+        JsonNumber d = json_number(text);
+
+        return d.n == 0 || d.scale >= (int64_t)d.n;
+}
+
+bool json_number_is_divisor(Span divisor) {
+        JsonNumber d = json_number(divisor);
+
+        return d.n > 0 && d.n <= JSON_DIVISOR_DIGITS_MAX && !d.is_negative && !d.is_endless;
+}
+
+/* The digits as a whole number, modulo m; without modulus for those of a divisor. */
+static uint64_t digits_value(JsonNumber d, uint64_t m) {
+        uint64_t v = 0;
+
+        for (size_t i = 0; i < d.n; i++) {
+                unsigned __int128 next =
+                        (unsigned __int128)v * 10 + (unsigned)(digit_next(&d.digits) - '0');
+
+                v = (uint64_t)(m ? next % m : next);
+        }
+        return v;
+}
+
+/* 10 to the e, modulo m. */
+static uint64_t power_of_ten(uint64_t e, uint64_t m) {
+        unsigned __int128 result = 1 % m, base = 10 % m;
+
+        for (; e; e >>= 1) {
+                if (e & 1)
+                        result = result * base % m;
+                base = base * base % m;
+        }
+        return (uint64_t)result;
+}
+
+bool json_number_divides(Span divisor, Span value) {
+        JsonNumber d = json_number(divisor), v = json_number(value);
+        int64_t exponent;
+        uint64_t m;
+
+        if (v.n == 0)
+                return true;
+        if (v.is_endless || !json_number_is_divisor(divisor))
+                return false;
+        /* Both as whole numbers that do not end in 0, times a power of ten each. */
+        exponent = (v.scale - (int64_t)v.n) - (d.scale - (int64_t)d.n);
+        if (exponent < 0)
+                return false;
+        m = digits_value(d, 0);
+        return (unsigned __int128)digits_value(v, m) * power_of_ten((uint64_t)exponent, m) % m == 0;
+}
+
+uint64_t json_number_hash(Span text) {
+        JsonNumber d = json_number(text);
+        uint64_t facts[2] = {d.is_endless ? 0 : (uint64_t)d.scale, d.n && d.is_negative}, sum;
+
+        sum = hash_bytes((Span){(const char *)facts, d.n ? sizeof facts : 0});
+        for (size_t i = 0; !d.is_endless && i < d.n;) {
+                char piece[64];
+                size_t n = sizeof i;
+
+                memcpy(piece, &i, sizeof i);
+                for (; n < sizeof piece && i < d.n; i++)
+                        piece[n++] = digit_next(&d.digits);
+                sum ^= hash_bytes((Span){piece, n});
+        }
+        return sum;
 }
 
 /* Does the nearest double, printed with as many digits, say the same? The text is put together

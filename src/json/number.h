@@ -23,3 +23,20 @@ bool json_number_equal(Span a, Span b);
  * exponent comes from a double itself as a rule: it is safe while the double gives its digits
  * back. */
 bool json_number_is_unsafe(Span text);
+
+/* Below 0, 0 or above as a is less than b, the same, or more. Of two with endless exponents only
+ * the sign counts and which way the exponent goes. */
+int json_number_compare(Span a, Span b);
+/* 1.0 and 10e-1 are integers too. */
+bool json_number_is_integer(Span text);
+
+/* Divisors with more digits are not divided by. */
+enum { JSON_DIVISOR_DIGITS_MAX = 18 };
+
+/* Is `divisor` one that json_number_divides() takes: more than 0, not endless, few digits? */
+bool json_number_is_divisor(Span divisor);
+/* Is `value` a whole multiple of it? Exact for values of any length, 0.1 of 0.3 too; false for
+ * those with endless exponents. */
+bool json_number_divides(Span divisor, Span value);
+/* One for all spellings of a value. */
+uint64_t json_number_hash(Span text);

@@ -43,5 +43,7 @@ Span json_at(Span value, Span pointer);
 /* Same value? Objects without order, numbers by their decimal value (1.0 is 1; no rounding),
  * strings by their decoded text. Bounded by JSON_DEPTH_MAX. */
 bool json_equal(Span a, Span b);
+/* One for all spellings of a value: equal values have equal hashes, under this process's key. */
+uint64_t json_hash(Span value);
 /* Indented by two blanks, for people. */
 MUST_CHECK int json_pretty(Span value, Buf *out);

@@ -51,7 +51,10 @@ typedef struct Job {
         void *run;       /* the runner's */
         bool last_word;  /* a failure of this run is final: the source was, or will be, told so */
         bool told_again; /* ... and told to send its delivery again */
-        bool hurries;    /* others wait until its settle is confirmed */
+        /* Others of its lane stand behind it: those in the ledger, as a claim saw it; before a run,
+         * those in memory too. */
+        bool is_followed;
+        bool hurries; /* others wait until its settle is confirmed */
 } Job;
 
 /* Copies the target; takes a reference of the event. */

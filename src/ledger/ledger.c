@@ -51,14 +51,12 @@ struct Ledger {
 };
 
 typedef struct Batch {
-        Write *writes[LEDGER_BATCH_MAX];
+        Write *writes[LEDGER_BATCH_MAX + LEDGER_TOGETHER_MAX];
         LedgerRequest *requests[LEDGER_BATCH_MAX];
-        size_t n, bytes, jobs;
+        size_t n, n_writes, bytes, jobs;
 } Batch;
 
-static size_t bytes_of(const LedgerRequest *r) {
-        const Write *w = &r->write;
-
+static size_t bytes_of_write(const Write *w) {
         switch (w->kind) {
         case WRITE_RECORD:
                 return sizeof(Event) + w->record.event->body.n + w->record.event->subject.n +
@@ -78,12 +76,24 @@ static size_t bytes_of(const LedgerRequest *r) {
         return 0;
 }
 
+static size_t bytes_of(const LedgerRequest *r) {
+        size_t bytes = r->ask == ASK_WRITE ? bytes_of_write(&r->write) : 0;
+
+        for (size_t i = 0; i < r->n_more; i++)
+                bytes += bytes_of_write(&r->more[i]);
+        return bytes;
+}
+
 static bool is_record(const LedgerRequest *r) {
         return r->ask == ASK_WRITE && r->write.kind == WRITE_RECORD;
 }
 
 static size_t jobs_of(const LedgerRequest *r) {
-        return is_record(r) ? r->write.record.n_jobs : 0;
+        size_t jobs = is_record(r) ? r->write.record.n_jobs : 0;
+
+        for (size_t i = 0; i < r->n_more; i++)
+                jobs += r->more[i].record.n_jobs;
+        return jobs;
 }
 
 /* Outcomes of work that was done must be written; what somebody wishes may be refused. */
@@ -192,8 +202,8 @@ static void push(Ledger *l, Note *n) {
 /* Takes writes from the front, up to a claim or a question for a key: they see what was sent before
  * them. */
 static void collect(Ledger *l, Batch *b) {
-        b->n = b->bytes = b->jobs = 0;
-        while (l->first && b->n < LEDGER_BATCH_MAX) {
+        b->n = b->n_writes = b->bytes = b->jobs = 0;
+        while (l->first && b->n < LEDGER_BATCH_MAX && b->n_writes < LEDGER_BATCH_MAX) {
                 LedgerRequest *r = CONTAINER_OF(l->first, LedgerRequest, note);
                 if (r->ask != ASK_WRITE)
                         break;
@@ -204,8 +214,10 @@ static void collect(Ledger *l, Batch *b) {
                 (void)pop(l);
                 b->bytes += bytes;
                 b->jobs += jobs;
-                b->requests[b->n] = r;
-                b->writes[b->n++] = &r->write;
+                b->requests[b->n++] = r;
+                b->writes[b->n_writes++] = &r->write;
+                for (size_t i = 0; i < r->n_more; i++)
+                        b->writes[b->n_writes++] = &r->more[i];
         }
 }
 
@@ -247,7 +259,7 @@ static void write_batch(Ledger *l, Batch *b) {
         Err why = {0};
 
         collect(l, b);
-        int r = l->ops->write(l->store, b->writes, b->n, &why);
+        int r = l->ops->write(l->store, b->writes, b->n_writes, &why);
         if (nothing_written(r)) {
                 put_back(l, b, r, &why);
                 return;
@@ -257,10 +269,10 @@ static void write_batch(Ledger *l, Batch *b) {
                 return;
         }
         l->stuck = 0;
-        count_commit(l, b->n, clock_mono_us() - began_us);
+        count_commit(l, b->n_writes, clock_mono_us() - began_us);
         for (size_t i = 0; i < b->n; i++) {
                 b->requests[i]->result = 0;
-                l->recorded += is_record(b->requests[i]);
+                l->recorded += is_record(b->requests[i]) ? 1 + b->requests[i]->n_more : 0;
         }
         answer(l, b->requests, b->n);
 }
@@ -469,6 +481,7 @@ static bool admit(Ledger *l, size_t bytes, size_t jobs) {
 
 int ledger_send(Ledger *l, LedgerRequest *r) {
         must(r->n_echoes <= LEDGER_ECHOES_MAX);
+        must(r->n_more == 0 || (is_record(r) && r->n_more <= LEDGER_TOGETHER_MAX));
         for (size_t i = 0; i < r->n_echoes; i++) {
                 r->echoes[i].note.read = on_echo;
                 r->echoes[i].of = r;
@@ -509,6 +522,18 @@ int ledger_each_backlog(Ledger *l, void (*each)(void *arg, Span target, int64_t 
         if (r < 0)
                 return r;
         r = l->ops->each_backlog(reader, each, arg, e);
+        l->ops->close(reader);
+        return r;
+}
+
+int ledger_each_change(Ledger *l, size_t max, void (*each)(void *arg, const Change *c), void *arg,
+                       Err *e) {
+        Store *reader = NULL;
+        int r = l->ops->open_reader(l->store, &reader, e);
+
+        if (r < 0)
+                return r;
+        r = l->ops->each_change(reader, max, each, arg, e);
         l->ops->close(reader);
         return r;
 }

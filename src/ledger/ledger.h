@@ -25,7 +25,8 @@
 #include "ledger/view.h"
 
 enum {
-        LEDGER_BATCH_MAX = 512, /* writes in one transaction */
+        LEDGER_BATCH_MAX = 512,    /* requests in one transaction */
+        LEDGER_TOGETHER_MAX = 255, /* records that one request brings beside its first */
         LEDGER_BATCH_MAX_BYTES = 16 * 1024 * 1024,
         LEDGER_BATCH_JOBS_MAX = 4096, /* of records, unless one alone has more */
         LEDGER_PENDING_MAX = 16384,   /* records waiting; more are refused: 503 */
@@ -67,6 +68,10 @@ struct LedgerRequest {
         bool can_wait;      /* nobody waits for it: it may wait a moment for a commit to share */
         LedgerEcho *echoes; /* of a write */
         size_t n_echoes;
+        /* Of a record: more of them, each kind and all, that go into the same transaction right
+         * behind the first. Lent; at most LEDGER_TOGETHER_MAX. */
+        Write *more;
+        size_t n_more;
         int result; /* out: 0 or a fault */
         Err error;  /* out */
         union {
@@ -117,6 +122,9 @@ void ledger_close(Ledger *l);
 /* Any thread. Records are refused with -EAGAIN when too much is waiting (nothing was sent, done
  * will not be called): the sender answers 503. Everything else is always taken. */
 MUST_CHECK int ledger_send(Ledger *l, LedgerRequest *r);
+/* The latest changes that were applied (ledger/store.h). For the start too. */
+MUST_CHECK int ledger_each_change(Ledger *l, size_t max, void (*each)(void *arg, const Change *c),
+                                  void *arg, Err *e);
 /* All objects as they are, by kind and id. For the start: it blocks, and `each` may not ask the
  * ledger for anything. */
 MUST_CHECK int ledger_each_backlog(Ledger *l, void (*each)(void *arg, Span target, int64_t due_ms),

@@ -151,6 +151,7 @@ const StoreOps store_memory = {
         .trim = memory_trim,
         .each_object = memory_each_object,
         .each_backlog = memory_each_backlog,
+        .each_change = memory_each_change,
         .last_id = memory_last_id,
         .upkeep = memory_upkeep,
         .secret = memory_secret,

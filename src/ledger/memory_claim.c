@@ -25,6 +25,17 @@ static int by_id(const void *a, const void *b) {
         return x->id < y->id ? -1 : x->id > y->id;
 }
 
+static bool is_followed(const Memory *m, const MemoryJob *j) {
+        LIST_EACH(&m->open, it) {
+                const MemoryJob *other = CONTAINER_OF(it, MemoryJob, link);
+
+                if (other->lane == j->lane && other->id > j->id &&
+                    (other->state != JOB_QUEUED || other->is_free))
+                        return true;
+        }
+        return false;
+}
+
 static void take(Memory *m, MemoryJob *j, Claim *ret) {
         const MemoryJob *first = j->lane ? memory_lane_first(m, j->lane) : NULL;
 
@@ -39,6 +50,7 @@ static void take(Memory *m, MemoryJob *j, Claim *ret) {
         job->tries_from = j->tries_from;
         job->is_replay = j->is_replay;
         job->shard = j->shard;
+        job->is_followed = j->lane && is_followed(m, j);
         ret->jobs[ret->n++] = job;
 }
 
@@ -126,5 +138,25 @@ int memory_each_backlog(Store *s, void (*each)(void *arg, Span target, int64_t d
         pthread_mutex_unlock(&m->lock);
         table_free(told);
         table_free(waiting);
+        return 0;
+}
+
+int memory_each_change(Store *store, size_t max, void (*each)(void *arg, const Change *c),
+                       void *arg, Err *e) {
+        Memory *m = memory_of(store)->writer;
+
+        (void)e;
+        pthread_mutex_lock(&m->lock);
+        for (Link *it = m->events.head.prev; it != &m->events.head && max > 0; it = it->prev) {
+                const MemoryEvent *event = CONTAINER_OF(it, MemoryEvent, link);
+
+                for (size_t i = event->n_jobs; i-- > 0 && max > 0; max--) {
+                        const MemoryJob *j = event->jobs[i];
+
+                        if (j->state == JOB_DONE && j->lane && event->event->time_ms)
+                                each(arg, &(Change){j->lane, j->shard, event->event->time_ms});
+                }
+        }
+        pthread_mutex_unlock(&m->lock);
         return 0;
 }

@@ -67,6 +67,20 @@ int sqlite_lane_busy(Sqlite *s, const Job *j, Err *e) {
         return r;
 }
 
+int sqlite_lane_followed(Sqlite *s, const Job *j, Err *e) {
+        sqlite3_stmt *st = NULL;
+        int r = sqlite_get(s, SQL_LANE_FOLLOWED, &st, e);
+
+        if (r < 0)
+                return r;
+        bind_int(st, 1, (int64_t)j->lane);
+        bind_int(st, 2, j->id);
+        r = sqlite_row(s, st, e, "look behind a job");
+        if (r > 0)
+                sqlite3_reset(st);
+        return r;
+}
+
 static int wake(Sqlite *s, StatementName name, int64_t job, int64_t due_ms, Err *e) {
         sqlite3_stmt *st = NULL;
         int r = sqlite_get(s, name, &st, e);

@@ -169,6 +169,10 @@ static int take(Sqlite *s, const Found *f, Job *j, int64_t now_ms, Err *e) {
                 r = add_unknown(s, j, now_ms, e);
         if (r == 0)
                 r = set_state(s, j, busy ? JOB_BLOCKED : JOB_QUEUED, busy ? 0 : s->holder, e);
+        if (r == 0 && !busy && j->lane) {
+                r = sqlite_lane_followed(s, j, e);
+                j->is_followed = r > 0;
+        }
         return r < 0 ? r : !busy;
 }
 
@@ -276,6 +280,24 @@ static int each_target(Sqlite *s, StatementName name,
                 each(arg, column_span(st, 0), due_ms);
                 sqlite3_reset(st);
         }
+        return r;
+}
+
+int sqlite_each_change(Store *store, size_t max, void (*each)(void *arg, const Change *c),
+                       void *arg, Err *e) {
+        Sqlite *s = sqlite_of(store);
+        sqlite3_stmt *st = NULL;
+        int r;
+
+        sqlite_question_begin(s);
+        r = sqlite_get(s, SQL_ENDED, &st, e);
+        if (r < 0)
+                return r;
+        bind_int(st, 1, (int64_t)max);
+        while ((r = sqlite_row(s, st, e, "look at the latest jobs")) > 0)
+                each(arg, &(Change){.lane = (uint64_t)sqlite3_column_int64(st, 0),
+                                    .shard = (uint8_t)sqlite3_column_int(st, 1),
+                                    .time_ms = sqlite3_column_int64(st, 2)});
         return r;
 }
 

@@ -264,6 +264,7 @@ const StoreOps store_sqlite = {
         .trim = sqlite_trim,
         .each_object = sqlite_each_object,
         .each_backlog = sqlite_each_backlog,
+        .each_change = sqlite_each_change,
         .last_id = sqlite_last_id,
         .upkeep = sqlite_upkeep,
         .secret = sqlite_secret,

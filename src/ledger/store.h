@@ -145,6 +145,13 @@ typedef struct ClaimAsk {
         int64_t after_id; /* of the queued ones those with a greater id: 0 from the start */
 } ClaimAsk;
 
+/* A change of one subject that was applied. */
+typedef struct Change {
+        uint64_t lane;
+        uint8_t shard;
+        int64_t time_ms; /* when it happened */
+} Change;
+
 typedef struct Claim {
         Job **jobs; /* events loaded; in the order of id; the caller frees all */
         size_t n;
@@ -170,9 +177,10 @@ typedef struct StoreOps {
         /* Opens or makes the store and takes this node's jobs back (they become free). -EBUSY
          * when another process holds it; -ENOTSUP for a newer schema. */
         int (*open)(const StoreOptions *o, Store **ret, Err *e);
-        /* All writes in one durable transaction. A fault means: nothing is known of the outcome
-         * (promise 3) unless it is -ENOSPC (no room) or -EAGAIN (another program holds a lock for
-         * too long), which mean that nothing was written. */
+        /* All writes in one durable transaction, however many the ledger gives (a few more than a
+         * batch's maximum when the last request brought several). A fault means: nothing is known
+         * of the outcome (promise 3) unless it is -ENOSPC (no room) or -EAGAIN (another program
+         * holds a lock for too long), which mean that nothing was written. */
         int (*write)(Store *s, Write *const *writes, size_t n, Err *e);
         int (*claim)(Store *s, const ClaimAsk *ask, Claim *ret, Err *e);
         int (*trim)(Store *s, const TrimRule *rule, size_t *ret_trimmed, Err *e);
@@ -189,6 +197,11 @@ typedef struct StoreOps {
          * for the call, which may not ask the store for anything. */
         int (*each_backlog)(Store *reader, void (*each)(void *arg, Span target, int64_t due_ms),
                             void *arg, Err *e);
+        /* The changes that were applied: jobs in state done among the `max` latest, of those that
+         * have a lane and whose event says when it happened; in any order. Lent for the call, which
+         * may not ask the store for anything. */
+        int (*each_change)(Store *reader, size_t max, void (*each)(void *arg, const Change *c),
+                           void *arg, Err *e);
         /* The greatest id ever stored: id makers go on above it. */
         int64_t (*last_id)(Store *s);
         /* Housekeeping that the writer does between batches: checkpoint, sealing of key

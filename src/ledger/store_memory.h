@@ -87,6 +87,8 @@ void memory_expunge(Memory *m, Write *w);
 
 /* memory_object.c */
 void memory_object_write(Memory *m, Write *w);
+MUST_CHECK int memory_each_change(Store *s, size_t max, void (*each)(void *arg, const Change *c),
+                                  void *arg, Err *e);
 MUST_CHECK int memory_each_backlog(Store *s, void (*each)(void *arg, Span target, int64_t due_ms),
                                    void *arg, Err *e);
 MUST_CHECK int memory_each_object(Store *s, void (*each)(void *arg, const Object *o), void *arg,

@@ -50,6 +50,8 @@ typedef enum StatementName {
         SQL_ANSWER_ADD,
         SQL_ANSWER_GET,
         SQL_LANE_BUSY,
+        SQL_LANE_FOLLOWED,
+        SQL_ENDED,
         SQL_LANE_FIRST,
         SQL_JOB_WAKE,
         SQL_ASIDE_WAKE,
@@ -248,6 +250,8 @@ MUST_CHECK int sqlite_aside_has(Sqlite *s, int64_t first, int64_t last, Err *e);
 /* 1 when an earlier job of the lane waits, is blocked, or lies in the store with nobody holding
  * it. */
 MUST_CHECK int sqlite_lane_busy(Sqlite *s, const Job *j, Err *e);
+/* Does a job stand behind this one in its lane? 1, 0, or a fault. */
+MUST_CHECK int sqlite_lane_followed(Sqlite *s, const Job *j, Err *e);
 /* Wakes the lane's oldest job if it is blocked: 1 when it was. */
 MUST_CHECK int sqlite_lane_wake(Sqlite *s, uint64_t lane, int64_t due_ms, Err *e);
 
@@ -304,6 +308,8 @@ MUST_CHECK int sqlite_event_range(Sqlite *s, int64_t event, int64_t *first, int6
 
 /* sqlite_object.c */
 MUST_CHECK int sqlite_object_write(Sqlite *s, Write *w, Err *e);
+MUST_CHECK int sqlite_each_change(Store *s, size_t max, void (*each)(void *arg, const Change *c),
+                                  void *arg, Err *e);
 MUST_CHECK int sqlite_each_backlog(Store *s, void (*each)(void *arg, Span target, int64_t due_ms),
                                    void *arg, Err *e);
 MUST_CHECK int sqlite_each_object(Store *s, void (*each)(void *arg, const Object *o), void *arg,

@@ -1,165 +1,53 @@
-/* SPDX-License-Identifier: Apache-2.0 */
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Goes into the program with the steps of the field: through constructions of objects and lists,
+ * pipes, map and if, as long as the text says where the step leads. When the steps are used up,
+ * what is left of the text is where the field comes from. */
 #include "map/trace.h"
 
-#include "map/lex.h"
+#include "map/field.h"
+#include "map/place.h"
 
-enum {
-        VARIABLES_MAX = 8,
-        DEPTH_MAX = 64,
-        POINTER_MAX_BYTES = 512,
-};
-
-/* `.user.address as $a |` before the object. */
-typedef struct Variable {
-        Span name;
-        TraceOrigin origin;
-} Variable;
-
-typedef struct Trace {
-        Arena *arena;
-        Variable variables[VARIABLES_MAX];
-        size_t n_variables;
-        TraceOrigin *ret;
+/* What is left of a field's name. */
+typedef struct Way {
+        const FieldStep *step;
         size_t n;
-} Trace;
+        bool is_whole; /* still in the program as a whole: no part of it was found yet */
+} Way;
 
-/* ---- chains: `.user.first`, `.user["a b"][0]`, `$u.first` ---- */
+static void follow(Trace *t, Place in, Span text, Way way);
 
-static int add_segment(Buf *pointer, Span name) {
-        int r = buf_add_char(pointer, '/');
+static Way behind(Way way) {
+        return (Way){way.step + 1, way.n - 1, false};
+}
 
-        for (size_t i = 0; i < name.n && r == 0; i++) {
-                if (name.p[i] == '~')
-                        r = buf_add(pointer, SPAN("~0"));
-                else if (name.p[i] == '/')
-                        r = buf_add(pointer, SPAN("~1"));
+/* The rest of the way goes on in the data, from this place. */
+static void go_on(Trace *t, Place p, Way way) {
+        for (; way.n; way = behind(way)) {
+                if (way.step->equals.p || way.step->is_any)
+                        p = place_each(p);
                 else
-                        r = buf_add_char(pointer, name.p[i]);
+                        p = place_member(t, p, way.step->name);
         }
-        return r;
+        place_add(t, p);
 }
 
-/* The next step of a chain, if there is one; escaped names and computed ones end it. */
-static bool next_step(Lex *l, Span *ret) {
-        Lex ahead = *l;
-        LexToken t = lex_next(&ahead);
+/* ---- objects: {a: .x, b} + {c: .y} ---- */
 
-        if (lex_is(t, '?')) {
-                *l = ahead;
-                return next_step(l, ret);
-        }
-        if (t.kind == LEX_FIELD) {
-                *l = ahead;
-                *ret = t.text;
-                return true;
-        }
-        bool dot = lex_is(t, '.');
-        if (dot)
-                t = lex_next(&ahead);
-        bool bracket = lex_is(t, '[');
-        if (bracket)
-                t = lex_next(&ahead);
-        bool name = t.kind == LEX_STRING && !memchr(t.text.p, '\\', t.text.n);
-        bool index = t.kind == LEX_NUMBER && bracket && !memchr(t.text.p, '.', t.text.n);
-        if (!(dot || bracket) || !(name || index) || (bracket && !lex_is(lex_next(&ahead), ']')))
-                return false;
-        *l = ahead;
-        *ret = t.text;
-        return true;
-}
+typedef struct Member {
+        Span key, value; /* key.p NULL: computed; value.p NULL: {name} alone */
+        bool is_variable;
+} Member;
 
-static const Variable *variable_find(const Trace *t, Span name) {
-        for (size_t i = t->n_variables; i-- > 0;)
-                if (span_eq(t->variables[i].name, name))
-                        return &t->variables[i];
-        return NULL;
-}
-
-/* Reads the chain that begins here; false, and nothing read, when none does. */
-static bool read_chain(const Trace *t, Lex *l, TraceOrigin *ret) {
-        Lex ahead = *l;
-        LexToken first = lex_next(&ahead);
-        const Variable *v = first.kind == LEX_VARIABLE ? variable_find(t, first.text) : NULL;
-        AUTO(buf_done)
-        Buf pointer = BUF(POINTER_MAX_BYTES);
-        TraceOrigin origin = {0};
-        Span step;
-        int r = 0;
-
-        if (v) {
-                origin.root = v->origin.root;
-                r = buf_add(&pointer, v->origin.pointer);
-        } else {
-                ahead = *l;
-                if (first.kind == LEX_MARK && !lex_is(first, '.'))
-                        return false; /* `[0]` alone is an array, `?` nothing */
-                if (!next_step(&ahead, &origin.root))
-                        return false;
-        }
-        while (r == 0 && next_step(&ahead, &step))
-                r = add_segment(&pointer, step);
-        origin.pointer = arena_span(t->arena, buf_span(&pointer));
-        if (r < 0 || !origin.pointer.p)
-                return false;
-        *l = ahead;
-        *ret = origin;
-        return true;
-}
-
-static void add_origin(Trace *t, const TraceOrigin *o) {
-        for (size_t i = 0; i < t->n; i++)
-                if (span_eq(t->ret[i].root, o->root) && span_eq(t->ret[i].pointer, o->pointer))
-                        return;
-        if (t->n < TRACE_MAX)
-                t->ret[t->n++] = *o;
-}
-
-/* ---- expressions ---- */
-
-static bool opens(LexToken t) {
-        return lex_is(t, '(') || lex_is(t, '[') || lex_is(t, '{') || t.kind == LEX_STRING_OPEN;
-}
-
-static bool closes(LexToken t) {
-        return lex_is(t, ')') || lex_is(t, ']') || lex_is(t, '}') || t.kind == LEX_STRING_CLOSE;
-}
-
-/* All chains of the expression that start from the program's input: behind a pipe they do not. */
-static void collect(Trace *t, Span expression) {
-        Lex l = lex_begin(expression);
-        bool top[DEPTH_MAX] = {true}, was_top[DEPTH_MAX] = {true};
-        size_t depth = 0;
-
-        for (;;) {
-                TraceOrigin origin;
-
-                if (top[depth] && read_chain(t, &l, &origin)) {
-                        add_origin(t, &origin);
-                        continue;
-                }
-                LexToken token = lex_next(&l);
-                if (token.kind == LEX_END || token.kind == LEX_BAD)
-                        return;
-                if (opens(token) && depth + 1 < DEPTH_MAX) {
-                        was_top[depth + 1] = top[depth + 1] = top[depth];
-                        depth++;
-                } else if (closes(token) && depth)
-                        depth--;
-                else if (lex_is(token, '|'))
-                        top[depth] = false;
-                else if (lex_is(token, ';') || lex_is(token, ',') || lex_is_word(token, "then") ||
-                         lex_is_word(token, "else"))
-                        top[depth] = was_top[depth];
-        }
-}
-
-/* The text up to the comma or brace that ends the member's value; reads that, too. False when
- * there is none. */
+/* The text up to the comma or brace that ends the member's value; reads that, too. */
 static bool read_value(Lex *l, Span *ret, bool *ret_last) {
         size_t from = l->at, depth = 0;
 
         for (;;) {
+                Lex before = *l;
                 LexToken t = lex_next(l);
+                Span inner;
+                LexToken end;
 
                 if (t.kind == LEX_END || t.kind == LEX_BAD)
                         return false;
@@ -168,152 +56,344 @@ static bool read_value(Lex *l, Span *ret, bool *ret_last) {
                         *ret_last = lex_is(t, '}');
                         return true;
                 }
-                depth += opens(t);
-                depth -= closes(t);
+                if (lex_is(t, '(') || lex_is(t, '[') || lex_is(t, '{') || lex_is_word(t, "if") ||
+                    t.kind == LEX_STRING_OPEN) {
+                        do {
+                                if (!place_inner(l, &inner, &end))
+                                        return false;
+                        } while (end.kind == LEX_STRING_MIDDLE);
+                }
+                must(l->at > before.at);
         }
 }
 
-/* One member of an object construction. `key` is .p NULL for keys that are computed, `value` for
- * a mere `{name}`. */
-static bool read_member(Lex *l, Span *key, Span *value, bool *ret_last) {
+/* One member; `last` says that the brace was read. An empty `m->key` with last: there is none. */
+static bool read_member(Lex *l, Member *m, bool *last) {
         LexToken t = lex_peek(l);
         Lex ahead = *l;
 
-        if (lex_is(t, '}')) { /* none at all, or a comma before it, which jq refuses */
-                *key = *value = (Span){NULL, 0};
-                *ret_last = true;
+        *m = (Member){0};
+        if (lex_is(t, '}')) {
+                *last = true;
+                m->key = SPAN("");
                 (void)lex_next(l);
                 return true;
         }
         bool plain = t.kind == LEX_WORD || t.kind == LEX_VARIABLE || t.kind == LEX_STRING;
-        *key = plain && !memchr(t.text.p, '\\', t.text.n) ? t.text : (Span){NULL, 0};
+        if (plain && !memchr(t.text.p, '\\', t.text.n))
+                m->key = t.text;
+        m->is_variable = t.kind == LEX_VARIABLE;
         (void)lex_next(&ahead);
         if (plain && lex_is(lex_peek(&ahead), ':')) {
                 (void)lex_next(&ahead);
                 *l = ahead;
-                return read_value(l, value, ret_last);
+                return read_value(l, &m->value, last);
         }
-        if (!read_value(l, value, ret_last))
-                return false;
-        *value = (Span){NULL, 0};
-        return true;
+        Span alone;
+        return read_value(l, &alone, last);
 }
 
-typedef enum Found { ABSENT, VALUE, NAME_ALONE, NO_OBJECT } Found;
+typedef enum Found { ABSENT, FOUND, NO_OBJECT } Found;
 
-/* What stands behind the key in an object construction, or in several that are added. */
-static Found find_member(Span expression, Span wanted, Span *ret) {
-        Lex l = lex_begin(expression);
+/* The member of that name in an object construction, or in several that are added; else the only
+ * one with a name like it. A computed key could be any: then nobody knows. */
+static Found find_member(Span text, Span wanted, Member *ret) {
+        Lex l = lex_begin(text);
+        Member alike = {0};
+        size_t n_alike = 0;
         Found found = ABSENT;
 
         for (;;) {
-                bool last = false;
-
                 if (!lex_is(lex_next(&l), '{'))
                         return NO_OBJECT;
-                while (!last) {
-                        Span key, value;
+                for (bool last = false; !last;) {
+                        Member m;
 
-                        if (!read_member(&l, &key, &value, &last))
+                        if (!read_member(&l, &m, &last) || !m.key.p)
                                 return NO_OBJECT;
-                        if (key.p && span_eq(key, wanted)) {
-                                *ret = value;
-                                found = value.p ? VALUE : NAME_ALONE;
+                        if (span_eq(m.key, wanted)) {
+                                *ret = m;
+                                found = FOUND;
+                        } else if (field_names_alike(m.key, wanted)) {
+                                n_alike += n_alike == 0 || !span_eq(alike.key, m.key);
+                                alike = m;
                         }
                 }
                 LexToken more = lex_next(&l);
                 if (more.kind == LEX_END)
-                        return found;
+                        break;
                 if (!lex_is(more, '+') && !lex_is(more, '*'))
                         return NO_OBJECT;
         }
+        if (found == ABSENT && n_alike == 1) {
+                *ret = alike;
+                found = FOUND;
+        }
+        return found;
 }
 
-/* `CHAIN as $name |` at the beginning of a program. */
-static void read_bindings(Trace *t, Span *text) {
+/* False when the text is no object. */
+static bool follow_object(Trace *t, Place in, Span text, Way way) {
+        Member m;
+        Found found = way.step->equals.p || way.step->is_any
+                              ? NO_OBJECT
+                              : find_member(text, way.step->name, &m);
+
+        if (found != FOUND)
+                return found == ABSENT;
+        if (m.value.p)
+                follow(t, in, m.value, behind(way));
+        else if (m.is_variable) {
+                const Place *p = place_variable(t, m.key);
+
+                if (p)
+                        go_on(t, *p, behind(way));
+        } else
+                go_on(t, place_member(t, in, m.key), behind(way));
+        return true;
+}
+
+/* ---- lists: [{a: .x}, {a: .y}], [.list[] | {a: .x}] ---- */
+
+/* Functions that give one value for one. */
+static bool is_plain_function(LexToken t) {
+        static const char *const names[] = {
+                "ascii_downcase", "ascii_upcase", "ltrimstr", "rtrimstr", "tostring",
+                "tonumber",       "length",       "join",     "null",     "true",
+                "false",          "and",          "or",       "not"};
+
+        for (size_t i = 0; i < COUNT_OF(names); i++)
+                if (lex_is_word(t, names[i]))
+                        return true;
+        return false;
+}
+
+/* Does it give exactly one value, as far as its tokens tell? */
+static bool is_single(Span text) {
+        LexToken before = {0};
+        Lex l = lex_begin(text);
+
         for (;;) {
-                Lex l = lex_begin(*text);
-                Variable v = {0};
+                LexToken t = lex_next(&l), next = lex_peek(&l);
+                bool begins = lex_is(before, '{') || lex_is(before, ',');
+                bool is_key =
+                        lex_is(next, ':') || (begins && (lex_is(next, ',') || lex_is(next, '}')));
 
-                if (t->n_variables == VARIABLES_MAX || !read_chain(t, &l, &v.origin) ||
-                    !lex_is_word(lex_next(&l), "as"))
-                        return;
-                LexToken name = lex_next(&l);
-                if (name.kind != LEX_VARIABLE || !lex_is(lex_next(&l), '|'))
-                        return;
-                v.name = name.text;
-                t->variables[t->n_variables++] = v;
-                *text = span_from(*text, l.at);
+                if (t.kind == LEX_END)
+                        return true;
+                if (t.kind == LEX_BAD || t.kind == LEX_RECURSE ||
+                    (lex_is(before, '[') && lex_is(t, ']')) ||
+                    (t.kind == LEX_WORD && !is_key && !is_plain_function(t)))
+                        return false;
+                before = t;
         }
 }
 
-static bool is_chain(const Trace *t, Span expression, TraceOrigin *ret) {
-        Lex l = lex_begin(expression);
+/* `"work"` as the value of `type`. */
+static bool says(Span element, Span name, Span value) {
+        Member m;
 
-        return read_chain(t, &l, ret) && lex_next(&l).kind == LEX_END;
+        if (find_member(place_bare(element), name, &m) != FOUND || !m.value.p)
+                return false;
+        Lex l = lex_begin(m.value);
+        LexToken t = lex_next(&l);
+        return t.kind == LEX_STRING && span_eq_nocase(t.text, value) &&
+               lex_next(&l).kind == LEX_END;
 }
 
-/* The first segment of a pointer, its escapes resolved, and what is behind it. */
-static Span cut_segment(Arena *a, Span *pointer) {
-        size_t end = span_find(*pointer, '/'), n = 0;
-        char *out = arena_alloc(a, end + 1);
+enum { ELEMENTS_MAX = 64 };
 
-        for (size_t i = 0; out && i < end; i++) {
-                bool escape = pointer->p[i] == '~' && i + 1 < end;
+/* The texts between the commas of a list. */
+static size_t read_elements(Span inner, Span ret[ELEMENTS_MAX]) {
+        size_t from = 0, n = 0;
+        Lex l = lex_begin(inner);
 
-                out[n++] = !escape ? pointer->p[i] : pointer->p[++i] == '1' ? '/' : '~';
+        for (;;) {
+                LexToken t = lex_next(&l), end;
+                Span within;
+
+                if (t.kind == LEX_BAD || n == ELEMENTS_MAX)
+                        return 0;
+                if (t.kind == LEX_END || lex_is(t, ',')) {
+                        ret[n++] = (Span){inner.p + from, t.at - from};
+                        from = l.at;
+                }
+                if (t.kind == LEX_END)
+                        return n;
+                if (lex_is(t, '(') || lex_is(t, '[') || lex_is(t, '{') || lex_is_word(t, "if") ||
+                    t.kind == LEX_STRING_OPEN) {
+                        do {
+                                if (!place_inner(&l, &within, &end))
+                                        return 0;
+                        } while (end.kind == LEX_STRING_MIDDLE);
+                }
         }
-        *pointer = span_from(*pointer, end + 1);
-        return (Span){out, n};
 }
 
-/* The rest of the pointer goes on inside of what the chain gives. */
-static size_t chain_with_rest(Trace *t, const TraceOrigin *origin, Span rest) {
-        const char *slash = rest.n ? "/" : "";
-        char *text = arena_printf(t->arena, SPAN_FMT "%s" SPAN_FMT, SPAN_ARG(origin->pointer),
-                                  slash, SPAN_ARG(rest));
+/* Which element the step means; the count when nobody can tell. */
+static size_t find_element(const Span *element, size_t n, const FieldStep *step) {
+        size_t index, found = n;
 
-        if (!text)
-                return 0;
-        t->ret[0] = (TraceOrigin){origin->root, span_of(text)};
-        return 1;
+        if (field_is_index(step, &index)) {
+                for (size_t i = 0; i < index && i < n; i++)
+                        if (!is_single(element[i]))
+                                return n;
+                return index < n ? index : n;
+        }
+        if (step->equals.p)
+                for (size_t i = 0; i < n; i++)
+                        if (says(element[i], step->name, step->equals)) {
+                                if (found < n)
+                                        return n;
+                                found = i;
+                        }
+        if (step->is_any && n == 1)
+                found = 0;
+        return found;
 }
 
-/* `{user}` is `{user: .user}`, `{$u}` is `{u: $u}`. */
-static size_t name_with_rest(Trace *t, Span name, Span rest) {
-        const Variable *v = variable_find(t, name);
-        TraceOrigin origin = {name, {"", 0}};
+/* `.list[] | {a: .x}` with an index: that very element of the list, when nothing is left out. */
+static bool follow_generator(Trace *t, Place in, Span element, Way way) {
+        Span left, right = SPAN(".");
+        Place p;
+        size_t index;
 
-        return chain_with_rest(t, v ? &v->origin : &origin, rest);
+        if (!place_split(element, &left, &right))
+                left = element;
+        if (!place_of(t, in, left, &p) || p.is_derived || !p.origin.is_each || p.origin.rest.n)
+                return false;
+        bool has_index = field_is_index(way.step, &index);
+        /* A select before this may have left some out: the number in the list is another then. */
+        Lex l = lex_begin(element);
+        for (LexToken token = lex_next(&l); token.kind != LEX_END && token.kind != LEX_BAD;
+             token = lex_next(&l))
+                has_index = has_index && !(token.kind == LEX_WORD && !lex_is(lex_peek(&l), ':'));
+        if (has_index) {
+                p.origin.is_each = false;
+                p = place_member(t, p, way.step->name);
+        }
+        follow(t, p, right, behind(way));
+        return true;
+}
+
+/* False when the text is no list. */
+static bool follow_list(Trace *t, Place in, Span text, Way way) {
+        Lex l = lex_begin(text);
+        Span inner, element[ELEMENTS_MAX];
+        LexToken end;
+
+        if (!lex_is(lex_next(&l), '[') || !place_inner(&l, &inner, &end) ||
+            lex_next(&l).kind != LEX_END)
+                return false;
+        size_t n = read_elements(inner, element);
+        if (n == 1 && follow_generator(t, in, element[0], way))
+                return true;
+        size_t i = find_element(element, n, way.step);
+        if (i < n)
+                follow(t, in, element[i], behind(way));
+        return true;
+}
+
+/* `map(f)`: f, with an element for its input. */
+static bool follow_map(Trace *t, Place in, Span text, Way way) {
+        size_t index;
+        Span inner;
+
+        if (!place_is_call(text, "map", &inner) || !in.origin.root.p || in.is_derived)
+                return false;
+        Lex l = lex_begin(inner);
+        bool leaves_out = false;
+        for (LexToken token = lex_next(&l); token.kind != LEX_END && token.kind != LEX_BAD;
+             token = lex_next(&l))
+                leaves_out |= lex_is_word(token, "select") || lex_is_word(token, "empty");
+        Place p = field_is_index(way.step, &index) && !leaves_out
+                          ? place_member(t, in, way.step->name)
+                          : place_each(in);
+        follow(t, p, inner, behind(way));
+        return true;
+}
+
+/* ---- the way ---- */
+
+typedef struct Following {
+        Trace *t;
+        Place in;
+        Way way;
+} Following;
+
+static void on_branch(void *arg, Span text) {
+        Following *f = arg;
+
+        follow(f->t, f->in, text, f->way);
+}
+
+static void follow_step(Trace *t, Place in, Span text, Way way) {
+        Following f = {t, in, way};
+        Span left, right;
+        Place p;
+
+        if (place_branches(text, on_branch, &f) || follow_map(t, in, text, way))
+                return;
+        if (place_split(text, &left, &right)) {
+                if (place_of(t, in, left, &p) && !p.is_derived)
+                        follow(t, p, right, way);
+                else if (!way.is_whole)
+                        place_collect(t, in, text);
+        } else if (follow_object(t, in, text, way) || follow_list(t, in, text, way))
+                return;
+        else if (place_of(t, in, text, &p)) {
+                if (!p.is_derived || !way.is_whole)
+                        go_on(t, p, way);
+        } else if (!way.is_whole)
+                place_collect(t, in, text);
+}
+
+static void follow(Trace *t, Place in, Span text, Way way) {
+        size_t variables = t->n_variables;
+
+        if (t->depth == PLACE_DEPTH_MAX)
+                return;
+        t->depth++;
+        text = place_bare(text);
+        place_bind(t, in, &text);
+        text = place_bare(text);
+        if (way.n == 0)
+                place_collect(t, in, text);
+        else
+                follow_step(t, in, text, way);
+        t->n_variables = variables;
+        t->depth--;
+}
+
+/* Words after which a name may mean anything. */
+static bool is_readable(Span text) {
+        static const char *const words[] = {"def",    "reduce", "foreach", "label", "input",
+                                            "inputs", "path",   "getpath", "walk",  "env"};
+        Lex l = lex_begin(text);
+
+        for (;;) {
+                LexToken t = lex_next(&l);
+
+                if (t.kind == LEX_END)
+                        return true;
+                if (t.kind == LEX_BAD)
+                        return false;
+                for (size_t i = 0; i < COUNT_OF(words); i++)
+                        if (lex_is_word(t, words[i]) && !lex_is(lex_peek(&l), ':'))
+                                return false;
+        }
 }
 
 size_t trace_field(Span text, Span field, Arena *a, TraceOrigin ret[TRACE_MAX]) {
         Trace t = {.arena = a, .ret = ret};
-        bool whole = true;
+        FieldStep whole = {.name = field};
+        Field path;
 
-        if (field.n && field.p[0] == '/')
-                field = span_from(field, 1);
-        read_bindings(&t, &text);
-        for (;;) {
-                TraceOrigin origin;
-                Span rest = field, value = {NULL, 0};
-
-                if (is_chain(&t, text, &origin))
-                        return chain_with_rest(&t, &origin, field);
-                if (field.n == 0)
-                        break;
-                Span key = cut_segment(a, &rest);
-                Found found = key.p ? find_member(text, key, &value) : ABSENT;
-                if (found == NO_OBJECT && !whole)
-                        break; /* from somewhere in this value */
-                if (found == NAME_ALONE)
-                        return name_with_rest(&t, key, rest);
-                if (found != VALUE)
-                        return 0;
-                text = value;
-                field = rest;
-                whole = false;
-        }
-        collect(&t, text);
+        if (field.n == 0 || !is_readable(text))
+                return 0;
+        if (field.p[0] != '/')
+                follow(&t, (Place){0}, text, (Way){&whole, 1, true});
+        if (t.n == 0 && field_read(field, a, &path))
+                follow(&t, (Place){0}, text, (Way){path.step, path.n, true});
         return t.n;
 }

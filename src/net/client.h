@@ -40,6 +40,7 @@ typedef struct ClientAnswer {
         char address[64]; /* dialled, such as "127.0.0.1:8443"; empty when none was */
         /* When each was done, counted from client_start; 0 where it did not happen in this call. */
         int64_t total_us, name_us, connect_us, tls_us, first_byte_us;
+        bool is_kept;  /* nobody was asked: an answer that came before */
         char why[256]; /* a sentence when end is not CLIENT_ANSWERED */
 } ClientAnswer;
 

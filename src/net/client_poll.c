@@ -51,24 +51,6 @@ static int make_place(Client *c, int fd) {
         return 0;
 }
 
-static Socket *socket_add(Client *c, int fd, bool is_gated) {
-        if (make_place(c, fd) < 0)
-                return NULL;
-        must(!c->sockets[fd]);
-        Socket *s = must_alloc(sizeof *s);
-        s->client = c;
-        s->fd = fd;
-        s->is_gated = is_gated;
-        s->poll.data = s;
-        if (uv_poll_init(c->loop, &s->poll, fd) < 0) {
-                free(s);
-                return NULL;
-        }
-        c->open_handles++;
-        c->sockets[fd] = s;
-        return s;
-}
-
 static void on_socket_closed(uv_handle_t *h) {
         Socket *s = h->data;
         Client *c = s->client;
@@ -84,6 +66,25 @@ static void socket_drop(Socket *s) {
         if (s->local_port)
                 list_remove(&c->ports[s->local_port % PORT_BUCKETS], &s->by_port);
         uv_close((uv_handle_t *)&s->poll, on_socket_closed);
+}
+
+static Socket *socket_add(Client *c, int fd, bool is_gated) {
+        if (make_place(c, fd) < 0)
+                return NULL;
+        if (c->sockets[fd]) /* closed behind our back: the number is another's now */
+                socket_drop(c->sockets[fd]);
+        Socket *s = must_alloc(sizeof *s);
+        s->client = c;
+        s->fd = fd;
+        s->is_gated = is_gated;
+        s->poll.data = s;
+        if (uv_poll_init(c->loop, &s->poll, fd) < 0) {
+                free(s);
+                return NULL;
+        }
+        c->open_handles++;
+        c->sockets[fd] = s;
+        return s;
 }
 
 static void on_poll(uv_poll_t *poll, int status, int events);
@@ -136,7 +137,9 @@ int poll_on_socket(CURL *easy, curl_socket_t fd, int what, void *client, void *u
 
         (void)unused;
         if (what == CURL_POLL_REMOVE) {
-                if (s && !s->is_gated)
+                /* libcurl 7.88 closes a socket that is still connecting (the transfer is removed,
+                 * or its time is up) by itself, without the function that we gave it. */
+                if (s && (!s->is_gated || s->opener))
                         socket_drop(s);
                 else if (s)
                         s->wanted = 0;

@@ -18,7 +18,7 @@ typedef struct OutcomeError {
 
 typedef struct Outcome {
         int status;       /* 2xx or the status of DESIGN section 6 */
-        const char *code; /* a stable word such as "target-refused"; static */
+        const char *code; /* a stable word such as "target-refused" */
         Span message;     /* for a person who pressed Save */
         OutcomeError errors[OUTCOME_ERRORS_MAX];
         size_t n_errors;
@@ -26,9 +26,22 @@ typedef struct Outcome {
         bool not_tried;        /* nothing was sent: the target is known to be away */
         int64_t retry_after_s; /* -1 when unsaid */
         Span data;             /* JSON: the full data, when asked for; empty otherwise */
+        bool is_answer;        /* the flow made the data for the source: it goes out unasked */
         Span event;            /* "evt_..." or empty */
         Span event_url;        /* where to look; empty when there is none */
+        Span request;          /* the delivery as it came, unchecked; empty when unknown */
 } Outcome;
+
+/* What a source has to be told apart, whatever its words for it. */
+typedef enum OutcomeKind {
+        OUTCOME_DONE,
+        OUTCOME_ACCEPTED, /* recorded, and the work goes on */
+        OUTCOME_STRANGER, /* could not be verified */
+        OUTCOME_LATER,    /* failed, and trying again may help */
+        OUTCOME_REFUSED,  /* failed for good */
+} OutcomeKind;
+
+OutcomeKind outcome_kind(const Outcome *o);
 
 /* A copy whose spans live in `a`; NULL on no room. */
 Outcome *outcome_copy(Arena *a, const Outcome *o);

@@ -7,26 +7,6 @@
 #include "http/head.h"
 #include "reply/body.h"
 
-static int add_error(Buf *b, const OutcomeError *e, bool is_first) {
-        int r = buf_add(b, is_first ? SPAN("{") : SPAN(",{"));
-
-        r = r < 0 ? r : body_add_text(b, "pointer", e->pointer);
-        r = r < 0 ? r : body_add_text(b, "detail", e->detail);
-        r = r < 0 ? r : body_add_text(b, "field", e->field);
-        return r < 0 ? r : buf_add_char(b, '}');
-}
-
-static int add_errors(Buf *b, const Outcome *o) {
-        if (o->n_errors == 0)
-                return 0;
-        int r = body_add_name(b, "errors");
-
-        r = r < 0 ? r : buf_add_char(b, '[');
-        for (size_t i = 0; r == 0 && i < o->n_errors; i++)
-                r = add_error(b, &o->errors[i], i == 0);
-        return r < 0 ? r : buf_add_char(b, ']');
-}
-
 static int add_retry(Buf *b, const Outcome *o) {
         int r = body_add_name(b, "retryable");
 
@@ -47,7 +27,7 @@ static int write_failure(Buf *b, const Outcome *o) {
         r = r < 0 ? r : body_add_text(b, "code", span_of(o->code));
         r = r < 0 ? r : add_retry(b, o);
         r = r < 0 ? r : body_add_text(b, "event", o->event);
-        return r < 0 ? r : add_errors(b, o);
+        return r < 0 ? r : body_add_errors(b, o, "detail");
 }
 
 static int write_success(Buf *b, const Outcome *o) {
@@ -62,12 +42,11 @@ static int write_success(Buf *b, const Outcome *o) {
 
 static int problem_write(const Outcome *o, Reply *ret) {
         bool is_success = outcome_is_success(o);
-        int r = body_begin(o, ret);
 
-        if (r != 0)
-                return r < 0 ? r : 0;
+        if (outcome_has_data(o))
+                return body_is_data(o, ret, "application/json");
         ret->content_type = is_success ? "application/json" : "application/problem+json";
-        r = buf_add_char(&ret->body, '{');
+        int r = buf_add_char(&ret->body, '{');
         if (r == 0)
                 r = is_success ? write_success(&ret->body, o) : write_failure(&ret->body, o);
         return r < 0 ? r : buf_add_char(&ret->body, '}');
@@ -76,5 +55,6 @@ static int problem_write(const Outcome *o, Reply *ret) {
 const Dialect dialect_problem = {
         .name = "problem",
         .help = "application/problem+json (RFC 9457), with errors that point into the entity",
+        .has_hints = true,
         .write = problem_write,
 };

@@ -18,9 +18,9 @@ typedef struct Reading {
 /* ---- the tables ---- */
 
 /* The methods of mocks and calls, and the key that names each. */
-enum { METHODS = 7 };
+enum { METHODS = 8 };
 static const char *const method_names[METHODS] = {"GET",    "POST", "PUT", "PATCH",
-                                                  "DELETE", "HEAD", "LOG"};
+                                                  "DELETE", "HEAD", "EXEC", "LOG"};
 
 typedef struct Addressed {
         const char *to[METHODS];
@@ -37,14 +37,21 @@ typedef struct Addressed {
         METHOD_ROW("get", 0, "One of the methods says which call it is."),                         \
                 METHOD_ROW("post", 1, "The same."), METHOD_ROW("put", 2, "The same."),             \
                 METHOD_ROW("patch", 3, "The same."), METHOD_ROW("delete", 4, "The same."),         \
-                METHOD_ROW("head", 5, "The same.")
+                METHOD_ROW("head", 5, "The same."),                                                \
+        {                                                                                          \
+                .name = "exec", .type = OPTION_TEXT,                                               \
+                .offset = offsetof(Addressed, to) + 6 * sizeof(char *),                            \
+                .shape = "program and its arguments",                                              \
+                .help = "A program that a step `exec` would run, with its arguments, a blank "     \
+                        "between them; nothing is run."                                            \
+        }
 
 static const char *const faults[] = {"none",   "refused", "unknown-host", "tls", "timeout",
                                      "broken", NULL};
 
 typedef struct MockWritten {
         Addressed addressed;
-        int64_t status, delay_ms, times;
+        int64_t status, delay_ms, times, exit;
         int fault;
         const Node *headers, *body;
 } MockWritten;
@@ -92,6 +99,13 @@ static const Option mock_options[] = {
          .min = 0,
          .max = 10000,
          .help = "How many calls it answers; then the next mock that fits does. 0 is any number."},
+        {.name = "exit",
+         .type = OPTION_NUMBER,
+         .offset = MOCK(exit),
+         .fallback = "0",
+         .min = 0,
+         .max = 255,
+         .help = "Of a program: its exit status. What it says on its standard output is `body`."},
 };
 
 typedef struct CallWritten {
@@ -103,7 +117,7 @@ static const Option call_options[] = {
         METHOD_ROWS,
         {.name = "log",
          .type = OPTION_TEXT,
-         .offset = offsetof(Addressed, to) + 6 * sizeof(char *),
+         .offset = offsetof(Addressed, to) + 7 * sizeof(char *),
          .shape = "file",
          .help = "A line that a step `log` would append to that file; nothing is written."},
         {.name = "body",
@@ -350,7 +364,7 @@ static bool read_address(Reading *r, const Node *n, const Addressed *a, const ch
         if (given == 1)
                 return true;
         problem_add(r->problems, n->place,
-                    "say which call, by one of get, post, put, patch, delete, head: get: "
+                    "say which call, by one of get, post, put, patch, delete, head, exec: get: "
                     "'crm:/contacts/*'");
         return false;
 }
@@ -383,6 +397,7 @@ static void read_mocks(Reading *r, const Node *n, MockRules *ret) {
                 m->status = w.status;
                 m->delay_ms = w.delay_ms;
                 m->times = w.times;
+                m->exit = w.exit;
                 m->fault = w.fault;
                 m->place = item->place;
                 read_headers(r, w.headers, &m->headers);

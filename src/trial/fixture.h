@@ -47,6 +47,7 @@ typedef struct MockRule {
         const char *method;              /* "GET" */
         const char *to;                  /* "crm:/contacts/C-1"; `*` stands for any bytes */
         int64_t status, delay_ms, times; /* times 0: any number */
+        int64_t exit;                    /* of a program, its exit status */
         int fault;
         FixtureHeaders headers;
         Content body;

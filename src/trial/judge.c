@@ -248,7 +248,7 @@ static Span number(Verdict *v, int n) {
         return text ? span_of(text) : SPAN("");
 }
 
-void judge(const Fixture *f, const Seen *seen, Verdict *v) {
+void judge_play(const Fixture *f, const Seen *seen, Verdict *v) {
         judge_mocks(v, seen);
         if (f->status && f->status != seen->status)
                 verdict_add(v, number(v, (int)f->status), number(v, seen->status), "reply status");

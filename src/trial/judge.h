@@ -38,6 +38,6 @@ typedef struct Verdict {
 } Verdict;
 
 /* Adds every difference; none: the test has passed. */
-void judge(const Fixture *f, const Seen *seen, Verdict *ret);
+void judge_play(const Fixture *f, const Seen *seen, Verdict *ret);
 /* One that the caller found. `want` and `got` may be .p NULL. */
 void verdict_add(Verdict *v, Span want, Span got, const char *what, ...) PRINTF_LIKE(4, 5);

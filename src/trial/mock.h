@@ -8,8 +8,8 @@
 #include "trial/fixture.h"
 
 typedef struct MadeCall {
-        const char *method;  /* "LOG" for a line of a step `log` */
-        Span step, to;       /* "crm:/contacts/C-1"; of a line the file */
+        const char *method;  /* "LOG" for a line of a step `log`, "EXEC" for a program */
+        Span step, to;       /* "crm:/contacts/C-1"; of a line the file, of a program its words */
         Span body;           /* .p NULL for none */
         HttpHeader *headers; /* without those that hold credentials */
         size_t n_headers;
@@ -19,7 +19,11 @@ typedef struct MadeCall {
         bool reads;       /* GET or HEAD */
 } MadeCall;
 
-enum { MOCK_CALLS_MAX = 1000 }; /* of one test; more are answered by a fault */
+enum {
+        MOCK_CALLS_MAX = 1000,              /* of one test; more are answered by a fault */
+        MOCK_COMMAND_MAX_BYTES = 64 * 1024, /* of a program and its arguments */
+        MOCK_NO_PROGRAM = 127,              /* as a shell says that it found none */
+};
 
 typedef struct MockDesk {
         Dialler dialler;

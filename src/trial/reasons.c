@@ -176,6 +176,24 @@ static void rule_text(const MatchRule *m, char *ret, size_t size) {
                        is_list ? "one of " : "", b.n > 200 ? 200 : (int)b.n, b.p ? b.p : "");
 }
 
+bool reasons_type(const Flow *f, Span type, Rows *rows) {
+        char of[128], rule[512];
+        size_t at = 0;
+        bool fits = f->config->n_types == 0;
+
+        for (size_t i = 0; i < f->config->n_types && at < sizeof rule; i++) {
+                int n = snprintf(rule + at, sizeof rule - at, "%s%s", i ? ", " : "",
+                                 f->config->types[i]);
+
+                at += n > 0 ? (size_t)n : 0;
+                fits = fits || span_eq(type, span_of(f->config->types[i]));
+        }
+        (void)snprintf(of, sizeof of, "flow %s", f->config->name);
+        if (f->config->n_types)
+                rows_add(rows, of, "type", rule, fits ? ROW_HOLDS : ROW_FAILS, or_nothing(type));
+        return fits;
+}
+
 bool reasons_match(const Flow *f, Span body, Rows *rows) {
         bool all = true;
         char of[128], rule[512];

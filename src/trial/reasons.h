@@ -22,6 +22,8 @@ void reasons_verify(const SourceConfig *s, const HttpHeader *headers, size_t n, 
 /* Key, type and time, as they were recorded. `signed_id`: what was signed as the message's id, `id`
  * what the request itself has for it, .p NULL for none. */
 void reasons_event(const SourceConfig *s, const Event *event, Span signed_id, Span id, Rows *rows);
+/* Does the flow want an event of that type? A flow that names none has no row. */
+bool reasons_type(const Flow *f, Span type, Rows *rows);
 /* The rules of the flow's match, and whether it runs. */
 bool reasons_match(const Flow *f, Span body, Rows *rows);
 /* How the source is answered. */

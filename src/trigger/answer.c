@@ -44,23 +44,29 @@ static void keep(Inlet *in, int64_t event, const Reply *reply) {
                 on_kept(&k->request);
 }
 
+static bool is_told_when(const Outcome *o) {
+        return o->retry_after_s >= 0 || o->status == 503 || (o->retryable && o->status == 424);
+}
+
 void answer_source(Inlet *in, Exchange *x, const Source *s, const Outcome *o, int64_t store_event) {
         Reply reply = {.body = BUF(ANSWER_MAX_BYTES)};
+        Outcome said = *o;
         char seconds[24];
         HttpHeader more[2];
         size_t n = 0;
 
-        if (s->dialect->write(o, &reply) < 0) {
+        said.request = x->body;
+        if (dialect_write(s->dialect, &said, &reply) < 0) {
                 buf_done(&reply.body);
                 answer_problem(x, 500, "answer-too-large", "the answer is too large");
                 return;
         }
-        if (o->retry_after_s >= 0 || o->status == 503 || (o->retryable && o->status == 424)) {
+        if (s->dialect->has_hints && is_told_when(o)) {
                 (void)snprintf(seconds, sizeof seconds, "%" PRId64,
                                o->retry_after_s > 0 ? o->retry_after_s : 5);
                 more[n++] = (HttpHeader){SPAN("Retry-After"), span_of(seconds)};
         }
-        if (o->event_url.n && o->status == 202)
+        if (s->dialect->has_hints && o->event_url.n && reply.status == 202)
                 more[n++] = (HttpHeader){SPAN("Location"), o->event_url};
         exchange_answer(x, &(HttpAnswer){.status = reply.status,
                                          .content_type = reply.content_type,
@@ -81,7 +87,7 @@ void answer_problem(Exchange *x, int status, const char *code, const char *messa
                      .retry_after_s = -1};
         HttpHeader more = {SPAN("Retry-After"), SPAN("1")};
 
-        if (dialects[0]->write(&o, &reply) < 0)
+        if (dialect_write(dialects[0], &o, &reply) < 0)
                 reply.status = 500;
         exchange_answer(x, &(HttpAnswer){.status = reply.status,
                                          .content_type = reply.content_type,

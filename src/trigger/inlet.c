@@ -82,7 +82,8 @@ static bool on_head(void *self, Exchange *x) {
         const HttpHead *h = x->head;
 
         if (span_starts(h->path, SPAN("/in/"))) {
-                if (h->method != HTTP_POST) {
+                if (h->method != HTTP_POST &&
+                    !webhook_greets(in, span_from(h->path, 4), h->method)) {
                         HttpHeader allow = {SPAN("Allow"), SPAN("POST")};
                         exchange_answer(
                                 x, &(HttpAnswer){.status = 405, .headers = &allow, .n_headers = 1});

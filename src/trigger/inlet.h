@@ -2,7 +2,7 @@
  *
  * Where events come in on one loop: the public listener's handler.
  *
- *   POST /in/{source}        a webhook
+ *   POST /in/{source}        a webhook; GET or OPTIONS too where the product's handshake comes so
  *   GET  /events/{id}-{tag}  what became of one; the tag makes the address unguessable
  *
  * An event is recorded with its jobs in one write (trigger/recording.h). */
@@ -54,6 +54,8 @@ ServerHandler inlet_handler(Inlet *in);
 typedef struct Intake Intake;
 /* POST /in/{source}: called with the head, then with the whole request. */
 bool webhook_head(Inlet *in, Exchange *x, Span source);
+/* Does a handshake of this source come by the method? */
+bool webhook_greets(Inlet *in, Span source, HttpMethod method);
 void webhook_request(Inlet *in, Exchange *x);
 /* GET /events/... */
 void status_request(Inlet *in, Exchange *x, Span address);

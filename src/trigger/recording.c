@@ -9,11 +9,20 @@ static unsigned home_of(const Inlet *in, const Job *job) {
 }
 
 Recording *recording_new(Inlet *in, Event *event, size_t n_jobs) {
+        return recording_new_together(in, &event, 1, n_jobs);
+}
+
+Recording *recording_new_together(Inlet *in, Event *const *events, size_t n_events, size_t n_jobs) {
         Recording *r = must_alloc(sizeof *r + in->n * sizeof r->echoes[0]);
 
-        must(in->n <= LEDGER_ECHOES_MAX);
+        must(in->n <= LEDGER_ECHOES_MAX && n_events > 0 && n_events <= EVENTS_TOGETHER_MAX);
         r->in = in;
-        r->event = event_ref(event);
+        r->events = must_alloc(n_events * sizeof(Event *));
+        for (size_t i = 0; i < n_events; i++)
+                r->events[i] = event_ref(events[i]);
+        r->n_events = n_events;
+        r->event = r->events[0];
+        r->more = n_events > 1 ? must_alloc((n_events - 1) * sizeof *r->more) : NULL;
         r->jobs = must_alloc((n_jobs + 1) * sizeof(Job *));
         r->homes = must_alloc(n_jobs + 1);
         r->n_jobs = n_jobs;
@@ -24,7 +33,10 @@ Recording *recording_new(Inlet *in, Event *event, size_t n_jobs) {
 static void unref(Recording *r) {
         if (atomic_fetch_sub(&r->refs, 1) != 1)
                 return;
-        event_unref(r->event);
+        for (size_t i = 0; i < r->n_events; i++)
+                event_unref(r->events[i]);
+        free(r->events);
+        free(r->more);
         free(r->jobs);
         free(r->homes);
         free(r);
@@ -91,12 +103,28 @@ static void arrive(Inlet *home, Job *job, bool is_stored) {
         }
 }
 
-static void arrive_all(const Recording *r, unsigned home) {
-        bool is_stored = r->request.result == 0 && r->request.write.record.result == RECORD_NEW;
+static const Write *write_of(const Recording *r, size_t i) {
+        return i == 0 ? &r->request.write : &r->more[i - 1];
+}
 
-        for (size_t i = 0; i < r->n_jobs; i++)
-                if (r->homes[i] == home)
-                        arrive(&r->in->all[home], r->jobs[i], is_stored);
+RecordResult recording_result(const Recording *r, size_t i, int64_t *ret_known) {
+        const Write *w = write_of(r, i);
+
+        *ret_known = w->record.known_event;
+        return w->record.result;
+}
+
+static void arrive_all(const Recording *r, unsigned home) {
+        size_t at = 0;
+
+        for (size_t i = 0; i < r->n_events; i++) {
+                const Write *w = write_of(r, i);
+                bool is_stored = r->request.result == 0 && w->record.result == RECORD_NEW;
+
+                for (size_t end = at + w->record.n_jobs; at < end; at++)
+                        if (r->homes[at] == home)
+                                arrive(&r->in->all[home], r->jobs[at], is_stored);
+        }
 }
 
 static void on_echo(LedgerEcho *echo) {
@@ -114,6 +142,11 @@ static void on_done(LedgerRequest *q) {
         const __typeof__(q->write.record) *w = &q->write.record;
         char *type = w->answer_type, *body = w->answer_body;
 
+        /* Only a call of one event hears its first answer again. */
+        for (size_t i = 0; i + 1 < r->n_events; i++) {
+                free(r->more[i].record.answer_type);
+                free(r->more[i].record.answer_body);
+        }
         r->fault = q->result;
         r->result = w->result;
         r->known_event = w->known_event;
@@ -129,6 +162,23 @@ static void on_done(LedgerRequest *q) {
         unref(r);
 }
 
+static void fill_writes(Recording *r) {
+        size_t at = 0;
+
+        for (size_t i = 0; i < r->n_events; i++) {
+                Write *w = i == 0 ? &r->request.write : &r->more[i - 1];
+                size_t from = at;
+
+                while (at < r->n_jobs && r->jobs[at]->event == r->events[i])
+                        at++;
+                *w = (Write){.kind = WRITE_RECORD,
+                             .record = {.event = r->events[i],
+                                        .jobs = r->jobs + from,
+                                        .n_jobs = at - from}};
+        }
+        must(at == r->n_jobs);
+}
+
 int recording_send(Recording *r, void (*done)(Recording *r, void *arg), void *arg) {
         bool is_home[LEDGER_ECHOES_MAX] = {false};
         int sent;
@@ -139,13 +189,13 @@ int recording_send(Recording *r, void (*done)(Recording *r, void *arg), void *ar
                 r->homes[i] = (unsigned char)home_of(r->in, r->jobs[i]);
                 is_home[r->homes[i]] = true;
         }
-        r->request = (LedgerRequest){
-                .ask = ASK_WRITE,
-                .home = &r->in->loop->inbox,
-                .done = on_done,
-                .echoes = r->echoes,
-                .write = {.kind = WRITE_RECORD,
-                          .record = {.event = r->event, .jobs = r->jobs, .n_jobs = r->n_jobs}}};
+        r->request = (LedgerRequest){.ask = ASK_WRITE,
+                                     .home = &r->in->loop->inbox,
+                                     .done = on_done,
+                                     .echoes = r->echoes,
+                                     .more = r->more,
+                                     .n_more = r->n_events - 1};
+        fill_writes(r);
         for (unsigned i = 0; i < r->in->n; i++)
                 if (is_home[i] && &r->in->all[i] != r->in)
                         r->echoes[r->request.n_echoes++] =

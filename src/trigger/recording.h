@@ -2,7 +2,7 @@
  *
  * An event and its jobs on their way into the ledger, and from there to the engines of the loops
  * that are home to the jobs. Each of these loops hears of it in the order of the commits; so does
- * the loop that sent it. */
+ * the loop that sent it. Several events that came in one call go together: all in one commit. */
 #pragma once
 
 #include "engine/engine.h"
@@ -13,13 +13,17 @@ struct Inlet;
 typedef struct Recording {
         LedgerRequest request;
         struct Inlet *in;
-        Event *event;
-        Job **jobs;           /* each is its home's from the send on */
+        Event *event; /* the first */
+        Event **events;
+        size_t n_events;
+        Write *more;          /* of the others */
+        Job **jobs;           /* each is its home's from the send on; by event, in their order */
         unsigned char *homes; /* by job: the index of its loop */
         size_t n_jobs;
         _Atomic unsigned refs;
         /* Out, for `done`: */
         int fault; /* < 0: nothing was stored */
+        /* Of the first event; recording_result tells those of all. */
         RecordResult result;
         int64_t known_event;
         bool has_answer;
@@ -35,6 +39,14 @@ typedef struct Recording {
 /* Room for `n_jobs`; takes a reference of the event. Fill jobs[] with jobs of that event, whose
  * shards are set. */
 Recording *recording_new(struct Inlet *in, Event *event, size_t n_jobs);
+/* The same for several events, at most EVENTS_TOGETHER_MAX: their jobs stand one behind the other.
+ */
+Recording *recording_new_together(struct Inlet *in, Event *const *events, size_t n_events,
+                                  size_t n_jobs);
+enum { EVENTS_TOGETHER_MAX = LEDGER_TOGETHER_MAX + 1 };
+/* What became of the event `i`: for `done`. *ret_known is the event it repeats or is in conflict
+ * with. */
+RecordResult recording_result(const Recording *r, size_t i, int64_t *ret_known);
 /* One that is not sent: frees its jobs too. */
 void recording_drop(Recording *r);
 /* Jobs whose home has no room for anyone, or to which too many are on their way, are spilled; those

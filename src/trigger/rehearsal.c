@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "flow/step.h"
+#include "flow/view.h"
 #include "json/check.h"
 #include "json/value.h"
 
@@ -118,7 +119,7 @@ static int add_write(Buf *b, const Call *c) {
                 r = add_headers(b, c);
         if (r == 0 && c->body.p)
                 r = add_body(b, "body", c->body);
-        if (r == 0 && had.p && c->body.p && json_kind(had) == JSON_OBJECT &&
+        if (r == 0 && strcmp(c->method, "PATCH") == 0 && had.p && c->body.p && json_kind(had) == JSON_OBJECT &&
             json_check(c->body, SIZE_MAX, &fault) == 0 && json_kind(c->body) == JSON_OBJECT)
                 r = add_changes(b, had, c->body);
         return r == 0 ? buf_add_char(b, '}') : r;
@@ -201,6 +202,35 @@ static void note(void *self, const Act *a, const char *file, Span line) {
         }
 }
 
+static int add_program(Buf *b, const Act *a, char *const *words, Span input) {
+        int r = buf_addf(b, "%s{\"step\":\"" SPAN_FMT "\",\"exec\":[", b->n ? "," : "",
+                         SPAN_ARG(a->step->name));
+
+        for (size_t i = 0; r == 0 && words[i]; i++) {
+                if (i)
+                        r = buf_add_char(b, ',');
+                if (r == 0)
+                        r = buf_add_json(b, span_of(words[i]));
+        }
+        if (r == 0)
+                r = buf_add_char(b, ']');
+        if (r == 0)
+                r = add_body(b, "body", input);
+        return r == 0 ? buf_add_char(b, '}') : r;
+}
+
+/* It is taken to have ended well and said nothing. */
+static void execute(void *self, const Act *a, char *const *words, Span input, ProgramSaid *ret) {
+        Scene *s = self;
+        size_t before = s->writes.n;
+
+        (void)ret;
+        if (add_program(&s->writes, a, words, input) < 0) {
+                s->writes.n = before;
+                s->is_full = true;
+        }
+}
+
 /* ---- the result ---- */
 
 static int add_scene(const Scene *s, Buf *b) {
@@ -251,9 +281,10 @@ static int add_reply(const Rehearsal *r, Buf *b) {
         Outcome o = *reply_of(r);
         int e;
 
-        if (o.status < 300)
+        if (o.status < 300 && !o.is_answer)
                 o.data = (Span){NULL, 0}; /* as without Prefer: return=representation */
-        e = r->source->dialect->write(&o, &reply);
+        o.request = r->event->body;
+        e = dialect_write(r->source->dialect, &o, &reply);
         body = reply.body;
         if (e == 0)
                 e = buf_addf(b, ",\"reply\":{\"status\":%d,\"contentType\":", reply.status);
@@ -337,6 +368,13 @@ static bool comes_from(const FlowConfig *f, const char *source) {
         return false;
 }
 
+static bool wants_type(const FlowConfig *f, Span type) {
+        for (size_t i = 0; i < f->n_types; i++)
+                if (span_eq(type, span_of(f->types[i])))
+                        return true;
+        return f->n_types == 0;
+}
+
 static void begin(Rehearsal *r, Runner *runner, const Flow *flow) {
         Scene *s = &r->scenes[r->n++];
         int64_t patience = flow->config->reply == REPLY_WAIT ? r->source->config->deadline_ms
@@ -345,7 +383,7 @@ static void begin(Rehearsal *r, Runner *runner, const Flow *flow) {
         *s = (Scene){.owner = r,
                      .flow = flow,
                      .job = job_new(1, r->event, span_of(flow->target), 0),
-                     .dialler = {s, take, drop, note},
+                     .dialler = {s, take, drop, note, execute},
                      .writes = BUF(REHEARSAL_MAX_BYTES)};
         r->running++;
         runner_rehearse(runner, s->job, flow, clock_mono_ms() + patience, &r->host, &s->dialler);
@@ -356,6 +394,7 @@ int rehearsal_start(Runner *runner, const Event *event, void (*done)(void *arg, 
         Snapshot *snapshot = runner->snapshot;
         const Source *source = snapshot_source(snapshot, event->source);
         Rehearsal *r;
+        Span view;
 
         if (!source)
                 return -ENOENT;
@@ -369,11 +408,12 @@ int rehearsal_start(Runner *runner, const Event *event, void (*done)(void *arg, 
         r->done = done;
         r->arg = arg;
         r->is_begun = true;
+        view = view_of_event(r->event, r->arena);
         for (size_t i = 0; i < snapshot->config->n_flows && r->n < FLOWS_PER_EVENT_MAX; i++) {
                 const Flow *f = &snapshot->flows[i];
 
                 if (comes_from(f->config, source->config->name) &&
-                    plan_matches(&f->plan, r->event->body))
+                    wants_type(f->config, r->event->type) && plan_matches(&f->plan, view))
                         begin(r, runner, f);
         }
         r->is_begun = false;

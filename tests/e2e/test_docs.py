@@ -5,6 +5,7 @@ the examples of the steps are run."""
 import base64
 import hashlib
 import hmac
+import itertools
 import json
 import os
 import pathlib
@@ -18,7 +19,7 @@ import pytest
 from harness import GRAPNEL, JSON, Reply, Scene, ask, signature
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 ANY_SECRET = "whsec_" + "QUJD" * 11
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.M | re.S)
 
@@ -31,10 +32,18 @@ def blocks(page):
 
 CONFIGURATIONS = [pytest.param(text, id=f"{page.name}:{line}")
                   for page in PAGES for language, text, line in blocks(page) if language == "yaml"]
+SCHEMAS = ROOT / "docs" / "schemas.md"
+
+
+def lay_schema(folder):
+    """The schema that the page on them shows, under the name that it gives it."""
+    text = next(text for language, text, _ in blocks(SCHEMAS) if language == "json")
+    (folder / "user.schema.json").write_text(text)
 
 
 @pytest.mark.parametrize("text", CONFIGURATIONS)
 def test_each_configuration_is_accepted(text, tmp_path):
+    lay_schema(tmp_path)
     (tmp_path / "grapnel.yaml").write_text(text)
     names = re.findall(r"\$\{(\w+)\}", text)
     done = subprocess.run([GRAPNEL, "check"], cwd=tmp_path, capture_output=True, text=True,
@@ -50,6 +59,8 @@ def test_there_are_examples():
 USER = {"id": "IDNUMBER1234", "email": "aino@example.com", "firstName": "Aino",
         "lastName": "Virtanen"}
 CONTACT = {"id": "C-1001", "email": "old@example.com", "name": "Aino Virtanen"}
+PERSON = {"id": "P-7", "active": True, "title": "Dr", "emails": [
+    {"type": "work", "value": "old@example.com", "primary": True}]}
 
 
 def world(request):
@@ -60,18 +71,28 @@ def world(request):
     if request.method == "GET" and where.path == "/crm/contacts":
         count = {f"external_id={USER['id']}": 1, "external_id=TWICE": 2}.get(where.query, 0)
         return Reply(200, {"items": [CONTACT] * count})
+    if request.method == "GET" and where.path == "/id/groups":
+        return Reply(200, {"items": [3]} if "after" in where.query else
+                     {"items": [1, 2], "next": "x/1"})
+    if request.method == "GET" and where.path == "/directory/Users":
+        return Reply(200, {"totalResults": 1, "Resources": [PERSON]})
     if where.path == "/crm/taken":
         return Reply(422, {"errors": [{"field": "mail",
                                        "message": "This address belongs to somebody else."}]})
+    if where.path == "/crm/contacts/NOBODY":
+        return Reply(404)
     return Reply(201, {"id": "C-2002"}) if request.method == "POST" else Reply(204)
 
 
 def runs():
-    """(configuration, transcript) of the page on steps."""
-    found = blocks(ROOT / "docs" / "steps.md")
-    pairs = zip(found, found[1:])
-    return [pytest.param(one[1], other[1], id=f"line-{one[2]}") for one, other in pairs
-            if (one[0], other[0]) == ("yaml", "text")]
+    """(configuration, transcript) of the page on steps: a transcript is of what stands above it."""
+    config, found = None, []
+    for language, text, line in blocks(ROOT / "docs" / "steps.md"):
+        if language == "yaml":
+            config = text
+        elif language == "text":
+            found.append(pytest.param(config, text, id=f"line-{line}"))
+    return found
 
 
 @pytest.fixture(name="scene")
@@ -81,6 +102,12 @@ def its_scene(tmp_path):
     scene.target.act = world
     yield scene
     scene.close()
+
+
+def in_any_order(text):
+    """What is read together may come in any order."""
+    groups = itertools.groupby(text.splitlines(), lambda line: line.startswith("  GET"))
+    return [line for together, lines in groups for line in (sorted(lines) if together else lines)]
 
 
 def transcript(scene, daemon, asked):
@@ -101,10 +128,21 @@ def transcript(scene, daemon, asked):
 def test_each_example_of_a_step_does_what_the_page_says(scene, config, wanted):
     here = f"http://127.0.0.1:{scene.target.port}"
     daemon = scene.start(re.sub(r"https://(\w+)\.example\.com", rf"{here}/\1", config))
-    assert transcript(scene, daemon, wanted.splitlines()[0]) == wanted
+    assert in_any_order(transcript(scene, daemon, wanted.splitlines()[0])) == in_any_order(wanted)
     if "changes.log" in config:
         line = json.loads((daemon.folder / "changes.log").read_text())
         assert line["log"] == {"who": USER["id"]} and line["meta"]["source"] == "portal"
+
+
+def test_the_example_of_a_schema_does_what_the_page_says(scene):
+    folder = scene.folder / "daemon0"
+    folder.mkdir()
+    lay_schema(folder)
+    found = [(language, text) for language, text, _ in blocks(SCHEMAS)]
+    config, wanted = (next(text for one, text in found if one == kind) for kind in ("yaml", "text"))
+    daemon = scene.start(config)
+    assert transcript(scene, daemon, wanted.splitlines()[0]) == wanted
+    assert daemon.events() == []
 
 
 def credentials(body, secret):
@@ -146,8 +184,8 @@ def test_each_scheme_of_the_page_takes_its_own_and_nothing_else(scene):
 
 
 OPERATING = (ROOT / "docs" / "operating.md").read_text()
-CODES = [r'run_fail\(r,[^;"]*"([a-z-]+)"', r'refuse\(k, \d+, "([a-z-]+)"',
-         r'\(EndMeaning\)\{"([a-z-]+)"',
+CODES = [r'act_fail\(a,[^;"]*"([a-z-]+)"', r'refuse\(k, \d+, "([a-z-]+)"',
+         r'\(EndMeaning\)\{"([a-z-]+)"', r'envelope_fault\(fault, \d+, "([a-z-]+)"',
          r'code = SPAN\("([a-z-]+)"\)', r'code = [^;]*"([a-z-]+)"']
 
 
@@ -156,8 +194,9 @@ def test_the_page_on_operating_knows_every_metric_and_every_code(scene):
     assert set(daemon.metrics()) == set(re.findall(r"`(grapnel_\w+)`", OPERATING))
     listed = set(re.findall(r"`([a-z-]+)`", OPERATING.partition("### Codes")[2]))
     told = set()
-    for files in ("flow/step_*.c", "flow/run.c", "flow/exchange.c", "engine/*.c", "ledger/*.c",
-                  "trigger/webhook.c"):
+    flow = ("flow/" + name + ".c" for name in ("step_*", "act", "run", "exchange", "fresh", "pages"))
+    for files in (*flow, "engine/*.c", "ledger/*.c", "trigger/webhook.c", "trigger/unpack.c",
+                  "source/*.c"):
         for file in (ROOT / "src").glob(files):
             told |= {code for one in CODES for code in re.findall(one, file.read_text())}
     told.discard("accepted")  # a 202 shows its URL instead

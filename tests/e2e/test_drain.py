@@ -133,8 +133,8 @@ flows:
     reply: wait
     steps:
       - first: {get: 'slow:/{.event.id}'}
-      - second: {get: 'one:/{.event.id}'}
-      - third: {get: 'two:/{.event.id}'}
+      - second: {get: 'one:/{.event.id}', after: first}
+      - third: {get: 'two:/{.event.id}', after: second}
 """)
     held = scene.target.hold()
     token = Reply(200, {"access_token": "t", "token_type": "Bearer", "expires_in": 3600})

@@ -3,6 +3,7 @@
 
 import json
 import os
+import socket
 
 import pytest
 
@@ -100,3 +101,51 @@ def test_a_full_disk_is_told(scene):
     answer = daemon.post("app", {"n": 1})
     assert answer.status == 424 and answer.json["code"] == "log-failed"
     assert "cannot write to /dev/full: " in answer.json["detail"]
+
+
+def logging(step):
+    """A flow that logs like this."""
+    return CONFIG.replace("{log: events.log}", step)
+
+
+def test_a_file_that_is_large_is_renamed_and_begun_anew(scene):
+    daemon = scene.start(logging("{log: events.log, size: 4K, keep: 3}"))
+    posts = [inside(daemon.post, "app", {"n": n, "filler": "y" * 700}) for n in range(40)]
+    assert [result_of(one).status for one in posts] == [200] * 40
+    files = sorted(daemon.folder.glob("events.log*"))
+    assert [file.name for file in files] == [
+        "events.log", "events.log.1", "events.log.2", "events.log.3"]
+    assert all(file.stat().st_size <= 4096 for file in files)
+    kept = [one["log"]["n"] for file in files for one in lines(file)]
+    assert len(kept) == len(set(kept)) and len(kept) >= 13
+
+
+def test_a_line_that_is_larger_than_the_file_may_be_has_one_of_its_own(scene):
+    daemon = scene.start(logging("{log: events.log, size: 4K, keep: 1}"))
+    for n in range(3):
+        assert daemon.post("app", {"n": n, "filler": "y" * 9000}).status == 200
+    assert [one["log"]["n"] for one in lines(daemon.folder / "events.log")] == [2]
+    assert [one["log"]["n"] for one in lines(daemon.folder / "events.log.1")] == [1]
+
+
+def test_a_pipe_that_nobody_reads_is_told(scene):
+    daemon = scene.start(CONFIG)
+    os.mkfifo(daemon.folder / "events.log")
+    answer = daemon.post("app", {"n": 1})
+    assert answer.status == 424 and answer.json["code"] == "log-failed"
+
+
+def test_syslog_gets_the_line(scene, tmp_path):
+    place = tmp_path / "syslog"
+    daemon = scene.start(logging(
+        f"{{log: syslog, facility: local3, severity: warning, socket: {place}}}"))
+    answer = daemon.post("app", {"n": 1})
+    assert answer.status == 424 and answer.json["code"] == "log-failed"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as receiver:
+        receiver.bind(str(place))
+        receiver.settimeout(PATIENCE_S)
+        assert daemon.post("app", {"n": 2}).status == 200
+        said = receiver.recv(65536)
+    head, _, line = said.partition(b": ")
+    assert head == b"<156>grapnel[%d]" % daemon.process.pid
+    assert json.loads(line)["log"] == {"n": 2}

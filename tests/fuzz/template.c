@@ -51,6 +51,9 @@ static void read_program(ProgramSet *s, Span text, Arena *a) {
         }
         must(trace_field(text, SPAN("/a/b"), a, origins) <= TRACE_MAX);
         must(trace_field(text, SPAN("a"), a, origins) <= TRACE_MAX);
+        must(trace_field(text, SPAN("a[1].b"), a, origins) <= TRACE_MAX);
+        must(trace_field(text, SPAN("a[b eq \"c\"].d"), a, origins) <= TRACE_MAX);
+        must(trace_field(SPAN("{a: [{b: .c}], d: .e}"), text, a, origins) <= TRACE_MAX);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {

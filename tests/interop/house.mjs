@@ -41,13 +41,14 @@ export class Daemon {
     #folder = fs.mkdtempSync(path.join(os.tmpdir(), 'grapnel-'));
     #ended;
 
-    static async start() {
+    /** `config` is what the file holds beside the listeners, `environment` what it takes from it. */
+    static async start(config = '', environment = {}) {
         const daemon = new Daemon();
-        await daemon.#start();
+        await daemon.#start(config, environment);
         return daemon;
     }
 
-    async #start() {
+    async #start(config, environment) {
         fs.writeFileSync(path.join(this.#folder, 'grapnel.yaml'), [
             'listen: 127.0.0.1:0',
             'admin: 127.0.0.1:0',
@@ -55,9 +56,14 @@ export class Daemon {
             'ledger: sqlite:grapnel.db',
             'outbound: {allow: [127.0.0.0/8]}',
             'threads: 2',
+            config,
         ].join('\n'));
         this.#child = spawn(program, ['serve', 'grapnel.yaml'],
-            { cwd: this.#folder, stdio: ['ignore', 'ignore', 'pipe'] });
+            {
+                cwd: this.#folder,
+                stdio: ['ignore', 'ignore', 'pipe'],
+                env: { ...process.env, ...environment },
+            });
         this.#ended = new Promise((resolve) => {
             this.#child.once('close', resolve);
             this.#child.once('error', (error) => {
@@ -72,6 +78,7 @@ export class Daemon {
             until(() => this.#fact('listening'), 'the daemon listens'), this.#ended]);
         assert.ok(fact?.admin, `it does not start:\n${this.log}`);
         this.url = `http://${fact.admin}`;
+        this.door = `http://${fact.webhooks}`;
         await until(async () => (await fetch(`${this.url}/readyz`)).status === 200, 'it is ready');
     }
 
@@ -94,6 +101,21 @@ export class Daemon {
         const text = await answer.text();
         assert.ok(answer.ok, `${method} ${where}: ${answer.status} ${text}`);
         return text ? JSON.parse(text) : null;
+    }
+
+    /** A webhook for a source; `body` is bytes or text. */
+    async deliver(source, body, headers, query = '') {
+        const answer = await fetch(`${this.door}/in/${source}${query}`,
+            { method: 'POST', body, headers });
+        return { status: answer.status, text: await answer.text() };
+    }
+
+    /** An event as the API shows it, unread: a body stands in it byte for byte. */
+    async event(id) {
+        const answer = await fetch(`${this.url}/api/v1/events/${id}`,
+            { headers: { authorization: `Bearer ${TOKEN}` } });
+        assert.equal(answer.status, 200);
+        return Buffer.from(await answer.arrayBuffer());
     }
 
     /** Ends it well, which it must. */

@@ -465,6 +465,65 @@ static void a_lane_keeps_its_order(void **state) {
         job_free(other);
 }
 
+static void a_claim_says_who_stands_behind(void **state) {
+        World *w = *state;
+        Job *jobs[] = {record_job(w->store, 10, 5, false), record_job(w->store, 20, 7, false)};
+
+        settle(w->store, jobs[0], JOB_WAITING, 100);
+        settle(w->store, jobs[1], JOB_WAITING, 100);
+        Job *b = record_job(w->store, 30, 5, false), *c = record_job(w->store, 40, 5, false);
+        for (size_t i = 0; i < 3; i++) { /* 10, 30, 40; and 20 beside the first */
+                Claim claimed = claim(w->store, ask_all(100));
+
+                assert_int_equal(claimed.n, i == 0 ? 2 : 1);
+                assert_int_equal(claimed.jobs[0]->is_followed, i < 2);
+                for (size_t k = 0; k < claimed.n; k++) {
+                        assert_true(k == 0 || !claimed.jobs[k]->is_followed);
+                        Write done = settle_of(claimed.jobs[k], JOB_DONE, NULL);
+                        write_one(w->store, &done);
+                }
+                claim_free(&claimed);
+        }
+        job_free(jobs[0]);
+        job_free(jobs[1]);
+        job_free(b);
+        job_free(c);
+}
+
+typedef struct Changes {
+        uint64_t lanes[8];
+        size_t n;
+} Changes;
+
+static void on_change(void *arg, const Change *c) {
+        Changes *told = arg;
+
+        assert_int_equal(c->time_ms, 7);
+        assert_true(told->n < COUNT_OF(told->lanes));
+        told->lanes[told->n++] = c->lane;
+}
+
+static void changes_that_were_applied_are_known(void **state) {
+        World *w = *state;
+        JobState ends[] = {JOB_DONE, JOB_DONE, JOB_DEAD, JOB_WAITING, JOB_DONE, JOB_DONE};
+        Changes told = {.n = 0};
+        Err e = {0};
+
+        for (int64_t i = 0; i < (int64_t)COUNT_OF(ends); i++) {
+                Job *j = record_job(w->store, 10 * (i + 1), i == 4 ? 0 : 100 + (uint64_t)i, false);
+
+                settle(w->store, j, ends[i], 0);
+                job_free(j);
+        }
+        assert_int_equal(w->ops->each_change(w->reader, 100, on_change, &told, &e), 0);
+        assert_int_equal(told.n, 3);
+        assert_int_equal(told.lanes[0] + told.lanes[1] + told.lanes[2], 306);
+        told.n = 0;
+        assert_int_equal(w->ops->each_change(w->reader, 2, on_change, &told, &e), 0);
+        assert_int_equal(told.n, 1);
+        assert_int_equal(told.lanes[0], 105);
+}
+
 static void a_lane_stays_behind_a_spilled_job(void **state) {
         World *w = *state;
         Job *a = record_job(w->store, 10, 5, true), *b = record_job(w->store, 20, 5, false);
@@ -882,6 +941,8 @@ int main(void) {
                 BOTH(queued_jobs_are_claimed_when_nobody_has_them),
                 BOTH(a_lane_keeps_its_order),
                 BOTH(a_lane_stays_behind_a_spilled_job),
+                BOTH(a_claim_says_who_stands_behind),
+                BOTH(changes_that_were_applied_are_known),
                 BOTH(a_claim_blocks_what_is_behind),
                 BOTH(backlogs_are_told_by_target),
                 BOTH(a_job_keeps_its_shard),

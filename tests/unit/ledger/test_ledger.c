@@ -173,6 +173,69 @@ static void what_arrives_during_a_commit_shares_the_next(void **state) {
         free(r);
 }
 
+/* Several records of one request: all in one transaction, however full it was before. */
+static void records_of_one_request_stay_together(void **state) {
+        enum { BEFORE = LEDGER_BATCH_MAX - 1, MORE = LEDGER_TOGETHER_MAX };
+        LedgerRequest *r = must_alloc((BEFORE + 3) * sizeof *r);
+        Write *more = must_alloc(MORE * sizeof *more);
+
+        (void)state;
+        gate_close();
+        send_event(&r[0], 0);
+        gate_await();
+        for (int i = 1; i <= BEFORE; i++)
+                send_event(&r[i], i);
+        for (int i = 0; i < MORE; i++)
+                more[i] = record_of(make_event(20000 + i, i == 7 ? "k" : NULL, "{}"), NULL, 0);
+        prepare(&r[BEFORE + 1], record_of(make_event(19999, "k", "{}"), NULL, 0), BEFORE + 1);
+        r[BEFORE + 1].more = more;
+        r[BEFORE + 1].n_more = MORE;
+        assert_int_equal(ledger_send(world->ledger, &r[BEFORE + 1]), 0);
+        send_event(&r[BEFORE + 2], BEFORE + 2);
+        gate_open(0, 0);
+        await(BEFORE + 3);
+        assert_int_equal(gate.n_writes, 3);
+        assert_int_equal(gate.sizes[1], BEFORE + 1 + MORE);
+        assert_int_equal(gate.sizes[2], 1);
+        /* Each has its own result: one repeats another of the same request. */
+        assert_int_equal(r[BEFORE + 1].write.record.result, RECORD_NEW);
+        assert_int_equal(more[6].record.result, RECORD_NEW);
+        assert_int_equal(more[7].record.result, RECORD_REPEAT);
+        assert_int_equal(more[7].record.known_event, 19999);
+        LedgerGauges g = ledger_gauges(world->ledger);
+        assert_int_equal(g.waiting, 0);
+        assert_int_equal(g.waiting_bytes, 0);
+        for (int i = 0; i < MORE; i++) {
+                event_unref(more[i].record.event);
+                free(more[i].record.answer_type);
+                free(more[i].record.answer_body);
+        }
+        drop_events(r, BEFORE + 3);
+        free(more);
+        free(r);
+}
+
+static void none_of_a_request_is_stored_when_there_is_no_room(void **state) {
+        Write more[2];
+        LedgerRequest r;
+
+        (void)state;
+        gate_open(-ENOSPC, 1);
+        for (int i = 0; i < 2; i++)
+                more[i] = record_of(make_event(101 + i, NULL, "{}"), NULL, 0);
+        prepare(&r, record_of(make_event(100, NULL, "{}"), NULL, 0), 0);
+        r.more = more;
+        r.n_more = 2;
+        assert_int_equal(ledger_send(world->ledger, &r), 0);
+        await(1);
+        assert_int_equal(r.result, -ENOSPC);
+        assert_int_equal(ledger_gauges(world->ledger).waiting, 0);
+        assert_int_equal(ledger_gauges(world->ledger).writes, 0);
+        for (int i = 0; i < 2; i++)
+                event_unref(more[i].record.event);
+        drop_events(&r, 1);
+}
+
 /* A claim sees what its sender settled before it, and ends the batch. */
 static void requests_take_effect_in_their_order(void **state) {
         LedgerRequest record, settle_it, ask, after;
@@ -876,6 +939,8 @@ static void the_thread_trims(void **state) {
 int main(void) {
         const struct CMUnitTest tests[] = {
                 LEDGER_TEST(what_arrives_during_a_commit_shares_the_next),
+                LEDGER_TEST(records_of_one_request_stay_together),
+                LEDGER_TEST(none_of_a_request_is_stored_when_there_is_no_room),
                 LEDGER_TEST(requests_take_effect_in_their_order),
                 LEDGER_TEST(a_question_for_a_key_sees_what_was_recorded_before),
                 LEDGER_TEST(too_many_records_are_refused_others_never),

@@ -579,7 +579,7 @@ static void damage_is_noticed(void **state) {
 
 /* No statement goes through a whole table, but for the few that are meant to. */
 static void looks_for(Store *s, StatementName name, sqlite3_stmt *st) {
-        bool goes_through_all = name == SQL_OBJECT_EACH || name == SQL_OLDEST;
+        bool goes_through_all = name == SQL_OBJECT_EACH || name == SQL_OLDEST || name == SQL_ENDED;
         sqlite3_stmt *plan = NULL;
         char text[1024];
 

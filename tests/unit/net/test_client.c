@@ -424,12 +424,23 @@ static void refused_connections_are_told(void **state) {
         scene_end(&s);
 }
 
+/* It may get the very descriptor that was the other's. */
+static void then_another_connects(Desk *d, const Peer *p) {
+        Asked a;
+
+        asked_init(&a, d, "GET", p->port);
+        desk_ask(d, &a);
+        assert_int_equal(a.answer.end, CLIENT_ANSWERED);
+        asked_done(&a);
+}
+
 /* A listener whose queue is full lets further connections wait for ever. */
 static void a_connection_that_is_never_made_is_told(void **state) {
         enum { FILLERS = 8 };
         struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
         socklen_t n = sizeof at;
         int full = socket(AF_INET, SOCK_STREAM, 0), fillers[FILLERS];
+        Peer *good = peer_new(peer_serve_once, OK_ANSWER, NULL); /* a new connection for each */
         Desk *d = desk_new(NULL);
         Asked a;
 
@@ -445,7 +456,19 @@ static void a_connection_that_is_never_made_is_told(void **state) {
         a.call.connect_ms = 200;
         desk_ask(d, &a);
         assert_int_equal(a.answer.end, CLIENT_CONNECT);
+        then_another_connects(d, good);
+        /* One that is cancelled while it connects. */
+        asked_done(&a);
+        asked_init(&a, d, "POST", ntohs(at.sin_port));
+        desk_start(d, &a);
+        for (size_t i = 0; i < 10; i++)
+                (void)uv_run(&d->loop, UV_RUN_NOWAIT);
+        assert_int_equal(a.done, 0);
+        client_cancel(d->client, &a.call);
+        assert_int_equal(a.answer.end, CLIENT_CANCELLED);
+        then_another_connects(d, good);
         desk_free(d);
+        peer_free(good);
         asked_done(&a);
         for (size_t i = 0; i < FILLERS; i++)
                 close(fillers[i]);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "manual.h"
 #include "reply/dialect.h"
-#include "unit.h"
 
 #include <jansson.h>
 
@@ -24,7 +24,7 @@ static void assert_answer(const char *dialect, const Outcome *o, const char *typ
 
         assert_non_null(d);
         assert_int_equal(buf_add(&reply.body, SPAN("left over")), 0);
-        assert_int_equal(d->write(o, &reply), 0);
+        assert_int_equal(dialect_write(d, o, &reply), 0);
         assert_int_equal(reply.status, o->status);
         if (type)
                 assert_string_equal(reply.content_type, type);
@@ -114,7 +114,7 @@ static void full_data_is_the_body_byte_for_byte(void **state) {
         for (size_t i = 0; i < COUNT_OF(both); i++) {
                 Reply reply = {.body = BUF(100)};
 
-                assert_int_equal(dialect_find(span_of(both[i]))->write(&o, &reply), 0);
+                assert_int_equal(dialect_write(dialect_find(span_of(both[i])), &o, &reply), 0);
                 assert_string_equal(reply.content_type, "application/json");
                 assert_true(span_eq(buf_span(&reply.body), o.data));
                 buf_done(&reply.body);
@@ -147,18 +147,15 @@ static void texts_from_outside_stay_in_their_place(void **state) {
 
 /* Whatever the maximum: either the whole answer or a fault, never a part with a 0. */
 static void an_answer_keeps_its_maximum(void **state) {
-        const char *const both[] = {"problem", "plain"};
-
         (void)state;
-        for (size_t i = 0; i < COUNT_OF(both); i++) {
-                const Dialect *d = dialect_find(span_of(both[i]));
-                Reply whole = {.body = BUF(1000)};
+        for (const Dialect *const *d = dialects; *d; d++) {
+                Reply whole = {.body = BUF(4000)};
 
-                assert_int_equal(d->write(&refused, &whole), 0);
+                assert_int_equal(dialect_write(*d, &refused, &whole), 0);
                 for (size_t max = 0; max < whole.body.n; max++) {
                         Reply cut = {.body = BUF(max)};
 
-                        assert_int_equal(d->write(&refused, &cut), -EMSGSIZE);
+                        assert_int_equal(dialect_write(*d, &refused, &cut), -EMSGSIZE);
                         assert_true(cut.body.n <= max);
                         buf_done(&cut.body);
                 }
@@ -192,6 +189,8 @@ static void a_copy_outlives_what_it_was_made_of(void **state) {
         assert_true(span_eq(copy->errors[0].pointer, refused.errors[0].pointer));
         assert_true(span_eq(copy->event_url, refused.event_url));
         assert_ptr_not_equal(copy->errors[2].detail.p, refused.errors[2].detail.p);
+        assert_string_equal(copy->code, refused.code);
+        assert_ptr_not_equal(copy->code, refused.code);
         assert_null(copy->data.p);
         assert_int_equal(copy->n_errors, 3);
         size_t needed = arena_used(a);
@@ -203,7 +202,41 @@ static void a_copy_outlives_what_it_was_made_of(void **state) {
         }
 }
 
-int main(void) {
+static void a_kind_is_told_by_what_became_of_it(void **state) {
+        static const struct {
+                Outcome o;
+                OutcomeKind kind;
+        } all[] = {
+                {{.status = 200}, OUTCOME_DONE},
+                {{.status = 204}, OUTCOME_DONE},
+                {{.status = 202}, OUTCOME_ACCEPTED},
+                {{.status = 401}, OUTCOME_STRANGER},
+                {{.status = 401, .event = {"evt_1", 5}}, OUTCOME_REFUSED}, /* a flow's own */
+                {{.status = 503}, OUTCOME_LATER},
+                {{.status = 429}, OUTCOME_LATER},
+                {{.status = 424, .retryable = true}, OUTCOME_LATER},
+                {{.status = 424}, OUTCOME_REFUSED},
+                {{.status = 404}, OUTCOME_REFUSED},
+        };
+
+        (void)state;
+        for (size_t i = 0; i < COUNT_OF(all); i++)
+                assert_int_equal(outcome_kind(&all[i].o), all[i].kind);
+}
+
+static const char *cases;
+
+static void the_page_of_the_dialects_holds_what_they_do(void **state) {
+        AUTO(buf_done)
+        Buf reference = BUF(1 << 16);
+
+        (void)state;
+        assert_int_equal(dialects_print_reference(&reference), 0);
+        assert_int_equal(buf_add_char(&reference, '\n'), 0);
+        manual_check(cases, "replies.md", buf_span(&reference));
+}
+
+int main(int argc, char **argv) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(a_failure_is_a_problem_that_points),
                 cmocka_unit_test(a_failure_may_have_little_to_say),
@@ -213,7 +246,11 @@ int main(void) {
                 cmocka_unit_test(an_answer_keeps_its_maximum),
                 cmocka_unit_test(dialects_are_found_by_name),
                 cmocka_unit_test(a_copy_outlives_what_it_was_made_of),
+                cmocka_unit_test(a_kind_is_told_by_what_became_of_it),
+                cmocka_unit_test(the_page_of_the_dialects_holds_what_they_do),
         };
 
+        must(argc > 1);
+        cases = argv[1];
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

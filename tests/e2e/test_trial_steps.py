@@ -1,0 +1,195 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Steps that reach beyond the network, or remember: in a test and in a rehearsal they do neither."""
+import json
+import os
+import subprocess
+
+import pytest
+
+from harness import GRAPNEL, PATIENCE_S, Reply, ask
+
+LABEL = """
+sources: {app: {verify: none}}
+connections: {crm: {url: "https://crm.example.com"}}
+flows:
+  label:
+    on: app
+    reply: wait
+    steps:
+      - made: {exec: [/bin/sh, -c, 'echo x >> ran; echo 1', label, '{.event.id}'], body: '{n: .event.id}'}
+      - sent: {post: 'crm:/notes', body: '{got: .made}'}
+"""
+COMMAND = "/bin/sh -c *"
+PLAY = """
+mocks: [{post: 'crm:/notes', body: {}}]
+tests:
+  a label:
+    source: app
+    body: {id: U7}
+    mocks: [%s]
+    expect: %s
+"""
+
+
+@pytest.fixture(name="play")
+def a_folder(tmp_path):
+    def run(config, tests):
+        (tmp_path / "grapnel.yaml").write_text(config)
+        (tmp_path / "some.test.yaml").write_text(tests)
+        return subprocess.run([GRAPNEL, "test"], cwd=tmp_path, text=True, capture_output=True,
+                              timeout=PATIENCE_S, check=False)
+
+    run.folder = tmp_path
+    return run
+
+
+def test_a_program_is_answered_by_its_mock_and_never_runs(play):
+    done = play(LABEL, PLAY % (
+        f"{{exec: '{COMMAND}', body: {{label: 3}}}}",
+        """{status: 200, outcome: updated, calls: [
+      {exec: '/bin/sh -c echo x >> ran; echo 1 label U7', body: {n: U7}},
+      {post: 'crm:/notes', body: {got: {label: 3}}}]}"""))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert not (play.folder / "ran").exists()
+
+
+@pytest.mark.parametrize("code, retryable", [(75, "true"), (1, "false")])
+def test_a_program_that_fails(play, code, retryable):
+    done = play(LABEL, PLAY % (f"{{exec: '{COMMAND}', exit: {code}}}",
+                               f"{{status: 424, body: {{retryable: {retryable}}}, "
+                               "outcome: program-failed}"))
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_a_program_without_a_mock_fails_the_test_and_says_which(play):
+    done = play(LABEL, PLAY % ("", "{outcome: program-failed}"))
+    assert done.returncode == 1
+    assert "- exec: '/bin/sh -c echo x >> ran; echo 1 label U7'" in done.stdout
+    assert not (play.folder / "ran").exists()
+
+
+def test_what_steps_remember_is_not_there_for_the_next_test(play):
+    done = play("""
+sources: {app: {verify: none}}
+connections: {crm: {url: "https://crm.example.com"}}
+flows:
+  one:
+    on: app
+    reply: wait
+    steps:
+      - kind: {get: 'crm:/kinds', cache: 10m}
+      - contact: {upsert: 'crm:/c', find: '?of={.event.id}', pick: .items, cache: 10m, body: '{of: .event.id, k: .kind.k}'}
+""", "tests:\n" + "".join(f"""
+  test {n}:
+    source: app
+    body: {{id: U1}}
+    mocks:
+      - {{get: 'crm:/kinds', body: {{k: {n}}}}}
+      - {{get: 'crm:/c?of=U1', body: {{items: []}}}}
+      - {{post: 'crm:/c', body: {{id: C{n}}}}}
+    expect:
+      status: 200
+      reads: [{{get: 'crm:/kinds'}}, {{get: 'crm:/c?of=U1'}}]
+      calls: [{{post: 'crm:/c', body: {{of: U1, k: {n}}}}}]
+""" for n in (1, 2)))
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_an_echo_step_has_something_to_look_in(play):
+    done = play("""
+sources: {app: {verify: none}}
+connections: {crm: {url: "https://crm.example.com"}}
+flows:
+  one:
+    on: app
+    reply: wait
+    steps:
+      - own: {echo: crm, id: .event.id, values: .event}
+      - sent: {post: 'crm:/notes', body: .event}
+""", """
+tests:
+  no echo:
+    source: app
+    body: {id: U1}
+    mocks: [{post: 'crm:/notes', body: {}}]
+    expect: {status: 200, outcome: updated}
+""")
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+# ---- rehearsals ----
+
+LIVE = """
+connections:
+  crm: {url: "http://127.0.0.1:${TARGET_PORT}/crm"}
+sources:
+  app: {verify: none, type: .what, reply: status}
+  back: {verify: none}
+  form: {verify: none, forms: fields}
+flows:
+  contact:
+    on: app
+    type: changed
+    reply: wait
+    answer: '{crm: .contact.id}'
+    steps:
+      - ran: {exec: [/bin/sh, -c, 'echo x >> ran']}
+      - contact: {upsert: 'crm:/contacts', find: '?of={.event.id}', pick: .items, cache: 10m, body: '{of: .event.id, id: .event.id, mail: .event.mail}'}
+  never: {on: app, type: removed, steps: [{sent: {post: 'crm:/never', body: .event}}]}
+  back:
+    on: back
+    reply: wait
+    steps:
+      - own: {echo: crm, id: .event.id}
+      - sent: {post: 'crm:/followed', body: .event}
+  form:
+    on: form
+    match: {kind: person}
+    reply: wait
+    steps: [{sent: {post: 'crm:/forms', body: .event}}]
+"""
+
+
+@pytest.fixture(name="live")
+def a_daemon(scene):
+    scene.target.act = lambda request: Reply(200, {"items": []} if request.method == "GET" else {})
+    daemon = scene.start(LIVE)
+
+    def rehearse(told):
+        done = subprocess.run([GRAPNEL, "replay", told, "--dry-run", "--json"], text=True,
+                              capture_output=True, check=False, timeout=PATIENCE_S,
+                              env={**os.environ,
+                                   "GRAPNEL_SERVER": f"http://127.0.0.1:{daemon.admin}"})
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    daemon.rehearse = rehearse
+    return daemon
+
+
+def test_a_rehearsal_runs_no_program_and_leaves_nothing_to_remember(live, scene):
+    scene.target.act = Reply(503)
+    live.post("app", {"id": "U1", "mail": "a@example.com", "what": "changed"})
+    ran = (live.folder / "ran").read_text()
+    event = live.events()[0]["id"]
+    scene.target.act = lambda request: Reply(200, {"items": []} if request.method == "GET" else {})
+    told = live.rehearse(event)
+    assert [flow["flow"] for flow in told["flows"]] == ["contact"]  # not the one of another type
+    program, created = told["flows"][0]["writes"]
+    assert program["exec"] == ["/bin/sh", "-c", "echo x >> ran"]
+    assert created["method"] == "POST" and created["body"]["mail"] == "a@example.com"
+    assert told["reply"]["status"] == 200 and told["reply"]["body"] == {"crm": "U1"}
+    assert (live.folder / "ran").read_text() == ran
+    # Nothing was written: what comes back is no echo of it, and no id of it is asked for.
+    assert live.post("back", {"id": "U1"}).status == 200
+    assert scene.target.requests[-1].path == "/crm/followed"
+    again = live.rehearse(event)
+    assert again["flows"][0]["calls"][0]["url"].endswith("?of=U1")
+    assert [one["method"] for one in again["flows"][0]["writes"] if "method" in one] == ["POST"]
+
+
+def test_a_form_is_rehearsed_as_the_flow_sees_it(live):
+    form = {"Content-Type": "application/x-www-form-urlencoded"}
+    assert ask(live.port, "POST", "/in/form", b"kind=person&name=Aino", form).status == 200
+    told = live.rehearse(live.events()[0]["id"])
+    assert told["flows"][0]["writes"][0]["body"] == {"kind": "person", "name": "Aino"}
