@@ -156,10 +156,6 @@ Stage *stage_free(Stage *s) {
         return NULL;
 }
 
-Runner *stage_runner(Stage *s) {
-        return s->part.runner;
-}
-
 /* ---- the source's side ---- */
 
 static void on_closed(uv_handle_t *h) {

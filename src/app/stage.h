@@ -39,4 +39,3 @@ EventView *stage_event(Stage *s);
  * -EINVAL with the sentence. */
 MUST_CHECK int stage_evaluate(Stage *s, const Program *p, const MapRoot *roots, size_t n, Arena *a,
                               Span *ret, Err *e);
-Runner *stage_runner(Stage *s);
