@@ -65,8 +65,7 @@ typedef struct Dialler {
         void (*note)(void *self, const Act *a, const char *file, Span line);
         /* A program, told in place of being run: `words` ends with NULL, what it would have said is
          * lent until the step has read it. */
-        void (*execute)(void *self, const Act *a, char *const *words, Span input,
-                        ProgramSaid *ret);
+        void (*execute)(void *self, const Act *a, char *const *words, Span input, ProgramSaid *ret);
 } Dialler;
 
 /* The answer to a call that was taken. */

@@ -19,7 +19,7 @@ typedef struct Reading {
 
 /* The methods of mocks and calls, and the key that names each. */
 enum { METHODS = 8 };
-static const char *const method_names[METHODS] = {"GET",    "POST", "PUT", "PATCH",
+static const char *const method_names[METHODS] = {"GET",    "POST", "PUT",  "PATCH",
                                                   "DELETE", "HEAD", "EXEC", "LOG"};
 
 typedef struct Addressed {
@@ -37,8 +37,7 @@ typedef struct Addressed {
         METHOD_ROW("get", 0, "One of the methods says which call it is."),                         \
                 METHOD_ROW("post", 1, "The same."), METHOD_ROW("put", 2, "The same."),             \
                 METHOD_ROW("patch", 3, "The same."), METHOD_ROW("delete", 4, "The same."),         \
-                METHOD_ROW("head", 5, "The same."),                                                \
-        {                                                                                          \
+                METHOD_ROW("head", 5, "The same."), {                                              \
                 .name = "exec", .type = OPTION_TEXT,                                               \
                 .offset = offsetof(Addressed, to) + 6 * sizeof(char *),                            \
                 .shape = "program and its arguments",                                              \

@@ -119,8 +119,9 @@ static int add_write(Buf *b, const Call *c) {
                 r = add_headers(b, c);
         if (r == 0 && c->body.p)
                 r = add_body(b, "body", c->body);
-        if (r == 0 && strcmp(c->method, "PATCH") == 0 && had.p && c->body.p && json_kind(had) == JSON_OBJECT &&
-            json_check(c->body, SIZE_MAX, &fault) == 0 && json_kind(c->body) == JSON_OBJECT)
+        if (r == 0 && strcmp(c->method, "PATCH") == 0 && had.p && c->body.p &&
+            json_kind(had) == JSON_OBJECT && json_check(c->body, SIZE_MAX, &fault) == 0 &&
+            json_kind(c->body) == JSON_OBJECT)
                 r = add_changes(b, had, c->body);
         return r == 0 ? buf_add_char(b, '}') : r;
 }

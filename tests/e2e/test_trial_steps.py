@@ -117,6 +117,65 @@ tests:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+def test_a_later_change_of_another_test_supersedes_nothing(play):
+    done = play("""
+sources: {app: {verify: none}}
+connections: {crm: {url: "https://crm.example.com"}}
+flows: {one: {on: app, subject: .id, reply: wait, steps: [{sent: {post: 'crm:/notes', body: .event}}]}}
+""", "mocks: [{post: 'crm:/notes', body: {}}]\ntests:\n" + "".join(f"""
+  test {year}:
+    source: app
+    body: {{id: U1, time: '{year}-01-01T00:00:00Z'}}
+    expect: {{status: 200, outcome: updated}}
+""" for year in (2026, 2025)))
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_pauses_of_a_step_cost_no_time(play):
+    # Five minutes of them: who waits for it does not see the end of this test.
+    done = play("""
+sources: {app: {verify: none, deadline: 5m}}
+connections: {crm: {url: "https://crm.example.com"}}
+flows:
+  one:
+    on: app
+    reply: wait
+    steps:
+      - seen: {get: 'crm:/c/1', data: fresh}
+      - sent: {post: 'crm:/notes', body: .event}
+""", """
+tests:
+  the source never shows it:
+    source: app
+    body: {time: '2026-01-02T00:00:00Z'}
+    mocks: [{get: 'crm:/c/1', body: {meta: {lastModified: '2026-01-01T00:00:00Z'}}}]
+    expect: {status: 424, outcome: stale, calls: none}
+""")
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_explain_tells_of_types_and_sees_a_form_as_the_flow_does(play):
+    (play.folder / "grapnel.yaml").write_text(LIVE)
+    (play.folder / "form").write_text("POST /in/form HTTP/1.1\nContent-Type: application/"
+                                      "x-www-form-urlencoded\n\nkind=person&name=Aino")
+    (play.folder / "change").write_text('{"what": "changed"}')
+
+    def rows(source):
+        done = subprocess.run([GRAPNEL, "explain", source, "--request", source, "--json"],
+                              cwd=play.folder, text=True, capture_output=True, check=False,
+                              timeout=PATIENCE_S, env={**os.environ, "TARGET_PORT": "1"})
+        assert done.returncode == 0, done.stderr
+        return {(row["of"], row["what"]): (row["holds"], row["saw"])
+                for row in json.loads(done.stdout)["rows"]}
+
+    assert rows("form")["flow form", "match"] == (True, '"person"')
+    (play.folder / "change").rename(play.folder / "app")
+    got = rows("app")
+    assert got["flow contact", "type"] == (True, "changed")
+    assert got["flow never", "type"] == (False, "changed")
+    assert got["flow never", "runs"][0] is False
+
+
 # ---- rehearsals ----
 
 LIVE = """
