@@ -118,6 +118,8 @@ extern const Schema schema_task_shown, schema_task_list, query_task_list;
 void task_list(Op *op);
 void task_get(Op *op);
 const char *task_of(Span text); /* what Svix calls a replay of that text */
+/* ---- rehearse.c ---- */
+void event_rehearse(Op *op);
 
 /* ---- replay.c ---- */
 extern const Schema schema_recover_in, schema_task_out, schema_replay_in, schema_replay_out,

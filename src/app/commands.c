@@ -50,5 +50,5 @@ static const Command command_check = {
 };
 
 const Command *const commands[] = {
-        &command_serve,  &command_check,  &command_emit,   &command_endpoints,
-        &command_replay, &command_listen, &command_secret, NULL};
+        &command_serve,     &command_check,  &command_test,   &command_explain, &command_emit,
+        &command_endpoints, &command_replay, &command_listen, &command_secret,  NULL};

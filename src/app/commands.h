@@ -4,3 +4,5 @@
 #pragma once
 
 #include "cli/command.h"
+
+extern const Command command_explain, command_test;

@@ -52,7 +52,7 @@ static void print_problems(const Problems *problems) {
         (void)fwrite(text.p ? text.p : "", 1, text.n, stderr);
 }
 
-static Snapshot *load(const char *path) {
+Snapshot *daemon_load(const char *path, char *const *environment) {
         AUTO(arena_freep)
         Arena *a = arena_new(PROBLEMS_ARENA);
         Problems *problems = arena_alloc(a, sizeof *problems);
@@ -61,7 +61,7 @@ static Snapshot *load(const char *path) {
 
         must(problems);
         problems->arena = a;
-        c = config_load_partly(path, environ, problems);
+        c = config_load_partly(path, environment, problems);
         if (c)
                 s = snapshot_build(c, problems);
         print_problems(problems);
@@ -69,7 +69,7 @@ static Snapshot *load(const char *path) {
 }
 
 int daemon_check(const char *path) {
-        Snapshot *s = load(path);
+        Snapshot *s = daemon_load(path, environ);
 
         if (!s)
                 return 1;
@@ -130,7 +130,7 @@ static void tell_what_waits(const Config *a, const Config *b) {
 
 static void on_hangup(uv_signal_t *h, int number) {
         Daemon *d = h->data;
-        Snapshot *s = load(d->path);
+        Snapshot *s = daemon_load(d->path, environ);
         Err e = {0};
 
         (void)number;
@@ -319,7 +319,7 @@ static void tell_listening(const Daemon *d, const Config *c) {
 
 int daemon_run(const char *path) {
         Daemon d = {.path = path};
-        Snapshot *s = load(path);
+        Snapshot *s = daemon_load(path, environ);
         Err e = {0};
 
         if (!s)

@@ -323,7 +323,7 @@ static RunnerHost host_of(Part *p) {
         return (RunnerHost){.self = p, .ended = on_flow_ended, .emit = on_emit};
 }
 
-int part_init(Part *p, unsigned index, const PartShares *all, Snapshot *s, Err *e) {
+static Engine *make_engine(Part *p) {
         EnginePorts ports = {.self = p,
                              .run = port_run,
                              .settle = port_settle,
@@ -331,17 +331,33 @@ int part_init(Part *p, unsigned index, const PartShares *all, Snapshot *s, Err *
                              .rule = port_rule,
                              .limits = port_limits,
                              .gone = port_gone};
+        uint64_t seed;
+
+        random_bytes(&seed, sizeof seed);
+        return engine_new(&(EngineLimits){0}, &ports, seed);
+}
+
+void part_renew(Part *p, Ledger *l) {
+        engine_free(p->engine);
+        p->engine = p->inlet->engine = make_engine(p);
+        p->ledger = p->inlet->ledger = p->outlet.ledger = l;
+        latest_free(p->latest);
+        p->latest = latest_new();
+        p->engine_due_ms = INT64_MAX;
+        (void)uv_timer_stop(&p->engine_timer);
+        atomic_store(&p->inlet->full, engine_full(p->engine));
+}
+
+int part_init(Part *p, unsigned index, const PartShares *all, Snapshot *s, Err *e) {
         RunnerHost host = host_of(p);
         OutletHost outlet_host = {.self = p, .ended = on_runs_ended, .tell = on_tell};
         /* The engine decides who gets a place; the client must not have another opinion. */
         ClientLimits client_limits = {.connections_max = CONNECTIONS_MAX,
                                       .per_host_max = CONNECTIONS_MAX};
-        uint64_t seed;
         int r = loop_init(&p->loop, index, e);
 
         if (r < 0)
                 return r;
-        random_bytes(&seed, sizeof seed);
         p->index = index;
         p->n = all->n;
         p->ledger = all->ledger;
@@ -359,7 +375,7 @@ int part_init(Part *p, unsigned index, const PartShares *all, Snapshot *s, Err *
         r = runner_new(p->hub, s, &host, &p->runner, e);
         if (r < 0)
                 return r;
-        p->engine = engine_new(&(EngineLimits){0}, &ports, seed);
+        p->engine = make_engine(p);
         outlet_init(&p->outlet, &p->loop, p->client, all->ledger, all->registry, all->shelf, s,
                     &outlet_host);
         inlet_init(p->inlet, &p->loop, all->ledger, p->engine, all->registry, all->inlets, all->n);
@@ -511,9 +527,10 @@ static void on_stop_tick(uv_timer_t *t) {
         }
         /* The admin listener tells how it goes, so it is the last to go; who has begun to ask is
          * answered. */
-        if (atomic_load(p->undrained) == 0)
+        if (atomic_load(p->undrained) == 0 && p->admin_server)
                 server_drain(p->admin_server);
-        if ((atomic_load(p->undrained) == 0 && server_idle(p->admin_server)) ||
+        if ((atomic_load(p->undrained) == 0 &&
+             (!p->admin_server || server_idle(p->admin_server))) ||
             over_ms > STOP_LAST_MS)
                 close_rest(p);
         else if (over_ms > 0)

@@ -60,6 +60,9 @@ void part_backlog(Part *p, Span target, int64_t due_ms);
 void part_change(Part *p, const Change *c);
 /* `admin_port`: where the admin listeners of the parts before it are; 0 for the first. */
 MUST_CHECK int part_listen(Part *p, uint16_t port, uint16_t admin_port, Err *e);
+/* Forgets all that came in and goes on with another ledger, an empty one. Nothing may be under way.
+ */
+void part_renew(Part *p, Ledger *l);
 void part_start(Part *p); /* its thread */
 /* From another thread: */
 void part_reload(Part *p, Snapshot *s); /* takes over a reference */

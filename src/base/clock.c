@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/clock.h"
 
+#include <stdatomic.h>
 #include <time.h>
+
+/* What clock_skip and clock_set_wall have added. */
+static _Atomic int64_t skipped_ms, moved_ms;
 
 static int64_t read_ns(clockid_t id) {
         struct timespec ts;
@@ -11,15 +15,27 @@ static int64_t read_ns(clockid_t id) {
 }
 
 int64_t clock_wall_ms(void) {
-        return read_ns(CLOCK_REALTIME) / 1000000;
+        return read_ns(CLOCK_REALTIME) / 1000000 +
+               atomic_load_explicit(&moved_ms, memory_order_relaxed);
 }
 
 int64_t clock_mono_ms(void) {
-        return read_ns(CLOCK_MONOTONIC) / 1000000;
+        return read_ns(CLOCK_MONOTONIC) / 1000000 +
+               atomic_load_explicit(&skipped_ms, memory_order_relaxed);
 }
 
 int64_t clock_mono_us(void) {
-        return read_ns(CLOCK_MONOTONIC) / 1000;
+        return read_ns(CLOCK_MONOTONIC) / 1000 +
+               atomic_load_explicit(&skipped_ms, memory_order_relaxed) * 1000;
+}
+
+void clock_skip(int64_t ms) {
+        atomic_fetch_add(&skipped_ms, ms);
+        atomic_fetch_add(&moved_ms, ms);
+}
+
+void clock_set_wall(int64_t wall_ms) {
+        atomic_fetch_add(&moved_ms, wall_ms - clock_wall_ms());
 }
 
 void clock_print(int64_t wall_ms, char ret[CLOCK_TEXT]) {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/api.h"
+#include "cli/rehearse.h"
 #include "cli/table.h"
 
 #include <signal.h>
@@ -136,8 +137,10 @@ static int run(const CommandLine *l) {
         json_t *j = NULL;
         int r;
 
+        if (l->n_words && rehearse_wants(l->words[0]))
+                return rehearse(l);
         if (!cancel && l->n_words == 0)
-                return line_wrong(l, "it needs APP");
+                return line_wrong(l, "it needs APP, or an event's id and --dry-run");
         if (!cancel && !line_option(l, "since"))
                 return line_wrong(l, "it needs --since, such as 2026-01-31T00:00:00Z");
         if (!cancel)
@@ -151,11 +154,16 @@ static int run(const CommandLine *l) {
 
 const Command command_replay = {
         .name = "replay",
-        .arguments = "APP --since TIME",
+        .arguments = "APP|EVENT",
         .help = "Make deliveries once more, many at a time.",
         .more = "Of the application's messages since that time (RFC 3339), those deliveries that\n"
                 "failed are made once more, oldest first. It survives restarts of the daemon,\n"
-                "and Ctrl-C only ends the watching.\n" API_HELP,
+                "and Ctrl-C only ends the watching.\n"
+                "\n"
+                "With an EVENT of a source and --dry-run the daemon runs its flows as they are\n"
+                "now: what they read is read, what they would write is shown and not sent, and\n"
+                "nothing is recorded. A write is answered as if the target had taken "
+                "it.\n" API_HELP,
         .words_min = 0,
         .words_max = 1,
         .options = {{"since", "TIME", "messages from then on", false},
@@ -164,7 +172,7 @@ const Command command_replay = {
                     {"type", "NAME", "of this event type; several may be given", true},
                     {"status", "WORD", "failed (as usual), delivered or any", false},
                     {"rate", "N", "deliveries a second", false},
-                    {"dry-run", NULL, "only count them", false},
+                    {"dry-run", NULL, "only count them; of an EVENT: only show", false},
                     {"cancel", "ID", "end a replay", false},
                     API_OPTION_SERVER,
                     API_OPTION_JSON},

@@ -63,17 +63,23 @@ int plan_compile(const MatchRule *match, size_t n, Arena *a, Problems *problems,
         return r;
 }
 
-bool plan_matches(const Plan *p, Span body) {
-        for (size_t i = 0; i < p->n; i++) {
-                const struct PlanRule *rule = &p->rules[i];
-                Span value = path_follow(&rule->path, 0, body);
-                bool hit = false;
+bool plan_rule_matches(const Plan *p, size_t i, Span body, Span *ret_value) {
+        const struct PlanRule *rule = &p->rules[i];
+        Span value = path_follow(&rule->path, 0, body);
+        bool hit = false;
 
-                for (size_t k = 0; k < rule->n && !hit && value.p; k++)
-                        hit = json_equal(value, rule->values[k]);
-                if (!hit)
+        for (size_t k = 0; k < rule->n && !hit && value.p; k++)
+                hit = json_equal(value, rule->values[k]);
+        *ret_value = value;
+        return hit;
+}
+
+bool plan_matches(const Plan *p, Span body) {
+        Span value;
+
+        for (size_t i = 0; i < p->n; i++)
+                if (!plan_rule_matches(p, i, body, &value))
                         return false;
-        }
         return true;
 }
 

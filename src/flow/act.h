@@ -47,6 +47,7 @@ struct Act {
         const struct Send *sending;
         const struct ChangeTo *changing;
         const Program *mapping; /* that made the body */
+        Span had;               /* the entity as it is, where the step knows it; for a dialler */
         int64_t keep_ms; /* an answer that came within this time may be used again; 0: none */
         Span if_match;   /* the tag that the entity must still have; .p NULL: any */
         Span seen_by;    /* the step that saw that tag */

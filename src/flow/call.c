@@ -147,14 +147,13 @@ static void add_header(Call *c, size_t *n, Span name, Span value) {
                 c->headers[(*n)++] = (HttpHeader){name, value};
 }
 
-static void dial(Call *c) {
+/* What the client is asked. Returns how much time is left for it. */
+static int64_t fill_in(Call *c) {
         Run *r = c->act->run;
         const ConnectionConfig *config = c->target->config;
         int64_t left = r->deadline.due - clock_mono_ms();
         size_t n = 0;
-        Err e = {0};
 
-        c->phase = CALL_DIALLING;
         c->is_hurried = left < config->timeout_ms / 2;
         add_header(c, &n, SPAN("Accept"), SPAN("application/json"));
         if (c->content_type)
@@ -182,6 +181,15 @@ static void dial(Call *c) {
                              .allow = &r->runner->snapshot->allow,
                              .done = on_answer,
                              .arg = c};
+        return left;
+}
+
+static void dial(Call *c) {
+        Run *r = c->act->run;
+        int64_t left = fill_in(c);
+        Err e = {0};
+
+        c->phase = CALL_DIALLING;
         if (left <= 0)
                 not_made(c, CLIENT_TIMEOUT, "no time was left for the call");
         else if (ask_breaker(c) && client_start(r->runner->hub->client, &c->client, &e) < 0) {
@@ -215,6 +223,21 @@ static bool try_permit(Call *c) {
         return false;
 }
 
+void call_answer(Call *c, const ClientAnswer *a) {
+        run_tell(c->act, c->method, span_of(c->url), a);
+        finish(c, a);
+}
+
+static bool is_taken(Call *c) {
+        const Dialler *d = c->act->run->dialler;
+
+        if (!d)
+                return false;
+        (void)fill_in(c);
+        c->phase = CALL_TAKEN;
+        return d->take(d->self, c);
+}
+
 void call_start(Act *a) {
         Call *c = &a->call;
 
@@ -224,6 +247,8 @@ void call_start(Act *a) {
         c->away_ms = 0;
         c->token_used = (Span){NULL, 0};
         link_init(&c->link);
+        if (is_taken(c))
+                return;
         /* Who came earlier goes first. */
         if (queue_of(c)->waiting.n) {
                 c->phase = CALL_PERMIT;
@@ -275,6 +300,10 @@ void call_cancel(Call *c) {
                 if (link_on(&c->link))
                         list_remove(&q->waiting, &c->link);
                 heap_remove(&q->paced, &c->due);
+        } else if (c->phase == CALL_TAKEN) {
+                const Dialler *d = c->act->run->dialler;
+
+                d->drop(d->self, c);
         } else if (c->phase == CALL_TOKEN) {
                 c->token->arg = NULL;
                 c->token = NULL;

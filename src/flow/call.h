@@ -15,6 +15,7 @@ typedef enum CallPhase {
         CALL_PERMIT, /* waiting for the limit */
         CALL_TOKEN,
         CALL_DIALLING,
+        CALL_TAKEN, /* by the run's dialler */
 } CallPhase;
 
 struct CallQueue;
@@ -44,6 +45,32 @@ typedef struct Call {
         ClientCall client;
         HttpHeader headers[HTTP_HEADERS_MAX];
 } Call;
+
+/* What a program that was not run is taken to have said. */
+typedef struct ProgramSaid {
+        int status; /* its exit status */
+        Span output;
+} ProgramSaid;
+
+/* Who answers a run's calls in place of the network: mocks, or the pretence of a rehearsal. Asked
+ * on the run's loop. */
+typedef struct Dialler {
+        void *self;
+        /* Takes the call, or leaves it to the network. A call that is taken needs no permit, token
+         * or breaker; its `client` is filled in, all but a token. It ends by one call_answer, never
+         * from within. */
+        bool (*take)(void *self, Call *c);
+        void (*drop)(void *self, Call *c); /* a taken one was cancelled: it is answered no more */
+        /* A line for a file ("log"), or an event ("emit"), told in place of being made: `to` is the
+         * file, or the event's type. */
+        void (*note)(void *self, const Act *a, const char *verb, Span to, Span value);
+        /* A program, told in place of being run: `words` ends with NULL, what it would have said is
+         * lent until the step has read it. */
+        void (*execute)(void *self, const Act *a, char *const *words, Span input, ProgramSaid *ret);
+} Dialler;
+
+/* The answer to a call that was taken. */
+void call_answer(Call *c, const ClientAnswer *a);
 
 /* Starts a->call as filled in above. `then` is called with whatever the answer is: also for a
  * refused gate, no connection, no token (end CLIENT_FAULT with the sentence). */

@@ -89,6 +89,7 @@ void change_start(Act *a, const Change *c, const ChangeTo *to) {
                 return;
         }
         const PatchFormat *format = &patch_formats[c->as];
+        a->had = c->as == PATCH_MERGE ? t->have : (Span){NULL, 0};
         r = difference(a, format, t, &body);
         if (r == 0) {
                 send_unchanged(a, t->to->target);

@@ -88,11 +88,16 @@ void run_did(Act *a) {
 
 static void succeed(Walk *w);
 
+bool run_is_rehearsed(const Run *r) {
+        return r->host != &r->runner->host;
+}
+
 /* The answer is made while somebody waits for it; nobody hears it otherwise. */
 static bool make_answer(Walk *w) {
         Run *r = w->run;
 
-        if (w->list == &r->flow->answer || !r->flow->answer.n || !r->job->waiter || r->partly)
+        if (w->list == &r->flow->answer || !r->flow->answer.n || r->partly ||
+            !(r->job->waiter || run_is_rehearsed(r)))
                 return false;
         r->walk = walk_new(r, w, w->base + w->list->n, NULL, 0, &r->flow->answer);
         if (!r->walk) {
@@ -253,7 +258,7 @@ static void end(Run *r) {
                                    .detail = buf_span(&r->story)};
         heap_remove(&runner->deadlines, &r->deadline);
         list_remove(&runner->runs, &r->link);
-        runner->host.ended(runner->host.self, r->job, &result, o);
+        r->host->ended(r->host->self, r->job, &result, o);
         buf_done(&r->story);
         if (r->spent)
                 arena_free(r->spent);

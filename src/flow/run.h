@@ -12,6 +12,7 @@
 enum { RUN_ARENA_MAX_BYTES = 64 * 1024 * 1024 };
 
 typedef struct Runner Runner;
+typedef struct RunnerHost RunnerHost;
 
 typedef enum RunPhase {
         RUN_WALKING,
@@ -30,7 +31,9 @@ struct Run {
         Runner *runner;
         Job *job;
         const Flow *flow;
-        Arena *arena, *spent; /* what undoes has an arena of its own */
+        const RunnerHost *host;
+        const Dialler *dialler; /* answers its calls; NULL: the network does */
+        Arena *arena, *spent;   /* what undoes has an arena of its own */
         RunPhase phase;
         Link link;
         HeapNode deadline; /* monotonic ms; of the steps, then of undoing them */
@@ -58,6 +61,8 @@ struct Run {
 
 /* ---- what steps call ---- */
 
+/* Nobody but its host hears of it, as if the source waited. */
+bool run_is_rehearsed(const Run *r);
 /* Appends a call to the story; a story too long loses its end. */
 void run_tell(const Act *a, const char *method, Span url, const ClientAnswer *answer);
 /* Something failed and the steps go on all the same: when they have ended well, the run ends with

@@ -112,12 +112,15 @@ Span runner_meta(Run *r) {
         return e == 0 ? arena_span(r->arena, buf_span(&b)) : SPAN("null");
 }
 
-void runner_start(Runner *runner, Job *job, const Flow *flow, int64_t until_ms) {
+void runner_rehearse(Runner *runner, Job *job, const Flow *flow, int64_t until_ms,
+                     const RunnerHost *host, const Dialler *dialler) {
         Run *r = must_alloc(sizeof *r);
 
         r->runner = runner;
         r->job = job;
         r->flow = flow;
+        r->host = host;
+        r->dialler = dialler;
         r->arena = arena_new(RUN_ARENA_MAX_BYTES);
         r->story = BUF(16 * 1024);
         r->started_ms = clock_wall_ms();
@@ -126,6 +129,10 @@ void runner_start(Runner *runner, Job *job, const Flow *flow, int64_t until_ms) 
         link_init(&r->link);
         list_push(&runner->runs, &r->link);
         run_begin(r, until_ms);
+}
+
+void runner_start(Runner *r, Job *job, const Flow *flow, int64_t until_ms) {
+        runner_rehearse(r, job, flow, until_ms, &r->host, r->dialler);
 }
 
 /* ---- the end ---- */

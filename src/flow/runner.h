@@ -10,13 +10,13 @@
 
 struct Emission; /* flow/emission.h */
 
-typedef struct RunnerHost {
+struct RunnerHost {
         void *self;
         /* A run has ended: the outcome is lent, the result's attempt too. The run is gone after. */
         void (*ended)(void *self, Job *job, const JobResult *result, const Outcome *o);
         /* A step makes an event of its own; ends by its `done`. */
         void (*emit)(void *self, struct Emission *e);
-} RunnerHost;
+};
 
 /* The calls that wait for one connection's limit. */
 typedef struct CallQueue {
@@ -32,6 +32,7 @@ struct Runner {
         Snapshot *snapshot;
         Map *map;
         RunnerHost host;
+        const Dialler *dialler; /* of its runs; NULL: the network */
         List runs;
         Heap deadlines;
         Heap pauses; /* of acts, monotonic ms */
@@ -46,6 +47,10 @@ struct Runner {
 MUST_CHECK int runner_new(Hub *hub, Snapshot *s, const RunnerHost *host, Runner **ret, Err *e);
 /* Begins a run of the job; `until_ms` (monotonic) bounds it. The flow must be of the snapshot. */
 void runner_start(Runner *r, Job *job, const Flow *flow, int64_t until_ms);
+/* A run that counts for nothing: the dialler may take its calls, and `host` hears of its end in the
+ * place of the runner's. Both stay until then. */
+void runner_rehearse(Runner *r, Job *job, const Flow *flow, int64_t until_ms,
+                     const RunnerHost *host, const Dialler *dialler);
 /* No new runs come; it closes itself when the last one has ended. */
 void runner_retire(Runner *r, void (*closed)(void *arg), void *arg);
 /* Every run's time is over: each ends now, as at its deadline. */

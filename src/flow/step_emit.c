@@ -2,6 +2,7 @@
  *
  * emit: make an event of this one, for other flows and for endpoints. */
 #include "base/id.h"
+#include "flow/call.h"
 #include "flow/emission.h"
 #include "flow/runner.h"
 #include "flow/step.h"
@@ -109,6 +110,12 @@ static void on_values(Act *a) {
                 act_fail(a, 422, "too-deep", false,
                          "step " SPAN_FMT ": %d events led to this one; it emits no more",
                          SPAN_ARG(a->step->name), EMIT_DEPTH_MAX);
+                return;
+        }
+        if (r->dialler) {
+                r->dialler->note(r->dialler->self, a, "emit", *type, body.p ? body : SPAN("null"));
+                r->emitted++;
+                act_done(a, SPAN("{}"));
                 return;
         }
         id_print("evt", r->job->event->id, id);

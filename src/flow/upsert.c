@@ -66,7 +66,8 @@ static void remember(Act *a) {
         const UpsertOptions *o = options_of(a);
         const Upsert *u = a->scratch;
 
-        if (o->ids && u->id.p)
+        /* An entity that was made only in a test or a rehearsal has no id to be remembered. */
+        if (o->ids && u->id.p && !a->run->dialler)
                 id_cache_put(o->ids, span_of(u->search), u->id, clock_mono_ms());
 }
 

@@ -450,10 +450,8 @@ void conn_check_deadline(Conn *c, int64_t now) {
         conn_close(c);
 }
 
-void conn_open(Server *s) {
+static Conn *conn_new(Server *s) {
         Conn *c = must_alloc(sizeof *c);
-        struct sockaddr_storage peer;
-        int n = sizeof peer;
 
         c->server = s;
         c->in = BUF(HTTP_HEAD_MAX_BYTES + CONN_READ_BYTES);
@@ -466,6 +464,28 @@ void conn_open(Server *s) {
         c->tcp.data = c;
         list_push(&s->conns, &c->link);
         s->gauges.open++;
+        return c;
+}
+
+int conn_take(Server *s, int fd) {
+        Conn *c = conn_new(s);
+        int r = uv_tcp_open(&c->tcp, fd);
+
+        if (r < 0) {
+                conn_close(c);
+                return r;
+        }
+        s->gauges.accepted++;
+        enter(c, CONN_HEAD);
+        start_reading(c);
+        return 0;
+}
+
+void conn_open(Server *s) {
+        Conn *c = conn_new(s);
+        struct sockaddr_storage peer;
+        int n = sizeof peer;
+
         if (uv_accept((uv_stream_t *)&s->listener, (uv_stream_t *)&c->tcp) < 0) {
                 conn_close(c);
                 return;

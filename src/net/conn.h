@@ -74,6 +74,7 @@ struct Server {
 };
 
 void conn_open(Server *s);
+MUST_CHECK int conn_take(Server *s, int fd); /* one that is connected already */
 void conn_close(Conn *c);
 /* Called by the sweep. */
 void conn_check_deadline(Conn *c, int64_t now_ms);

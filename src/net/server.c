@@ -85,6 +85,25 @@ void server_conn_gone(Server *s) {
         finish(s);
 }
 
+Server *server_new(Loop *loop, const ServerLimits *limits, const ServerHandler *handler) {
+        Server *s = must_alloc(sizeof *s);
+
+        s->loop = loop;
+        s->limits = *limits;
+        s->handler = *handler;
+        s->slab = must_alloc(CONN_READ_BYTES);
+        list_init(&s->conns);
+        must(uv_timer_init(&loop->uv, &s->sweep) == 0);
+        s->sweep.data = s;
+        s->handles = 1;
+        must(uv_timer_start(&s->sweep, on_sweep, CONN_SWEEP_MS, CONN_SWEEP_MS) == 0);
+        return s;
+}
+
+int server_give(Server *s, int fd) {
+        return conn_take(s, fd);
+}
+
 int server_open(Loop *loop, const char *host, uint16_t port, const ServerLimits *limits,
                 const ServerHandler *handler, Server **ret, Err *e) {
         int fd;
@@ -99,18 +118,11 @@ int server_open(Loop *loop, const char *host, uint16_t port, const ServerLimits 
         if (fd < 0)
                 return fd;
 
-        Server *s = must_alloc(sizeof *s);
-        s->loop = loop;
-        s->limits = *limits;
-        s->handler = *handler;
-        s->slab = must_alloc(CONN_READ_BYTES);
-        list_init(&s->conns);
-        must(uv_timer_init(&loop->uv, &s->sweep) == 0);
+        Server *s = server_new(loop, limits, handler);
         must(uv_tcp_init(&loop->uv, &s->listener) == 0);
-        s->sweep.data = s->listener.data = s;
-        s->handles = 2;
+        s->listener.data = s;
+        s->handles++;
         s->listener_open = true;
-        must(uv_timer_start(&s->sweep, on_sweep, CONN_SWEEP_MS, CONN_SWEEP_MS) == 0);
         int r = uv_tcp_open(&s->listener, fd);
         if (r == 0)
                 r = uv_listen((uv_stream_t *)&s->listener, BACKLOG, on_connection);

@@ -56,6 +56,10 @@ typedef struct ServerGauges {
 /* `host` is a numeric address. `ret_port` tells the port when 0 was asked for. */
 MUST_CHECK int server_open(Loop *loop, const char *host, uint16_t port, const ServerLimits *limits,
                            const ServerHandler *handler, Server **ret, Err *e);
+/* One that listens nowhere: its connections are given to it. */
+Server *server_new(Loop *loop, const ServerLimits *limits, const ServerHandler *handler);
+/* Takes over a connected stream socket; -EINVAL and the like when it is none. */
+MUST_CHECK int server_give(Server *s, int fd);
 uint16_t server_port(const Server *s);
 /* Stops accepting and closes idle connections; the others close after their answer. */
 void server_drain(Server *s);
