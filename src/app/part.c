@@ -28,6 +28,8 @@ static Waiter *decide(Part *p, Job *job, const JobResult *result, const Outcome 
         if (result->verdict == JOB_LEFT_OUT)
                 return NULL;
         word = w ? waiter_decide(w, o) : WAITER_NOTHING;
+        if (w && !is_delivery(job))
+                waiter_ended(w);
         if (is_delivery(job)) {
                 p->inlet->counts.delivered += result->verdict == JOB_SUCCEEDED;
                 p->inlet->counts.undelivered += result->verdict != JOB_SUCCEEDED;
@@ -96,22 +98,28 @@ static bool is_stale(const Part *p, const Flow *flow, const Job *job) {
 
 /* A source that waits bounds the run. When it has been answered, or its deadline is over before
  * the run begins, nobody waits any more, and the run has the time of any other. */
-static int64_t run_until_ms(const Waiter *w) {
+static int64_t run_until_ms(Job *job) {
         int64_t now = clock_mono_ms();
+        Waiter *w = job->waiter;
 
-        return w && w->until_ms > now && !atomic_load(&w->told) ? w->until_ms
-                                                                : now + BACKGROUND_RUN_MS;
+        if (w && waiter_begin(w, now))
+                return w->until_ms;
+        waiter_leave(w);
+        job->waiter = NULL;
+        return now + BACKGROUND_RUN_MS;
 }
 
 static void port_run(void *self, Job *const *jobs, size_t n) {
         Part *p = self;
         const Flow *flow = snapshot_flow(p->runner->snapshot, jobs[0]->target);
+        int64_t until_ms;
 
         if (is_delivery(jobs[0])) {
                 outlet_start(&p->outlet, jobs, n);
                 return;
         }
         must(flow && n == 1); /* port_rule told of it before */
+        until_ms = run_until_ms(jobs[0]);
         if (is_stale(p, flow, jobs[0]))
                 end_without_run(p, jobs[0], "superseded",
                                 SPAN("A later change of this was applied already."));
@@ -119,7 +127,7 @@ static void port_run(void *self, Job *const *jobs, size_t n) {
                 end_without_run(p, jobs[0], "coalesced",
                                 SPAN("A later change of this waits, and is made instead."));
         else
-                runner_start(p->runner, jobs[0], flow, run_until_ms(jobs[0]->waiter));
+                runner_start(p->runner, jobs[0], flow, until_ms);
 }
 
 static const RetryRule *port_rule(void *self, const Job *job) {

@@ -3,6 +3,9 @@
 
 #include "base/clock.h"
 
+/* How soon it is looked again whether a run has said what it was about to say. */
+#define LAST_WORD_MS 20
+
 static void on_patience(uv_timer_t *t);
 
 void inlet_set_timer(Inlet *in) {
@@ -16,11 +19,14 @@ void inlet_set_timer(Inlet *in) {
 
 static void on_patience(uv_timer_t *t) {
         Inlet *in = t->data;
+        int64_t now = clock_mono_ms();
 
-        for (HeapNode *n; (n = heap_pop_due(&in->patience, clock_mono_ms()));) {
+        for (HeapNode *n; (n = heap_pop_due(&in->patience, now));) {
                 Waiter *w = CONTAINER_OF(n, Waiter, patience);
 
-                if (waiter_give_up(w))
+                if (waiter_is_about_to_hear(w, now))
+                        heap_push(&in->patience, n, now + LAST_WORD_MS);
+                else if (waiter_give_up(w))
                         w->on_told(w); /* without an outcome: the source hears 202 */
         }
         inlet_set_timer(in);

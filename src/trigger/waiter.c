@@ -64,6 +64,21 @@ WaiterWord waiter_decide(Waiter *w, const Outcome *o) {
         return failed ? WAITER_FAILURE : WAITER_SUCCESS;
 }
 
+bool waiter_begin(Waiter *w, int64_t now_ms) {
+        if (now_ms >= w->until_ms || atomic_load(&w->told))
+                return false;
+        atomic_fetch_add(&w->running, 1);
+        return true;
+}
+
+void waiter_ended(Waiter *w) {
+        atomic_fetch_sub(&w->running, 1);
+}
+
+bool waiter_is_about_to_hear(const Waiter *w, int64_t now_ms) {
+        return now_ms >= w->until_ms && atomic_load(&w->running) > 0;
+}
+
 void waiter_tell(Waiter *w) {
         waiter_ref(w);
         w->note.read = on_note;

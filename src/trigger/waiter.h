@@ -16,6 +16,7 @@ typedef struct Waiter {
         _Atomic unsigned refs;
         _Atomic bool told;
         _Atomic unsigned pending; /* jobs that have not ended */
+        _Atomic unsigned running; /* of these, runs that end by until_ms by themselves */
         Inbox *home;
         Arena *arena;
         Outcome *outcome;
@@ -39,8 +40,15 @@ WaiterWord waiter_decide(Waiter *w, const Outcome *o);
 /* After WAITER_SUCCESS and WAITER_FAILURE, once: now the source's loop hears of it. What must be
  * on its way to the ledger before the source knows is sent between the two. */
 void waiter_tell(Waiter *w);
+/* A run of one of the jobs begins, which will end by until_ms. False when that is over, or somebody
+ * else was told already: nobody waits for this run. */
+bool waiter_begin(Waiter *w, int64_t now_ms);
+/* It has ended; waiter_decide says what that means. */
+void waiter_ended(Waiter *w);
 /* A job leaves memory without an end: who waits hears, without an outcome, that the work goes on
  * later. Takes the job's reference; accepts NULL. */
 void waiter_leave(Waiter *w);
 /* The source's loop: stops waiting. False when a job was first. */
 bool waiter_give_up(Waiter *w);
+/* The deadline is over, and a run is about to say what kept it: that is worth a moment. */
+bool waiter_is_about_to_hear(const Waiter *w, int64_t now_ms);

@@ -11,9 +11,6 @@
 
 #define INTAKE_ARENA_MAX_BYTES (64 * 1024 * 1024)
 #define BACKGROUND_RUN_MS      60000 /* a run that no source waits for */
-/* After the deadline the source waits this much longer: a run that has begun ends at the deadline
- * and can tell what kept it. */
-#define LAST_WORD_MS 20
 
 _Static_assert((int)ENVELOPE_EVENTS_MAX <= (int)EVENTS_TOGETHER_MAX,
                "what one call may hold goes into one commit");
@@ -414,7 +411,7 @@ static void set_patience(Intake *k) {
         if (atomic_load(&w->told))
                 return;
         heap_push(&k->in->patience, &w->patience,
-                  patience ? k->received_mono_ms + patience : w->until_ms + LAST_WORD_MS);
+                  patience ? k->received_mono_ms + patience : w->until_ms);
         if (heap_first(&k->in->patience) == &w->patience)
                 inlet_set_timer(k->in);
 }

@@ -20,7 +20,7 @@ connections:
     url: "http://127.0.0.1:${TARGET_PORT}"
     oauth2: {token_url: "http://127.0.0.1:${SILENT_PORT}/token", client_id: me, client_secret: x}
 sources:
-  app: {verify: none, deadline: 1s}
+  app: {verify: none, deadline: 2s}
 flows:
   reads:  {on: app, match: {do: read}, reply: wait, steps: [{got: {get: 'target:/x'}}]}
   writes:
@@ -86,7 +86,8 @@ def test_a_stalled_target_is_left_at_the_deadline(meet, how, do):
     attempt = is_timeout(daemon, daemon.post("app", {"do": do}))
     assert "target did not answer in time" in attempt["message"]
     call = attempt["calls"][-1]
-    assert call["url"].endswith("/x") and call["end"] == "cancelled"
+    # The run lets go of it, unless the call itself has noticed first that its time is over.
+    assert call["url"].endswith("/x") and call["end"] in ("cancelled", "timeout")
     # It was asked once, and is not held on to.
     assert len(stalled.requests) == 1
     assert wait_until(lambda: stalled.open == 0, PATIENCE_S)

@@ -48,6 +48,27 @@ static void heard(Ear *ear, size_t n, int status) {
         assert_int_equal(ear->status, status);
 }
 
+static void a_run_is_waited_for_by_the_deadline_and_not_after(void **state) {
+        Ear ear;
+        Waiter *w = wait_for(&ear, 2);
+
+        (void)state;
+        w->until_ms = 1000;
+        assert_false(waiter_is_about_to_hear(w, 1000)); /* nothing has begun */
+        assert_true(waiter_begin(w, 999));
+        assert_false(waiter_is_about_to_hear(w, 999));
+        assert_true(waiter_is_about_to_hear(w, 1000));
+        assert_false(waiter_begin(w, 1000)); /* the other one comes too late */
+        assert_int_equal(waiter_decide(w, &good), WAITER_NOTHING);
+        waiter_ended(w);
+        assert_false(waiter_is_about_to_hear(w, 1001));
+        assert_true(waiter_give_up(w));
+        assert_false(waiter_begin(w, 0)); /* nor is anybody waited for once it was told */
+        heard(&ear, 0, 0);
+        waiter_unref(w);
+        ear_done(&ear);
+}
+
 static void the_last_success_is_told(void **state) {
         Ear ear;
         Waiter *w = wait_for(&ear, 3);
@@ -202,6 +223,7 @@ static void one_of_many_loops_tells(void **state) {
 
 int main(void) {
         const struct CMUnitTest tests[] = {
+                cmocka_unit_test(a_run_is_waited_for_by_the_deadline_and_not_after),
                 cmocka_unit_test(the_last_success_is_told),
                 cmocka_unit_test(the_first_failure_is_told_and_final),
                 cmocka_unit_test(who_gave_up_hears_nothing_more),
