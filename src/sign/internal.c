@@ -7,7 +7,8 @@
 static SignVerdict internal_check(const SignRule *rule, const SignInput *in, const char **why) {
         (void)rule;
         (void)in;
-        return sign_say(SIGN_WRONG, why, "nothing is sent to this source: its events come from inside");
+        return sign_say(SIGN_WRONG, why,
+                        "nothing is sent to this source: its events come from inside");
 }
 
 static int internal_prepare(SignRule *rule, Err *e) {
