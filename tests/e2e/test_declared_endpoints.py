@@ -268,6 +268,51 @@ def test_it_maps_filters_and_keeps_to_its_limits(scene):
                                    "description")] == [1, 50, 3000, "all", "ours"]
 
 
+def test_it_takes_several_in_one_request(scene):
+    daemon = scene.start(FROM_SHOP.replace("types: order.*", """application: main
+    batch: {events: 3, wait: 60s, bytes: 512K}"""))
+    app = Declared(daemon)
+    sent = app.send("t", {"n": 1})
+    events = [daemon.post("shop", b'{"kind":"order",  "n": %d.0}' % n).json["event"] for n in (2, 3)]
+    ids = [sent] + ["msg_" + event.removeprefix("evt_") for event in events]
+    request = came(scene, "/orders")[0]
+    bodies = {sent: b'{"n": 1}', ids[1]: b'{"kind":"order",  "n": 2.0}',
+              ids[2]: b'{"kind":"order",  "n": 3.0}'}
+    order = request.headers["grapnel-ids"].split(",")
+    assert sorted(order) == sorted(ids)
+    assert request.body == b"[" + b",".join(bodies[one] for one in order) + b"]"
+    head = request.headers
+    assert head["webhook-signature"] == signature(SECRET, head["webhook-id"],
+                                                  head["webhook-timestamp"], request.body)
+    shown = app.look("orders")
+    assert shown["batch"] == {"events": 3, "wait": 60000, "bytes": 512 * 1024}
+    for one in ids:
+        assert app.settled(one, shown["id"])["state"] == "done"
+    assert len(scene.target.requests) == 1
+
+
+def test_a_batch_with_nothing_said_has_what_the_page_says_and_none_is_none(scene):
+    app = Declared(scene.start(ONE.replace("}\n", ", batch: {}}\n") +
+                               '  alone: {%s/alone", secret: "%s"}\n' % (TO, SECRET)))
+    assert app.look("hook")["batch"] == {"events": 100, "wait": 1000, "bytes": 1024 * 1024}
+    assert app.look("alone")["batch"] is None
+
+
+def test_check_refuses_batches_that_would_lose_something(scene):
+    scene.folder.mkdir(parents=True, exist_ok=True)
+    file = scene.folder / "batches.yaml"
+    file.write_text("endpoints:\n" + "".join(
+        '  %s: {url: "https://example.com/", secret: "%s", batch: {events: 5}, %s}\n' % (
+            name, SECRET, more)
+        for name, more in (("a", "order: all"), ("b", "format: cloudevents"),
+                           ("c", "order: subject"))))
+    done = subprocess.run([GRAPNEL, "check", str(file)], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    lines = [line for line in done.stderr.splitlines() if "batches.yaml:" in line]
+    assert [line.split("batches.yaml:")[1].split(":")[0] for line in lines] == list("23"), lines
+    assert "order all" in lines[0] and "cloudevents-structured" in lines[1]
+
+
 def test_check_says_what_is_wrong_and_where(scene):
     scene.folder.mkdir(parents=True, exist_ok=True)
     file = scene.folder / "wrong.yaml"
