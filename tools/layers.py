@@ -13,8 +13,8 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent / "src"
 CAGES = {
     "jq.h": r"map/",
     "jv.h": r"map/",
-    "sqlite3.h": r"ledger/",
-    "libpq-fe.h": r"ledger/",
+    "sqlite3.h": r"(ledger|watch)/",
+    "libpq-fe.h": r"(ledger|watch)/",
     "curl/curl.h": r"net/",
     "uv.h": r"(net|map|app|cli)/",
     "yaml.h": r"config/",

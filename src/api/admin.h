@@ -10,6 +10,7 @@
 #include "flow/registry.h"
 #include "flow/shelf.h"
 #include "trigger/replayer.h"
+#include "watch/watch.h"
 
 typedef struct AdminParts {
         Ledger *ledger;
@@ -18,6 +19,7 @@ typedef struct AdminParts {
         Idempotency *idempotency; /* shared by all loops */
         Inlet *inlets;            /* of all loops, by their index */
         Replayer *replayers;      /* so too */
+        Watches *watches;         /* of the daemon; NULL: there are none */
         unsigned n, index;
         const Secret *token;    /* of the administrator; empty: this machine is trusted */
         const char *public_url; /* where the console can be reached; NULL: not said */

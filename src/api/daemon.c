@@ -25,8 +25,16 @@ static const Field events_fields[] = {
 };
 const Schema query_events = {SCHEMA_FIELDS(events_fields)};
 
+/* It runs, or nobody would answer: so 200, and no supervisor ends it for what a restart does not
+ * mend. */
 void daemon_health(Op *op) {
-        op_body(op, 200, "application/json", SPAN("{\"status\":\"ok\"}"));
+        Put p = PUT(PAGE_MAX_BYTES);
+
+        if (!trigger_trouble(op, &p))
+                op_body(op, 200, "application/json", SPAN("{\"status\":\"ok\"}"));
+        else
+                op_body(op, 200, "application/json", put_span(&p));
+        put_done(&p);
 }
 
 /* Ready is who takes webhooks with all that was promised for them. Before the ledger has told what
@@ -71,11 +79,14 @@ static void answer(Op *op, int r, const Buf *b, const char *type) {
 
 static void on_stats(Op *op) {
         AUTO(buf_done)
-        Buf b = BUF(64 * 1024);
+        Buf b = BUF(1024 * 1024);
         const AdminParts *p = &op->admin->parts;
 
-        answer(op, show_metrics(p->inlets, p->n, p->ledger, &op->request.stats, &b), &b,
-               "text/plain; version=0.0.4");
+        int r = show_metrics(p->inlets, p->n, p->ledger, &op->request.stats, &b);
+
+        if (r == 0 && p->watches)
+                r = trigger_metrics(p->watches, &b);
+        answer(op, r, &b, "text/plain; version=0.0.4");
 }
 
 void daemon_metrics(Op *op) {

@@ -118,6 +118,14 @@ extern const Schema schema_task_shown, schema_task_list, query_task_list;
 void task_list(Op *op);
 void task_get(Op *op);
 const char *task_of(Span text); /* what Svix calls a replay of that text */
+/* ---- trigger.c ---- */
+extern const Schema schema_trigger_list;
+void trigger_list(Op *op);
+/* Is one of them in trouble? Then what /healthz says of it. */
+bool trigger_trouble(const Op *op, Put *p);
+/* Appends their metrics. */
+MUST_CHECK int trigger_metrics(Watches *ws, Buf *out);
+
 /* ---- rehearse.c ---- */
 void event_rehearse(Op *op);
 

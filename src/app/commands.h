@@ -5,4 +5,4 @@
 
 #include "cli/command.h"
 
-extern const Command command_explain, command_test;
+extern const Command command_explain, command_test, command_trigger;

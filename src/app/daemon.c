@@ -2,6 +2,7 @@
 #include "app/daemon.h"
 
 #include "app/declare.h"
+#include "app/noticing.h"
 #include "app/part.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -17,6 +18,7 @@
 #define PROBLEMS_TEXT_MAX  (1024 * 1024)
 #define LEASE_MS           30000
 #define DESCRIPTORS_MAX    65536
+#define WATCHES_END_MS     5000
 #define CHANGES_LOADED_MAX 16384 /* some 10 ms */
 
 typedef struct Daemon {
@@ -33,7 +35,9 @@ typedef struct Daemon {
         Hub *hubs;
         Inlet *inlets;
         Replayer *replayers;
-        int64_t *replays; /* that the ledger held at the start */
+        Watches *watches;
+        bool watches_stay; /* one of them did not end: what it may touch stays too */
+        int64_t *replays;  /* that the ledger held at the start */
         size_t n_replays;
         unsigned n;
         _Atomic unsigned undrained;
@@ -62,8 +66,10 @@ Snapshot *daemon_load(const char *path, char *const *environment) {
         must(problems);
         problems->arena = a;
         c = config_load_partly(path, environment, problems);
-        if (c)
+        if (c) {
+                noticing_check(c, problems);
                 s = snapshot_build(c, problems);
+        }
         print_problems(problems);
         return s;
 }
@@ -96,6 +102,8 @@ static void on_stop_signal(uv_signal_t *h, int number) {
         (void)signal(SIGTERM, SIG_IGN);
         (void)signal(SIGINT, SIG_IGN);
         (void)signal(SIGHUP, SIG_IGN);
+        /* Events that are on their way still need the loops. */
+        d->watches_stay = !watches_stop(d->watches, WATCHES_END_MS);
         for (unsigned i = 0; i < d->n; i++)
                 part_stop(&d->parts[i]);
 }
@@ -145,6 +153,7 @@ static void on_hangup(uv_signal_t *h, int number) {
         log_set_level((LogLevel)s->config->log_level);
         for (unsigned i = 0; i < d->n; i++)
                 part_reload(&d->parts[i], snapshot_ref(s));
+        noticing_set(d->watches, s->config);
         log_fact(LOG_INFO, "reloaded", "file", span_of(d->path), NULL);
         tell_what_waits(d->snapshot->config, s->config);
         snapshot_unref(d->snapshot);
@@ -285,6 +294,7 @@ static int start(Daemon *d, Snapshot *s, Err *e) {
                 r = declare_endpoints(d->ledger, d->registry, s, e);
         d->idempotency = idem_new();
         d->writes = writes_new();
+        d->watches = noticing_new(c, &d->inlets[0]);
         all = (PartShares){.ledger = d->ledger,
                            .registry = d->registry,
                            .shelf = d->shelf,
@@ -293,6 +303,7 @@ static int start(Daemon *d, Snapshot *s, Err *e) {
                            .hubs = d->hubs,
                            .inlets = d->inlets,
                            .replayers = d->replayers,
+                           .watches = d->watches,
                            .n = d->n,
                            .undrained = &d->undrained};
         for (unsigned i = 0; i < d->n && r == 0; i++)
@@ -336,10 +347,16 @@ int daemon_run(const char *path) {
         d.snapshot = s;
         for (unsigned i = 0; i < d.n; i++)
                 part_start(&d.parts[i]);
+        noticing_set(d.watches, s->config);
         (void)uv_run(&d.uv, UV_RUN_DEFAULT);
         for (unsigned i = 0; i < d.n; i++)
                 part_join(&d.parts[i]);
         ledger_close(d.ledger); /* it too sends notes to the loops */
+        if (d.watches_stay) {
+                log_fact(LOG_WARN, "stopped, but for a trigger that did not end in time", NULL);
+                _exit(0);
+        }
+        watches_free(d.watches);
         parts_done(d.parts, d.n);
         registry_free(d.registry);
         shelf_free(d.shelf);

@@ -374,6 +374,7 @@ int part_init(Part *p, unsigned index, const PartShares *all, Snapshot *s, Err *
         p->hub = &all->hubs[index];
         p->inlet = &all->inlets[index];
         p->replayer = &all->replayers[index];
+        p->watches = all->watches;
         p->snapshot = snapshot_ref(s);
         p->latest = latest_new();
         r = client_new(&p->loop.uv, &client_limits, &p->client, e);
@@ -431,6 +432,7 @@ int part_listen(Part *p, uint16_t port, uint16_t admin_port, Err *e) {
                                             .shelf = p->outlet.mapper.shelf,
                                             .inlets = p->inlet->all,
                                             .replayers = p->replayer - p->index,
+                                            .watches = p->watches,
                                             .n = p->n,
                                             .index = p->index,
                                             .token = &c->admin_token,

@@ -8,6 +8,7 @@
 #include "engine/latest.h"
 #include "flow/outlet.h"
 #include "trigger/replayer.h"
+#include "watch/watch.h"
 
 #include <pthread.h>
 
@@ -21,6 +22,7 @@ typedef struct Part {
         Engine *engine;
         Inlet *inlet;
         Replayer *replayer;
+        Watches *watches;
         Runner *runner;
         Outlet outlet;
         Latest *latest; /* of the flows whose subjects live here */
@@ -48,6 +50,7 @@ typedef struct PartShares {
         Hub *hubs;
         Inlet *inlets;
         Replayer *replayers;
+        Watches *watches; /* NULL: there are none */
         unsigned n;
         _Atomic unsigned *undrained; /* parts that have work left */
 } PartShares;

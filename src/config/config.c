@@ -21,7 +21,8 @@ enum { ADMIN_TOKEN_ADVISED_BYTES = 16, NETWORKS_MAX = 256 };
 typedef struct Top {
         Config c;
         const char *listen, *admin;
-        const Node *keep, *outbound, *limits, *connections, *sources, *flows, *endpoints;
+        const Node *keep, *outbound, *limits, *connections, *databases, *sources, *flows,
+                *endpoints;
 } Top;
 
 #define TOP(field) offsetof(Top, field)
@@ -100,6 +101,11 @@ static const Option top_options[] = {
          .offset = TOP(connections),
          .help = "The APIs that steps may call, by name: see "
                  "[connections](#connectionsname)."},
+        {.name = "databases",
+         .type = OPTION_NODE,
+         .offset = TOP(databases),
+         .help = "The databases of applications that triggers look at, by name: see "
+                 "[databases](#databasesname)."},
         {.name = "sources",
          .type = OPTION_NODE,
          .offset = TOP(sources),
@@ -275,6 +281,7 @@ static void read_tables(Reading *r, Top *top, const Node *root) {
         check_public_url(r, root);
         check_ledger(r, root);
         connections_read(r, top->connections);
+        databases_read(r, top->databases);
         sources_read(r, top->sources);
         flows_read(r, top->flows);
         endpoints_read(r, top->endpoints);
@@ -418,6 +425,10 @@ Config *config_unref(Config *c) {
         if (c && atomic_fetch_sub_explicit(&c->refs, 1, memory_order_acq_rel) == 1)
                 arena_free(c->arena);
         return NULL;
+}
+
+const DatabaseConfig *config_database(const Config *c, Span name) {
+        return c->database_names ? table_get(c->database_names, name) : NULL;
 }
 
 const ConnectionConfig *config_connection(const Config *c, Span name) {

@@ -54,6 +54,16 @@ typedef struct ConnectionConfig {
         size_t index; /* in Config.connections */
 } ConnectionConfig;
 
+/* A database that triggers look at and statements run in: an application's own. */
+typedef struct DatabaseConfig {
+        const char *name;
+        Place place;
+        Secret url;     /* "postgresql://..." as libpq reads it; "sqlite:FILE" */
+        bool is_sqlite; /* then `file` is its path */
+        const char *file;
+        size_t index; /* in Config.databases */
+} DatabaseConfig;
+
 typedef enum UnmatchedRule { UNMATCHED_ACCEPT, UNMATCHED_REFUSE } UnmatchedRule;
 
 /* What becomes of a delivery under a known key with another body than before. */
@@ -84,6 +94,7 @@ typedef struct SourceConfig {
         Expr type;   /* of the event; default: eventType, else type, where the body has one */
         Expr time;   /* default: timestamp, else time */
         Expr schema; /* the name of a file; read by src/flow */
+        const Node *trigger; /* as written; read by src/watch. NULL: none */
         UnmatchedRule unmatched;
         ChangedRule changed;
         size_t index;
@@ -178,6 +189,8 @@ typedef struct Config {
 
         ConnectionConfig *connections;
         size_t n_connections;
+        DatabaseConfig *databases;
+        size_t n_databases;
         SourceConfig *sources;
         size_t n_sources;
         FlowConfig *flows;
@@ -185,7 +198,8 @@ typedef struct Config {
         EndpointConfig *endpoints;
         size_t n_endpoints;
 
-        struct Table *connection_names, *source_names; /* for config_connection, config_source */
+        /* For config_connection and its like. */
+        struct Table *connection_names, *database_names, *source_names;
 } Config;
 
 /* Reads and checks. NULL when there is any error; `problems` then says them all, by place (and may
@@ -203,6 +217,7 @@ Config *config_unref(Config *c); /* any thread */
 
 /* NULL when there is none of that name. Any thread. */
 const ConnectionConfig *config_connection(const Config *c, Span name);
+const DatabaseConfig *config_database(const Config *c, Span name);
 const SourceConfig *config_source(const Config *c, Span name);
 
 /* Checks a list of steps: each a map of one entry, its name -> its options. Returns how many; they

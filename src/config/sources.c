@@ -128,6 +128,13 @@ static const Option source_options[] = {
          .help = "A JSON Schema (draft 2020-12) that every body has to fit; one that does not is "
                  "answered with 422 and pointers to what is wrong, and nothing is stored. Relative "
                  "to the folder of this file. See [schemas.md](schemas.md)."},
+        {.name = "trigger",
+         .type = OPTION_NODE,
+         .offset = AT(s.trigger),
+         .shape = "map",
+         .help = "What notices the changes of an application that sends no webhooks: a look at its "
+                 "database or its API, or the time of day. See [triggers](triggers.md). Such a "
+                 "source takes nothing from outside unless it says how under `verify`."},
         {.name = "unmatched",
          .type = OPTION_CHOICE,
          .offset = AT(s.unmatched),
@@ -518,6 +525,7 @@ static void read_headers(Reading *r, const Node *n, SourceConfig *s) {
 }
 
 static void read_source(Reading *r, const NodeEntry *entry, SourceConfig *s) {
+        static const Node internal = {.kind = NODE_SCALAR, .text = {"internal", 8}};
         const SourceKind *kind = NULL;
         const Node *map = kind_apply(r, entry->value, &kind);
         Written w = {.s = *s};
@@ -541,6 +549,8 @@ static void read_source(Reading *r, const NodeEntry *entry, SourceConfig *s) {
                 read_headers(r, w.headers, s);
         if (w.verify)
                 read_verify(r, w.verify, &s->verify);
+        else if (w.s.trigger)
+                read_verify(r, &internal, &s->verify);
         else
                 problem_add(r->problems, map->place,
                             "'verify' is missing: a source that proves nothing is refused; to take "

@@ -16,13 +16,14 @@ typedef struct Reading {
 
 /* Each reads the map of that name into the configuration; NULL when the file has none. */
 void connections_read(Reading *r, const Node *map);
+void databases_read(Reading *r, const Node *map);
 void sources_read(Reading *r, const Node *map);
 void flows_read(Reading *r, const Node *map);     /* after the sources */
 void endpoints_read(Reading *r, const Node *map); /* after the sources */
 
 /* For the manual; ended by a NULL title. */
-extern const OptionGroup top_groups[], connection_groups[], source_groups[], flow_groups[],
-        endpoint_groups[];
+extern const OptionGroup top_groups[], connection_groups[], database_groups[], source_groups[],
+        flow_groups[], endpoint_groups[];
 
 /* What flows and endpoints have in common. Each reads one value of theirs. */
 void on_read(Reading *r, const Node *on, const char ***ret, size_t *ret_n);
@@ -43,9 +44,9 @@ void call_read(Reading *r, const Node *map, const CallNodes *n, ConnectionConfig
 /* Which defaults each kind of source stands for, as Markdown. */
 MUST_CHECK int source_kinds_print(Buf *out);
 
-/* The entries of a map of named things. `what` is "connection", "source", "flow". Returns their
- * number and sets *ret to zeroed room for so many of `size` bytes; 0 when there are none or when
- * a problem was added. */
+/* The entries of a map of named things. `what` is "connection", "source", "flow" and so on. Returns
+ * their number and sets *ret to zeroed room for so many of `size` bytes; 0 when there are none or
+ * when a problem was added. */
 size_t named_room(Reading *r, const Node *map, const char *what, size_t size, void **ret);
 /* Is the key a name, [a-z0-9-]{1,64}? Returns it with a terminator; NULL after adding a problem. */
 const char *named_key(Reading *r, const NodeEntry *entry, const char *what);

@@ -1,0 +1,443 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "watch/watch.h"
+
+#include "base/clock.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#define AGAIN_MIN_MS   1000 /* after a failure; doubled up to the maximum */
+#define AGAIN_MAX_MS   60000
+#define BROKEN_MS      60000 /* perhaps somebody has mended it */
+#define SUBMIT_MIN_MS  20    /* the ledger is busy */
+#define SUBMIT_MAX_MS  2000
+#define PARKED_PREFIX  "parked/"
+#define PARKED_MAX_TEXT (8 * 1024 * 1024)
+
+struct Watch {
+        Watches *all;
+        Watch *next;
+        pthread_t thread;
+        int bell; /* an eventfd: look at `stops` and `fresh` */
+        pthread_mutex_t lock;
+        /* Under the lock: */
+        bool stops, ended;
+        Triggers *fresh; /* to go on with; NULL: the present ones */
+        WatchStatus status;
+        /* The thread's: */
+        Triggers *set;
+        const Trigger *trigger;
+        Notes *notes;
+        char source[CONFIG_NAME_MAX_BYTES + 1];
+        size_t n_parked;
+        int64_t again_ms;
+};
+
+struct Watches {
+        WatchPort port;
+        pthread_mutex_t lock; /* of the list */
+        Watch *first;
+};
+
+const char *watch_state_name(WatchState s) {
+        static const char *const names[] = {"starting", "working", "failing", "broken"};
+
+        return names[s];
+}
+
+/* ---- for kinds ---- */
+
+const Trigger *watch_trigger(const Watch *w) {
+        return w->trigger;
+}
+
+bool watch_stops(const Watch *w) {
+        Watch *open = (Watch *)w;
+        bool stops;
+
+        pthread_mutex_lock(&open->lock);
+        stops = w->stops || w->fresh;
+        pthread_mutex_unlock(&open->lock);
+        return stops;
+}
+
+int watch_poll(Watch *w, int fd, short events, int64_t ms) {
+        int64_t until = clock_mono_ms() + ms;
+
+        for (;;) {
+                struct pollfd fds[2] = {{w->bell, POLLIN, 0}, {fd, events, 0}};
+                int64_t left = until - clock_mono_ms();
+                int n;
+
+                if (watch_stops(w))
+                        return -ECANCELED;
+                n = poll(fds, fd >= 0 ? 2 : 1, left < 0 ? 0 : left > 3600000 ? 3600000 : (int)left);
+                if (n < 0 && errno != EINTR)
+                        return -errno;
+                if (fds[0].revents & POLLIN) {
+                        uint64_t rings;
+
+                        (void)!read(w->bell, &rings, sizeof rings);
+                        continue;
+                }
+                if (n > 0 && fd >= 0 && fds[1].revents)
+                        return 1;
+                if (clock_mono_ms() >= until)
+                        return 0;
+        }
+}
+
+int watch_wait(Watch *w, int fd, int64_t ms) {
+        return watch_poll(w, fd, POLLIN, ms);
+}
+
+static void tell(Watch *w, WatchState state, const char *why) {
+        WatchStatus copy;
+        bool is_news;
+
+        pthread_mutex_lock(&w->lock);
+        is_news = w->status.state != state || strcmp(w->status.why, why) != 0;
+        if (is_news) {
+                w->status.state = state;
+                w->status.since_ms = clock_wall_ms();
+                (void)snprintf(w->status.why, sizeof w->status.why, "%s", why);
+        }
+        copy = w->status;
+        pthread_mutex_unlock(&w->lock);
+        if (is_news)
+                w->all->port.told(w->all->port.self, &copy);
+}
+
+void watch_works(Watch *w) {
+        w->again_ms = AGAIN_MIN_MS;
+        tell(w, WATCH_WORKING, "");
+}
+
+void watch_gauge(Watch *w, const char *name, int64_t value) {
+        WatchStatus *s = &w->status;
+        size_t i = 0;
+
+        pthread_mutex_lock(&w->lock);
+        while (i < s->n_gauges && strcmp(s->gauges[i].name, name) != 0)
+                i++;
+        must(i < WATCH_GAUGES_MAX);
+        s->gauges[i] = (struct WatchGauge){name, value};
+        if (i == s->n_gauges)
+                s->n_gauges++;
+        pthread_mutex_unlock(&w->lock);
+}
+
+Notes *watch_notes(Watch *w, Err *e) {
+        if (!w->notes &&
+            notes_open(w->all->port.notes_path, span_of(w->source), &w->notes, e) < 0)
+                return NULL;
+        return w->notes;
+}
+
+/* ---- handing in ---- */
+
+static void count(Watch *w, const WatchTaken *taken) {
+        pthread_mutex_lock(&w->lock);
+        w->status.events += taken->n_new;
+        w->status.known += taken->n_known;
+        if (taken->n_new)
+                w->status.last_event_ms = clock_wall_ms();
+        pthread_mutex_unlock(&w->lock);
+}
+
+/* Tries until it is known, for good or not at all. */
+static int hand_in(Watch *w, const EnvelopeEvent *events, size_t n, WatchTaken *ret) {
+        int64_t pause = SUBMIT_MIN_MS;
+
+        for (;;) {
+                int waited;
+
+                *ret = (WatchTaken){0};
+                if (watch_stops(w))
+                        return -ECANCELED;
+                w->all->port.submit(w->all->port.self, span_of(w->source), events, n, ret);
+                if (ret->fault != -EAGAIN)
+                        break;
+                waited = watch_wait(w, -1, pause);
+                if (waited < 0)
+                        return waited;
+                pause = pause * 2 > SUBMIT_MAX_MS ? SUBMIT_MAX_MS : pause * 2;
+        }
+        if (ret->fault == 0)
+                count(w, ret);
+        return 0;
+}
+
+static int note_parked(Notes *notes, const EnvelopeEvent *event, const char *why, Err *e) {
+        AUTO(buf_done)
+        Buf key = BUF(NOTE_KEY_MAX_BYTES);
+        AUTO(buf_done)
+        Buf value = BUF(PARKED_MAX_TEXT);
+        Span body = event->body.n <= PARKED_MAX_TEXT / 8 ? event->body : SPAN("null");
+        int r = buf_addf(&key, PARKED_PREFIX SPAN_FMT, SPAN_ARG(event->key));
+
+        if (r == 0)
+                r = buf_add(&value, SPAN("{\"why\":"));
+        if (r == 0)
+                r = buf_add_json(&value, span_of(why));
+        if (r == 0)
+                r = buf_addf(&value, ",\"event\":" SPAN_FMT "}", SPAN_ARG(body));
+        return r < 0 ? FAIL(e, r, "an event that was put aside is too large to be noted")
+                     : notes_put(notes, buf_span(&key), buf_span(&value), e);
+}
+
+static int park(Watch *w, const EnvelopeEvent *event, const char *why, Err *e) {
+        Notes *notes = watch_notes(w, e);
+
+        if (!notes)
+                return -EIO;
+        if (w->n_parked >= WATCH_PARKED_MAX)
+                return FAIL(e, -ENOSPC,
+                            "%d events were put aside as they cannot be taken; the next: %s",
+                            WATCH_PARKED_MAX, why);
+        if (note_parked(notes, event, why, e) < 0)
+                return -EIO;
+        w->n_parked++;
+        pthread_mutex_lock(&w->lock);
+        w->status.parked = w->n_parked;
+        pthread_mutex_unlock(&w->lock);
+        return 0;
+}
+
+/* One of them cannot be taken: each goes alone, so that the others may. */
+static int hand_in_singly(Watch *w, const EnvelopeEvent *events, size_t n, Err *e) {
+        for (size_t i = 0; i < n; i++) {
+                WatchTaken taken;
+                int r = hand_in(w, &events[i], 1, &taken);
+
+                if (r == 0 && taken.fault < 0)
+                        r = park(w, &events[i], taken.why, e);
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
+int watch_submit(Watch *w, const EnvelopeEvent *events, size_t n, Err *e) {
+        while (n) {
+                size_t some = n < ENVELOPE_EVENTS_MAX ? n : ENVELOPE_EVENTS_MAX;
+                WatchTaken taken;
+                int r = hand_in(w, events, some, &taken);
+
+                if (r == 0 && taken.fault < 0)
+                        r = hand_in_singly(w, events, some, e);
+                if (r < 0)
+                        return r;
+                events += some;
+                n -= some;
+        }
+        return 0;
+}
+
+/* ---- the thread ---- */
+
+static int count_parked(void *arg, Span key, Span value) {
+        (void)key;
+        (void)value;
+        ++*(size_t *)arg;
+        return 0;
+}
+
+/* Takes over what it is to be now. False: nothing more. */
+static bool renew(Watch *w) {
+        Triggers *fresh;
+        bool stops;
+
+        pthread_mutex_lock(&w->lock);
+        fresh = w->fresh;
+        w->fresh = NULL;
+        stops = w->stops;
+        if (fresh) {
+                triggers_unref(w->set);
+                w->set = fresh;
+                w->trigger = triggers_find(fresh, span_of(w->source));
+                w->status.kind = w->trigger->kind->name;
+                w->status.n_gauges = 0;
+                w->again_ms = AGAIN_MIN_MS;
+        }
+        pthread_mutex_unlock(&w->lock);
+        return !stops;
+}
+
+static void rest(Watch *w, int fault, const Err *e) {
+        bool is_broken = fault == -ENOTRECOVERABLE;
+
+        tell(w, is_broken ? WATCH_BROKEN : WATCH_FAILING,
+             e->text[0] ? e->text : "it ended without a reason");
+        (void)!watch_wait(w, -1, is_broken ? BROKEN_MS : w->again_ms);
+        w->again_ms = w->again_ms * 2 > AGAIN_MAX_MS ? AGAIN_MAX_MS : w->again_ms * 2;
+}
+
+static void *work(void *arg) {
+        Watch *w = arg;
+
+        while (renew(w)) {
+                Err e = {0};
+                Notes *notes = watch_notes(w, &e);
+                int r = notes ? 0 : -EIO;
+
+                w->n_parked = 0;
+                if (notes)
+                        r = notes_each(notes, SPAN(PARKED_PREFIX), SPAN(""), count_parked,
+                                       &w->n_parked, &e);
+                w->status.parked = w->n_parked;
+                if (r == 0)
+                        r = w->trigger->kind->run(w, w->trigger->options, &e);
+                w->notes = notes_close(w->notes);
+                if (r < 0 && !watch_stops(w))
+                        rest(w, r, &e);
+        }
+        triggers_unref(w->set);
+        pthread_mutex_lock(&w->lock);
+        w->ended = true;
+        pthread_mutex_unlock(&w->lock);
+        return NULL;
+}
+
+/* ---- all of them ---- */
+
+Watches *watches_new(const WatchPort *port) {
+        Watches *ws = must_alloc(sizeof *ws);
+
+        ws->port = *port;
+        must(pthread_mutex_init(&ws->lock, NULL) == 0);
+        return ws;
+}
+
+static void ring(Watch *w) {
+        uint64_t one = 1;
+
+        (void)!write(w->bell, &one, sizeof one);
+}
+
+static void command(Watch *w, Triggers *fresh) {
+        pthread_mutex_lock(&w->lock);
+        triggers_unref(w->fresh);
+        w->fresh = fresh;
+        w->stops = w->stops || !fresh;
+        pthread_mutex_unlock(&w->lock);
+        ring(w);
+}
+
+static void start(Watches *ws, const Trigger *t, Triggers *set) {
+        Watch *w = must_alloc(sizeof *w);
+        sigset_t all, before;
+
+        w->all = ws;
+        w->bell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+        must(w->bell >= 0 && pthread_mutex_init(&w->lock, NULL) == 0);
+        (void)snprintf(w->source, sizeof w->source, "%s", t->source->name);
+        w->fresh = triggers_ref(set);
+        w->status = (WatchStatus){.source = w->source,
+                                  .kind = t->kind->name,
+                                  .since_ms = clock_wall_ms()};
+        w->next = ws->first;
+        ws->first = w;
+        (void)sigfillset(&all);
+        pthread_sigmask(SIG_SETMASK, &all, &before);
+        must(pthread_create(&w->thread, NULL, work, w) == 0);
+        pthread_sigmask(SIG_SETMASK, &before, NULL);
+}
+
+static Watch *watch_free(Watch *w) {
+        (void)close(w->bell);
+        pthread_mutex_destroy(&w->lock);
+        free(w);
+        return NULL;
+}
+
+/* Those that were told to end and have. */
+static void reap(Watches *ws) {
+        for (Watch **at = &ws->first; *at;) {
+                Watch *w = *at;
+                bool ended;
+
+                pthread_mutex_lock(&w->lock);
+                ended = w->ended;
+                pthread_mutex_unlock(&w->lock);
+                if (!ended) {
+                        at = &w->next;
+                        continue;
+                }
+                *at = w->next;
+                (void)pthread_join(w->thread, NULL);
+                watch_free(w);
+        }
+}
+
+static Watch *find(Watches *ws, const char *source) {
+        for (Watch *w = ws->first; w; w = w->next)
+                if (!w->stops && strcmp(w->source, source) == 0)
+                        return w;
+        return NULL;
+}
+
+void watches_set(Watches *ws, Triggers *t) {
+        pthread_mutex_lock(&ws->lock);
+        reap(ws);
+        for (Watch *w = ws->first; w; w = w->next)
+                command(w, !w->stops && triggers_find(t, span_of(w->source)) ? triggers_ref(t)
+                                                                             : NULL);
+        for (size_t i = 0; i < t->n; i++)
+                if (!find(ws, t->at[i].source->name))
+                        start(ws, &t->at[i], t);
+        pthread_mutex_unlock(&ws->lock);
+        triggers_unref(t);
+}
+
+bool watches_stop(Watches *ws, int64_t ms) {
+        struct timespec until;
+        bool all_ended = true;
+
+        (void)clock_gettime(CLOCK_REALTIME, &until);
+        until.tv_sec += ms / 1000;
+        pthread_mutex_lock(&ws->lock);
+        for (Watch *w = ws->first; w; w = w->next)
+                command(w, NULL);
+        for (Watch **at = &ws->first; *at;) {
+                Watch *w = *at;
+
+                if (pthread_timedjoin_np(w->thread, NULL, &until) != 0) {
+                        all_ended = false;
+                        at = &w->next;
+                        continue;
+                }
+                *at = w->next;
+                watch_free(w);
+        }
+        pthread_mutex_unlock(&ws->lock);
+        return all_ended;
+}
+
+Watches *watches_free(Watches *ws) {
+        if (ws && !ws->first) {
+                pthread_mutex_destroy(&ws->lock);
+                free(ws);
+        }
+        return NULL;
+}
+
+void watches_each(Watches *ws, void (*each)(void *arg, const WatchStatus *s), void *arg) {
+        pthread_mutex_lock(&ws->lock);
+        for (Watch *w = ws->first; w; w = w->next) {
+                WatchStatus copy;
+
+                pthread_mutex_lock(&w->lock);
+                copy = w->status;
+                pthread_mutex_unlock(&w->lock);
+                if (!w->stops)
+                        each(arg, &copy);
+        }
+        pthread_mutex_unlock(&ws->lock);
+}
