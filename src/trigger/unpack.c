@@ -7,6 +7,8 @@
 #include "flow/source_schema.h"
 #include "json/value.h"
 
+#include <errno.h>
+
 /* ---- the envelope ---- */
 
 static bool open_envelope(Intake *k) {
@@ -193,7 +195,11 @@ static bool evaluate_item(Intake *k, Item *item) {
                 }
                 k->call = (MapCall){
                         .program = p, .roots = k->root, .n_roots = 1, .done = on_value, .arg = k};
-                if (map_run(k->in->runner->map, &k->call, &e) < 0)
+                int r = map_run(k->in->runner->map, &k->call, &e);
+
+                if (r == -EMSGSIZE)
+                        intake_refuse(k, 413, "too-large", e.text);
+                else if (r < 0)
                         intake_refuse(k, 503, "busy", e.text);
                 return false;
         }

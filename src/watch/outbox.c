@@ -74,8 +74,9 @@ static const Option table_options[] = {
 };
 
 const OptionGroup outbox_table_group = {
-        "tables of an outbox", "`tables: {users: {columns: [email, name], when: \"{row}.active\"}}`",
-        table_options, COUNT_OF(table_options)};
+        "tables of an outbox",
+        "`tables: {users: {columns: [email, name], when: \"{row}.active\"}}`", table_options,
+        COUNT_OF(table_options)};
 
 /* ---- reading ---- */
 
