@@ -44,6 +44,10 @@ MUST_CHECK int outbox_pg_run(Watch *w, const OutboxOptions *o, Err *e);
 MUST_CHECK int outbox_pg_install(const Trigger *t, const OutboxOptions *o, bool removes, Buf *sql,
                                  Err *e);
 
+MUST_CHECK int outbox_lite_run(Watch *w, const OutboxOptions *o, Err *e);
+MUST_CHECK int outbox_lite_install(const Trigger *t, const OutboxOptions *o, bool removes, Buf *sql,
+                                   Err *e);
+
 /* ---- for both ---- */
 
 /* Appends "name", quoted as SQL wants it. */
