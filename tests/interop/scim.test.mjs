@@ -187,7 +187,7 @@ class Scene {
         const { body: all } = await this.directory.json('GET', '/demo/requests');
         const fresh = all.slice(this.#seen);
         this.#seen = all.length;
-        return fresh.filter(({ agent }) => agent !== 'node');
+        return fresh.filter(({ agent }) => agent.startsWith('grapnel/'));
     }
 
     /** One search and one write since then; gives the body of the write. */
@@ -328,6 +328,7 @@ for (const [as, spell] of Object.entries(SPELLING))
         });
 
         if (as === 'scim-entra')
+            // As the page says, too.
             test('scimmy takes no text for a boolean, and the source hears of it', async () => {
                 const heard = await s.remove();
                 refused(heard, 424, 'target-refused', undefined);
@@ -383,16 +384,19 @@ describe('as: scim-okta', () => {
         assert.equal((await s.account()).active, true);
     });
 
-    // RFC 7644, section 3.5.2.3: the attributes "are to be replaced". Grapnel says so correctly, and
-    // docs/targets/scim.md tells what scimmy makes of it; when this fails, scimmy has learned it.
+    // By RFC 7644, section 3.5.2.3, they are to be replaced. docs/targets/scim.md says that scimmy
+    // does otherwise: when this fails it has learned it, and the page is to be changed.
     test('scimmy adds to lists where it has to replace them', async () => {
         const email = 'venla@example.org';
         const emails = [{ ...work(email)[0], primary: true }];
 
         well(await s.save({ email }), 'updated');
         assert.deepEqual(await s.written('PATCH', 200), replacement({ userName: email, emails }));
-        assert.deepEqual((await s.account()).emails.map(({ value }) => value),
-            ['venla@example.com', email]);
+        const there = async () => (await s.account()).emails.map(({ value }) => value);
+        assert.deepEqual(await there(), ['venla@example.com', email]);
+        well(await s.save({}), 'updated');
+        assert.deepEqual(await s.written('PATCH', 200), replacement({ emails }));
+        assert.deepEqual(await there(), ['venla@example.com', email, email]);
     });
 });
 
