@@ -239,7 +239,7 @@ void intake_ask(Intake *k) {
 
                 ask(k, item, VALUE_TYPE, &s->type);
                 ask(k, item, VALUE_TIME, &s->time);
-                if (!k->message_id.p)
+                if (!k->message_id.p || k->n_items > 1)
                         ask(k, item, VALUE_ONCE, &s->once);
                 if (k->n_items == 1)
                         ask(k, item, VALUE_PREFER, &s->prefer);

@@ -60,14 +60,21 @@ USER = {"id": "IDNUMBER1234", "email": "aino@example.com", "firstName": "Aino",
         "lastName": "Virtanen"}
 CONTACT = {"id": "C-1001", "email": "old@example.com", "name": "Aino Virtanen"}
 PERSON = {"id": "P-7", "active": True, "title": "Dr", "emails": [
-    {"type": "work", "value": "old@example.com", "primary": True}]}
+    {"type": "work", "value": "old@example.com", "primary": True}],
+    "userName": "old@example.com", "externalId": USER["id"],
+    "name": {"givenName": "Aino", "familyName": "Virtanen"}}
+NEWCOMER = {"id": "IDNUMBER7777", "email": "venla@example.com", "firstName": "Venla",
+            "lastName": "Salo", "phone": "+358 9 123 4567"}
+USERS = {one["id"]: one for one in (USER, NEWCOMER)}
+PERSONS = {USER["id"]: PERSON, "IDNUMBER9999": {**PERSON, "id": "P-9"}}
 
 
 def world(request):
     """The two systems of the examples."""
     where = urllib.parse.urlsplit(request.path)
     if request.method == "GET" and where.path.startswith("/id/users/"):
-        return Reply(200, USER) if where.path.endswith(USER["id"]) else Reply(404)
+        user = USERS.get(where.path.rpartition("/")[2])
+        return Reply(200, user) if user else Reply(404)
     if request.method == "GET" and where.path == "/crm/contacts":
         count = {f"external_id={USER['id']}": 1, "external_id=TWICE": 2}.get(where.query, 0)
         return Reply(200, {"items": [CONTACT] * count})
@@ -75,7 +82,9 @@ def world(request):
         return Reply(200, {"items": [3]} if "after" in where.query else
                      {"items": [1, 2], "next": "x/1"})
     if request.method == "GET" and where.path == "/directory/Users":
-        return Reply(200, {"totalResults": 1, "Resources": [PERSON]})
+        wanted = urllib.parse.unquote(where.query).split('"')[1]
+        found = [PERSONS[wanted]] if wanted in PERSONS else []
+        return Reply(200, {"totalResults": len(found), "Resources": found})
     if where.path == "/crm/taken":
         return Reply(422, {"errors": [{"field": "mail",
                                        "message": "This address belongs to somebody else."}]})
