@@ -249,6 +249,8 @@ class Outbox:
 
     def send(self, user_id, later=False, timestamp=None, event_type="UPDATE"):
         """Tells what happened to a user; waits for the answer and returns the record of both."""
+        if not any(self._urls.values()):
+            return None  # the webhook is switched off
         if not self._urls[later]:
             raise Refusal(409, "there is no address that delivers later")
         moment = timestamp or now_text(milliseconds=False)
@@ -409,7 +411,8 @@ class IdentityService(App):
             verdict = webhook.Verdict("error", "Nothing was saved.", invalid.errors)
             return self._form_page(self._users.get(user_id), values, verdict, 422)
         record = self._outbox.send(user_id, later=form.get("action") == "later")
-        return redirect(f"/users/{segment(user_id)}?webhook={record['id']}")
+        shown = f"?webhook={record['id']}" if record else ""
+        return redirect(f"/users/{segment(user_id)}{shown}")
 
     def _form_page(self, user, values, verdict, status=200):
         content = pages.user_form(user, values, verdict, self._outbox.has_later)
@@ -433,7 +436,8 @@ class IdentityService(App):
             self._users.save(user_id, known_fields(document))
         except InvalidUser as invalid:
             raise problem_of(invalid) from None
-        return json_response(self._outbox.send(user_id, later, timestamp))
+        record = self._outbox.send(user_id, later, timestamp)
+        return json_response(record or {"webhook": None})
 
     def create_demo(self, request):
         """POST /demo/users: a new user, and the webhook that tells of it.
@@ -485,7 +489,9 @@ def problem_of(invalid):
 def main():
     """Reads the command line and serves until told to stop."""
     parser = argument_parser(__doc__, "identity.db")
-    parser.add_argument("--webhook", metavar="URL", required=True, help="call this after Save")
+    parser.add_argument(
+        "--webhook", metavar="URL", help="call this after Save (without it, nobody is told)"
+    )
     parser.add_argument(
         "--webhook-later", metavar="URL", help="call this after 'Save, deliver later'"
     )

@@ -6,10 +6,10 @@
  * once more a few milliseconds later. Where nothing tells of changes (other file systems) it looks
  * every now and then all the same. */
 #include "base/clock.h"
-#include "json/check.h"
 #include "watch/lite.h"
 #include "watch/outbox.h"
 #include "watch/row_change.h"
+#include "json/check.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -110,8 +110,8 @@ static int look_for_outbox(Reader *r, Err *e) {
 
         if (err == 0 && n == 0)
                 err = FAIL(e, -ENOTRECOVERABLE,
-                           "database %s has no outbox: run grapnel trigger install %s",
-                           r->o->name, source_of(r));
+                           "database %s has no outbox: run grapnel trigger install %s", r->o->name,
+                           source_of(r));
         return err;
 }
 

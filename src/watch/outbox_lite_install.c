@@ -378,10 +378,11 @@ int outbox_lite_install(const Trigger *t, const OutboxOptions *o, bool removes, 
         int r = lite_open(o->database, &db, e);
 
         if (r == 0)
-                r = buf_addf(sql,
-                             "-- %s the outbox of source %s, database %s. Runs as a whole or not at "
-                             "all.\nBEGIN IMMEDIATE;\n",
-                             removes ? "Removes" : "Makes", t->source->name, o->database->name);
+                r = buf_addf(
+                        sql,
+                        "-- %s the outbox of source %s, database %s. Runs as a whole or not at "
+                        "all.\nBEGIN IMMEDIATE;\n",
+                        removes ? "Removes" : "Makes", t->source->name, o->database->name);
         if (r == 0 && !removes)
                 r = buf_add(sql, span_of(shared));
         for (size_t i = 0; r == 0 && i < o->n_tables; i++) {
