@@ -29,6 +29,7 @@ typedef struct TriggerKind {
         const char *help; /* one sentence */
         const Option *options;
         size_t n_options, size;
+        const OptionGroup *more; /* tables within it, for the manual; NULL: none */
         /* Looks closer at what the table has read. 0, or -EINVAL after adding a problem. */
         int (*prepare)(TriggerBuild *b, void *options);
         /* On the watch's own thread: notices and hands in (watch/watch.h) until it is to stop.

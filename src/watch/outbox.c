@@ -73,8 +73,8 @@ static const Option table_options[] = {
                  "updated counts when it holds before or after."},
 };
 
-const OptionGroup outbox_table_group = {
-        "tables of an outbox",
+static const OptionGroup table_group = {
+        "Tables of an outbox",
         "`tables: {users: {columns: [email, name], when: \"{row}.active\"}}`", table_options,
         COUNT_OF(table_options)};
 
@@ -219,6 +219,7 @@ const TriggerKind trigger_outbox = {
         .options = options,
         .n_options = COUNT_OF(options),
         .size = sizeof(OutboxOptions),
+        .more = &table_group,
         .prepare = prepare,
         .run = run,
         .install = install,
