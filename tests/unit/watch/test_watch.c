@@ -134,10 +134,10 @@ static int tear_down(void **state) {
         assert_true(watches_stop(world.watches, 10000));
         watches_free(world.watches);
         (void)snprintf(command, sizeof command, "%s/", world.folder);
-        for (const char *const *name = (const char *const[]){"app.db", "app.db-wal", "app.db-shm",
-                                                            "notes.db", "notes.db-wal",
-                                                            "notes.db-shm",
-                                                            "app.db-grapnel-rows", NULL};
+        for (const char *const *name =
+                     (const char *const[]){"app.db", "app.db-wal", "app.db-shm", "notes.db",
+                                           "notes.db-wal", "notes.db-shm", "app.db-grapnel-rows",
+                                           NULL};
              *name; name++) {
                 char path[256];
 
