@@ -26,13 +26,13 @@ static const FieldRule rules[] = {{"minute", 0, 59, NULL},
 
 static const struct {
         const char *name, *means;
-} shortcuts[] = {{"@hourly", "0 * * * *"},   {"@daily", "0 0 * * *"},  {"@midnight", "0 0 * * *"},
-                 {"@weekly", "0 0 * * 0"},   {"@monthly", "0 0 1 * *"}, {"@yearly", "0 0 1 1 *"},
+} shortcuts[] = {{"@hourly", "0 * * * *"},  {"@daily", "0 0 * * *"},   {"@midnight", "0 0 * * *"},
+                 {"@weekly", "0 0 * * 0"},  {"@monthly", "0 0 1 * *"}, {"@yearly", "0 0 1 1 *"},
                  {"@annually", "0 0 1 1 *"}};
 
 static int fault(const FieldRule *r, Span part, const char *what, Err *e) {
-        return FAIL(e, -EINVAL, "%s: '%.*s' %s; %d to %d%s", r->name, part.n > 40 ? 40 : (int)part.n,
-                    part.p, what, r->min, r->max,
+        return FAIL(e, -EINVAL, "%s: '%.*s' %s; %d to %d%s", r->name,
+                    part.n > 40 ? 40 : (int)part.n, part.p, what, r->min, r->max,
                     r->names == month_names ? ", or jan to dec"
                     : r->names              ? ", or sun to sat"
                                             : "");
@@ -116,9 +116,10 @@ int cron_parse(Span text, Cron *ret, Err *e) {
                 if (span_eq_nocase(text, span_of(shortcuts[i].name)))
                         text = span_of(shortcuts[i].means);
         if (text.n && text.p[0] == '@')
-                return FAIL(e, -EINVAL,
-                            "there are @hourly, @daily, @weekly, @monthly and @yearly, not " SPAN_FMT,
-                            SPAN_ARG(text));
+                return FAIL(
+                        e, -EINVAL,
+                        "there are @hourly, @daily, @weekly, @monthly and @yearly, not " SPAN_FMT,
+                        SPAN_ARG(text));
         for (size_t i = 0; i < COUNT_OF(rules); i++) {
                 Span word = next_word(&text);
 
@@ -145,8 +146,8 @@ int cron_parse(Span text, Cron *ret, Err *e) {
 
 /* ---- searching ---- */
 
-/* Days since 1970-01-01 as year, month, day: the days of the Gregorian calendar counted from 1 March,
- * so that a leap day comes last. */
+/* Days since 1970-01-01 as year, month, day: the days of the Gregorian calendar counted from 1
+ * March, so that a leap day comes last. */
 static void civil_of(int64_t days, int *month, int *day) {
         int64_t z = days + 719468, era = (z >= 0 ? z : z - 146096) / 146097;
         int64_t of_era = z - era * 146097;

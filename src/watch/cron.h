@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Cron expressions, as crontab(5) describes them: minute, hour, day of the month, month, day of the
- * week; `*`, lists, ranges, steps, names, and @hourly to @yearly. When both days are restricted, one
- * of them suffices. Pure.
+ * week; `*`, lists, ranges, steps, names, and @hourly to @yearly. When both days are restricted,
+ * one of them suffices. Pure.
  *
  * Where clocks are put forward over a time, it comes when they jump, at once; where they are put
- * back, a fixed hour comes once, the first time. An expression whose hours are `*` goes by time that
- * passes: what is jumped over is not there, and what comes twice comes twice. */
+ * back, a fixed hour comes once, the first time. An expression whose hours are `*` goes by time
+ * that passes: what is jumped over is not there, and what comes twice comes twice. */
 #pragma once
 
 #include "watch/zone.h"

@@ -11,11 +11,13 @@
 enum { FILE_MAX_BYTES = 256 * 1024, NAME_BYTES_MAX = 64, HEAD_BYTES = 44, TIMES_MAX = 20000 };
 #define DAY_S 86400
 
-/* What the footer says of all years behind the table (POSIX TZ, with the hours of RFC 8536 3.3.1). */
+/* What the footer says of all years behind the table (POSIX TZ, with the hours of RFC 8536 3.3.1).
+ */
 typedef struct Switch {
         enum { SWITCH_NONE, SWITCH_WEEK, SWITCH_DAY, SWITCH_LEAPLESS } kind;
-        int month, week, day; /* Mm.w.d; or the day alone: n from 0, Jn from 1 without 29 February */
-        int32_t time_s;       /* of the local day, by the clock before */
+        int month, week,
+                day;    /* Mm.w.d; or the day alone: n from 0, Jn from 1 without 29 February */
+        int32_t time_s; /* of the local day, by the clock before */
 } Switch;
 
 typedef struct Footer {
@@ -25,7 +27,7 @@ typedef struct Footer {
 } Footer;
 
 struct Zone {
-        int64_t *times; /* from each on ... */
+        int64_t *times;   /* from each on ... */
         int32_t *offsets; /* ... this offset */
         size_t n;
         int32_t first_s; /* before the first */
@@ -138,8 +140,8 @@ static bool take_name(Span *s) {
         bool is_quoted = take(s, '<');
         size_t n = 0;
 
-        while (n < s->n && (is_quoted ? s->p[n] != '>'
-                                      : (s->p[n] | 0x20) >= 'a' && (s->p[n] | 0x20) <= 'z'))
+        while (n < s->n &&
+               (is_quoted ? s->p[n] != '>' : (s->p[n] | 0x20) >= 'a' && (s->p[n] | 0x20) <= 'z'))
                 n++;
         *s = span_from(*s, n);
         return n >= 3 && (!is_quoted || take(s, '>'));
@@ -214,8 +216,8 @@ static bool read_head(Span s, Counts *ret) {
 }
 
 static size_t body_bytes(const Counts *c, size_t time_bytes) {
-        return c->times * (time_bytes + 1) + c->types * 6 + c->chars +
-               c->leap * (time_bytes + 4) + c->standard + c->ut;
+        return c->times * (time_bytes + 1) + c->types * 6 + c->chars + c->leap * (time_bytes + 4) +
+               c->standard + c->ut;
 }
 
 static bool read_table(Span s, const Counts *c, Zone *z) {
@@ -294,8 +296,9 @@ int zone_open(Span name, Zone **ret, Err *e) {
         (void)snprintf(path, sizeof path, FOLDER "/" SPAN_FMT, SPAN_ARG(name));
         f = fopen(path, "rbe");
         if (!f)
-                return FAIL(e, -EINVAL, "there is no time zone " SPAN_FMT " (" FOLDER
-                                        ", Debian's package tzdata)",
+                return FAIL(e, -EINVAL,
+                            "there is no time zone " SPAN_FMT " (" FOLDER
+                            ", Debian's package tzdata)",
                             SPAN_ARG(name));
         for (size_t n = 1; r == 0 && n; text.n += n) {
                 r = buf_room(&text, 4096, &at);

@@ -121,8 +121,9 @@ static void each_zone_has_its_offsets(void **state) {
 }
 
 static void names_that_are_none(void **state) {
-        static const char *const names[] = {"", "../../etc/passwd", "/etc/passwd", "Europe/Nowhere",
-                                            "Europe/..", "a b", "Europe"};
+        static const char *const names[] = {
+                "",      "../../etc/passwd", "/etc/passwd", "Europe/Nowhere", "Europe/..", "a b",
+                "Europe"};
 
         (void)state;
         for (size_t i = 0; i < COUNT_OF(names); i++) {
@@ -137,9 +138,13 @@ static void names_that_are_none(void **state) {
 
 /* A moment is always found again by what clocks show then. */
 static void there_and_back(void **state) {
-        static const char *const names[] = {"Europe/Helsinki", "America/New_York",
-                                            "Australia/Lord_Howe", "Asia/Kolkata",
-                                            "America/Sao_Paulo", "Pacific/Apia", "UTC"};
+        static const char *const names[] = {"Europe/Helsinki",
+                                            "America/New_York",
+                                            "Australia/Lord_Howe",
+                                            "Asia/Kolkata",
+                                            "America/Sao_Paulo",
+                                            "Pacific/Apia",
+                                            "UTC"};
 
         (void)state;
         for (size_t i = 0; i < COUNT_OF(names); i++) {
