@@ -5,6 +5,7 @@
 #pragma once
 
 #include "api/list.h"
+#include "source/envelope.h"
 #include "trigger/message.h"
 
 /* ---- application.c ---- */
@@ -149,6 +150,27 @@ extern const Schema schema_key_in, schema_key_out, schema_key_made, schema_key_l
 void key_create(Op *op);
 void key_list(Op *op);
 void key_revoke(Op *op);
+
+/* ---- event_in.c ---- */
+typedef struct EventsIn {
+        EnvelopeEvent *at; /* room for ENVELOPE_EVENTS_MAX; lives with the op */
+        size_t n;
+        bool are_many; /* it was a list or lines, if only of one */
+} EventsIn;
+typedef struct EventPlace {
+        Where body, one;
+        char word[24];
+} EventPlace;
+extern const RouteMedia media_event_in[];
+/* The events of the body, each fit for the source. 0; -EBADMSG with complaints; -ENOTSUP: it is of
+ * a kind that is not read; -EAGAIN: there was no memory to judge them. */
+int event_read(Op *op, const Source *s, EventsIn *ret, Complaints *c);
+/* Where the event `i` stands in the request; lives as long as `room`. */
+const Where *event_place(const EventsIn *in, size_t i, EventPlace *room);
+
+/* ---- event.c ---- */
+extern const Schema schema_events_out;
+void event_create(Op *op);
 
 /* ---- daemon.c: what the admin listener told before there was an API ---- */
 extern const Schema query_events;
