@@ -9,6 +9,7 @@
 #include "base/secret.h"
 #include "flow/registry.h"
 #include "flow/shelf.h"
+#include "trigger/backfiller.h"
 #include "trigger/replayer.h"
 
 typedef struct AdminParts {
@@ -18,6 +19,7 @@ typedef struct AdminParts {
         Idempotency *idempotency; /* shared by all loops */
         Inlet *inlets;            /* of all loops, by their index */
         Replayer *replayers;      /* so too */
+        Backfiller *backfillers;  /* so too */
         unsigned n, index;
         const Secret *token;    /* of the administrator; empty: this machine is trusted */
         const char *public_url; /* where the console can be reached; NULL: not said */

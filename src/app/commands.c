@@ -49,6 +49,14 @@ static const Command command_check = {
         .run = check,
 };
 
-const Command *const commands[] = {
-        &command_serve,     &command_check,  &command_test,   &command_explain, &command_emit,
-        &command_endpoints, &command_replay, &command_listen, &command_secret,  NULL};
+const Command *const commands[] = {&command_serve,
+                                   &command_check,
+                                   &command_test,
+                                   &command_explain,
+                                   &command_emit,
+                                   &command_endpoints,
+                                   &command_backfill,
+                                   &command_replay,
+                                   &command_listen,
+                                   &command_secret,
+                                   NULL};

@@ -7,6 +7,7 @@
 #include "api/admin.h"
 #include "engine/latest.h"
 #include "flow/outlet.h"
+#include "trigger/backfiller.h"
 #include "trigger/replayer.h"
 
 #include <pthread.h>
@@ -21,6 +22,7 @@ typedef struct Part {
         Engine *engine;
         Inlet *inlet;
         Replayer *replayer;
+        Backfiller *backfiller;
         Runner *runner;
         Outlet outlet;
         Latest *latest; /* of the flows whose subjects live here */
@@ -48,6 +50,7 @@ typedef struct PartShares {
         Hub *hubs;
         Inlet *inlets;
         Replayer *replayers;
+        Backfiller *backfillers;
         unsigned n;
         _Atomic unsigned *undrained; /* parts that have work left */
 } PartShares;

@@ -38,6 +38,8 @@ static Span delivery_key(Intake *k, const Item *item) {
         unsigned n = 0;
         Span key = k->n_items == 1 ? k->message_id : (Span){NULL, 0};
 
+        if (k->only)
+                return item->in.key;
         if (k->source->is_always_new)
                 return (Span){NULL, 0};
         if (!key.p)
