@@ -239,7 +239,7 @@ void intake_ask(Intake *k) {
                 ask(k, item, VALUE_TIME, &s->time);
                 if (!k->message_id.p && !k->only)
                         ask(k, item, VALUE_ONCE, &s->once);
-                if (k->n_items == 1)
+                if (k->n_items == 1 && !k->only)
                         ask(k, item, VALUE_PREFER, &s->prefer);
         }
         evaluate(k);
