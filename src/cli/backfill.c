@@ -187,8 +187,13 @@ static int follow(const CommandLine *l, const char *id) {
                 json_t *j = NULL;
                 int r = ask(l, "GET", id, "", &j);
 
-                if (r != 0)
+                if (r != 0) {
+                        (void)fprintf(stderr,
+                                      "It goes on when the daemon is back: grapnel backfill show "
+                                      "%s tells.\n",
+                                      id);
                         return r;
+                }
                 if (terminal)
                         show_bar(j);
                 if (!is_running(j) || interrupted) {
