@@ -140,6 +140,19 @@ void replay_list(Op *op);
 void replay_get(Op *op);
 void replay_cancel(Op *op);
 
+/* ---- backfill.c ---- */
+extern const Schema schema_backfill_in, schema_backfill_report_in, schema_backfill_report_out,
+        schema_backfill_out, schema_backfill_list, query_backfill_list;
+void backfill_create(Op *op);
+void backfill_report(Op *op);
+void backfill_list(Op *op);
+void backfill_get(Op *op);
+void backfill_cancel(Op *op);
+void backfill_resume(Op *op);
+/* What the body asks for, checked against the configuration, its expression compiled; then `then`,
+ * with its text as an object has it. */
+void backfill_wish(Op *op, void (*then)(Op *op, Span text));
+
 /* ---- auth.c ---- */
 extern const Schema schema_portal_in, schema_portal_out;
 void auth_portal(Op *op);

@@ -104,21 +104,46 @@ static bool take(Intake *k, const EnvelopeEvent *events, size_t n) {
         return fits;
 }
 
-void arrival_send(Inlet *in, Span source, const EnvelopeEvent *events, size_t n, Span trace,
-                  void (*done)(void *arg, const ArrivalOut *out), void *arg) {
+static Intake *begin(Inlet *in, Span source, void (*done)(void *arg, const ArrivalOut *out),
+                     void *arg) {
         Intake *k = intake_new(in);
-        bool fits = true;
 
-        must(n > 0 && n <= ENVELOPE_EVENTS_MAX);
         k->arriving = arena_alloc(k->arena, sizeof *k->arriving);
         must(k->arriving);
         *k->arriving = (struct Arriving){.done = done, .arg = arg};
         k->source = snapshot_source(k->snapshot, source);
-        k->trace = copy(k, trace, &fits);
+        return k;
+}
+
+static void take_in(Intake *k, const EnvelopeEvent *events, size_t n) {
         if (!k->source)
                 intake_refuse(k, 404, "unknown-source", "there is no source of this name");
-        else if (!take(k, events, n) || !fits)
+        else if (!take(k, events, n))
                 intake_refuse(k, 413, "too-large", "the events are too large");
         else
                 intake_ask(k);
+}
+
+void arrival_send_to(Inlet *in, Span flow, Span source, const EnvelopeEvent *event,
+                     void (*done)(void *arg, const ArrivalOut *out), void *arg) {
+        Intake *k = begin(in, source, done, arg);
+
+        k->only = snapshot_flow(k->snapshot, flow);
+        if (!k->only)
+                intake_refuse(k, 404, "unknown-flow", "there is no flow of this name");
+        else
+                take_in(k, event, 1);
+}
+
+void arrival_send(Inlet *in, Span source, const EnvelopeEvent *events, size_t n, Span trace,
+                  void (*done)(void *arg, const ArrivalOut *out), void *arg) {
+        Intake *k = begin(in, source, done, arg);
+        bool fits = true;
+
+        must(n > 0 && n <= ENVELOPE_EVENTS_MAX);
+        k->trace = copy(k, trace, &fits);
+        if (fits)
+                take_in(k, events, n);
+        else
+                intake_refuse(k, 413, "too-large", "the events are too large");
 }

@@ -31,3 +31,8 @@ typedef struct ArrivalOut {
  * loop's thread and perhaps before this returns; `out` is lent for the call. */
 void arrival_send(Inlet *in, Span source, const EnvelopeEvent *events, size_t n, Span trace,
                   void (*done)(void *arg, const ArrivalOut *out), void *arg);
+/* The same for one event that is for one flow alone, whatever its `match` says, and for no
+ * endpoint. Its key is the one that is given, which says too for whom it is: what the source calls
+ * a repeat is not asked. -EINVAL, "unknown-flow", when the flow is gone. */
+void arrival_send_to(Inlet *in, Span flow, Span source, const EnvelopeEvent *event,
+                     void (*done)(void *arg, const ArrivalOut *out), void *arg);

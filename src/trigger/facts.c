@@ -38,7 +38,8 @@ static Span delivery_key(Intake *k, const Item *item) {
         unsigned n = 0;
         Span key = k->n_items == 1 ? k->message_id : (Span){NULL, 0};
 
-        if (item->in.is_key_first && item->in.key.n && item->in.key.n <= EVENT_KEY_MAX_BYTES)
+        if (k->only ||
+            (item->in.is_key_first && item->in.key.n && item->in.key.n <= EVENT_KEY_MAX_BYTES))
                 return item->in.key;
         if (k->source->is_always_new)
                 return (Span){NULL, 0};

@@ -15,7 +15,8 @@ METHODS = ("get", "head", "post", "put", "patch", "delete")
 NONE = {"app_id": "app_0123456789abc", "endpoint_id": "ep_0123456789abc",
         "msg_id": "msg_0123456789abc", "attempt_id": "atmpt_0123456789abc_1",
         "event_type_name": "none", "key_id": "key_0123456789abc", "event_id": "evt_0123456789abc",
-        "replay_id": "rpl_0123456789abc", "task_id": "rpl_0123456789abc", "source": "nobody"}
+        "replay_id": "rpl_0123456789abc", "task_id": "rpl_0123456789abc", "source": "nobody",
+        "backfill_id": "bfl_0123456789abc"}
 # A body that each route's schema takes.
 BODIES = {
     "ApplicationIn": {"name": "n"}, "ApplicationPatch": {},
@@ -26,6 +27,8 @@ BODIES = {
     "EventTypeIn": {"name": "n", "description": "d"}, "EventTypeUpdate": {"description": "d"},
     "EventTypePatch": {}, "MessageIn": {"eventType": "a.b", "payload": {}},
     "EventIn": {"n": 1}, "AppPortalAccessIn": {}, "KeyIn": {"name": "n", "role": "admin"},
+    "BackfillIn": {"flow": "none", "from": "none:/x"},
+    "BackfillReportIn": {"flow": "none", "from": "none:/x"},
     "ReplayIn": {"application": "none", "since": "2024-01-01T00:00:00Z", "dryRun": True},
 }
 
