@@ -148,6 +148,15 @@ STEPS = {
         "it: {for_each: '[[1, 2]]', on_error: continue, steps: [within: {for_each: .item, steps: "
         "[one: {put: 'TARGET:/it/{.item}'}]}]}", "PUT /it/2", 1, goes_on=True,
         says="1 of 1 items of step it failed: item 1: "),
+    # That the flow ends well behind it does not make it well.
+    "for_each, going on, and a skip behind it": Step(
+        "it: {for_each: '[1, 2]', on_error: continue, steps: [one: {put: 'TARGET:/it/{.item}'}]}, "
+        "enough: {skip: 'Enough.'}", "PUT /it/2", 1, ends=True,
+        says="1 of 2 items of step it failed: item 2: "),
+    "for_each, going on, and a skip within": Step(
+        "it: {for_each: '[1, 2]', on_error: continue, steps: [one: {put: 'TARGET:/it/{.item}', "
+        "when: '.item == 1'}, enough: {skip: 'Enough.', when: '.item == 2'}]}", "PUT /it/1",
+        ends=True, says="Item 1 of step it failed: "),
     "for_each of upserts": Step(
         "it: {for_each: '[1, 2]', steps: [%s]}" % (UPSERT % "").replace("it:", "one:"),
         "PATCH /items/1", 1, FOUND, says="(item 1 of 2, step it)"),
@@ -161,6 +170,11 @@ STEPS = {
     "undo": Step("it: {post: 'TARGET:/it', undo: [{back: {put: 'TARGET:/it'}}]}, "
                  "bad: {fail: 422, message: 'Bad.'}", "PUT /it", 1, told=ALWAYS_BAD,
                  says="Bad. Step it could not be undone: "),
+    "undo, for each": Step(
+        "it: {post: 'TARGET:/it', undo: [{all: {for_each: '[1, 2]', on_error: continue, "
+        "steps: [back: {put: 'TARGET:/it/{.item}'}]}}]}, bad: {fail: 422, message: 'Bad.'}",
+        "PUT /it/2", 2, told=ALWAYS_BAD,
+        says="Bad. Step it could not be undone: 1 of 2 items of step all failed: item 2: "),
     "a step that writes beside it": Step(
         "it: {post: 'TARGET:/it'}, other: {put: 'TARGET:/other', after: none}", "POST /it"),
     "a step that reads beside it": Step(
