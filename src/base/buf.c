@@ -96,6 +96,15 @@ static size_t utf8_len(Span s, size_t i) {
         return n;
 }
 
+bool buf_is_utf8(const Buf *b) {
+        for (size_t i = 0, n; i < b->n; i += n) {
+                n = utf8_len(buf_span(b), i);
+                if (n == 0)
+                        return false;
+        }
+        return true;
+}
+
 static int add_json_char(Buf *b, char c) {
         switch (c) {
         case '"':

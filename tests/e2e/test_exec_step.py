@@ -74,7 +74,8 @@ def test_a_program_gets_json_and_gives_json(scene, tool):
 
 @pytest.mark.parametrize("output, said, value", [
     ("json", "'  \\n'", None), ("json", "'[1, 2.50]'", [1, 2.5]), ("text", "'a\"b\\nc\\n'", "a\"b\nc"),
-    ("none", "'no json'", None), ("text", "''", "")])
+    ("none", "'no json'", None), ("text", "''", ""),
+    pytest.param("text", "'\\1' * 1048576", "\1" * 1048576, id="as much as it may")])
 def test_what_it_says_is_the_value(scene, tool, output, said, value):
     program = tool(f"sys.stdout.write({said})")
     daemon = scene.start(flow(f"exec: [{program}], output: {output}", SENT))

@@ -61,6 +61,8 @@ WAYS = {
     "exec that says too much": ("{exec: [/usr/bin/head, -c, '3000000', /dev/zero], output: text}",
                                 (424, "too-large"), False),
     "exec that says garbage": ("{exec: [/bin/echo, '[1,']}", GARBAGE, False),
+    "exec that says no text": ("{exec: [/usr/bin/printf, '\\377'], output: text}", GARBAGE,
+                               False),
     "exec of what is not there": ("{exec: [/no/such/program]}", PROGRAM, False),
     "exec of what is no program": ("{exec: [/etc/passwd]}", PROGRAM, False),
     "exec in no folder": ("{exec: [/bin/true], folder: /no/such/folder}", PROGRAM, False),
