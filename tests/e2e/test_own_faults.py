@@ -76,6 +76,10 @@ WAYS = {
     "emit of a body that fails": ("{emit: a.b, as: inner, body: %s}" % WRONG, MAPPING, False),
     "emit of a subject that fails": ("{emit: a.b, as: inner, subject: %s}" % WRONG, MAPPING,
                                      False),
+    "emit of a subject that is no text": ("{emit: a.b, as: inner, subject: .event}", MAPPING,
+                                          False),
+    "emit of a subject that is too long": (
+        "{emit: a.b, as: inner, subject: '\"long\" * 2000'}", (422, "too-large"), False),
     "emit of what nobody wants": ("{emit: nobody.wants, as: inner}", WELL, False),
     # what ends the flow
     "fail": ("{fail: 418, message: No.}", (418, "refused"), False),
