@@ -197,6 +197,7 @@ def test_much_input_is_read_or_not(scene, tool):
 
 @pytest.mark.parametrize("options, complaint", [
     ("exec: /bin/true", "a list of the program"), ("exec: []", "a list of the program"),
+    ("exec: [/bin/true" + ", a" * 64 + "]", "a list of the program"),
     ("exec: ['{.event.program}']", "no holes here"), ("exec: [/bin/true, {a: 1}]", "a text is"),
     ("exec: [/bin/true, '{']", "exec"), ("exec: [/bin/true], env: [A]", "env: a map"),
     ("exec: [/bin/true], env: {A: [1]}", "NAME: text"),

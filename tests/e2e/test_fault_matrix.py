@@ -275,7 +275,8 @@ class Cell:
         steps = [STEP.format(step=one.replace("TARGET", self.name))
                  for one in split(self.step.steps)]
         return (CONNECTION.format(name=self.name, port=self.target.port),
-                FLOW.format(name=self.name, source=self.step.source) + "".join(steps) + AFTER.format(name=self.name))
+                FLOW.format(name=self.name, source=self.step.source) + "".join(steps)
+                + AFTER.format(name=self.name))
 
 
 @pytest.fixture(scope="module", name="matrix")
