@@ -201,6 +201,8 @@ def test_much_input_is_read_or_not(scene, tool):
     ("exec: ['{.event.program}']", "no holes here"), ("exec: [/bin/true, {a: 1}]", "a text is"),
     ("exec: [/bin/true, '{']", "exec"), ("exec: [/bin/true], env: [A]", "env: a map"),
     ("exec: [/bin/true], env: {A: [1]}", "NAME: text"),
+    ("exec: [/bin/true], env: {" + ", ".join(f"A{n}: x" for n in range(65)) + "}",
+     "a map of at most 64 texts"),
     ("exec: [/bin/true], output: jsno", "did you mean 'json'")])
 def test_check_says_what_is_wrong(tmp_path, options, complaint):
     (tmp_path / "grapnel.yaml").write_text(flow(options))
