@@ -75,6 +75,15 @@ void buf_done(Buf *b) {
         b->n = b->cap = 0;
 }
 
+bool buf_is_utf8(const Buf *b) {
+        for (size_t i = 0, n; i < b->n; i += n) {
+                n = span_utf8(buf_span(b), i);
+                if (n == 0)
+                        return false;
+        }
+        return true;
+}
+
 static int add_json_char(Buf *b, char c) {
         switch (c) {
         case '"':
