@@ -81,7 +81,7 @@ bench:
 	@tools/deps bench
 	@test -f build-bench/build.ninja || meson setup build-bench >build-bench.log 2>&1 || { cat build-bench.log; exit 1; }
 	@$(NINJA) -C build-bench grapnel tests/bench/bench_load tests/bench/bench_target
-	@python3 tests/bench/bench.py --build build-bench $(BENCH_ARGS)
+	@/usr/bin/python3 tests/bench/bench.py --build build-bench $(BENCH_ARGS)
 
 clean:
 	rm -rf build build-* build*.log

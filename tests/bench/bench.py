@@ -21,6 +21,7 @@ import time
 
 import deadline
 import sending
+import triggers
 from contenders import Grapnel, Missing, Node, NodeRed, Webhook
 from processes import BenchError
 
@@ -240,6 +241,7 @@ def run(build, folder, rounds, seconds, starts):
         for one in contenders:
             one.finish()
     sending.measure(build, folder, 2 * seconds, BACKLOG if rounds > 1 else BACKLOG // 10, table)
+    triggers.measure(build, 4 * seconds, table)
     loads = {one: full[one] + paced[one] for one in contenders}
     loads[grapnel] += [result for pair in accepting.values() for some in pair for result in some]
     show_size(loads, took)

@@ -26,12 +26,14 @@ import urllib.request
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "examples" / "database"))
 sys.path.insert(0, str(ROOT / "examples" / "onboarding"))
-from bench import table  # noqa: E402
 from cluster import Cluster, programs  # noqa: E402
 from processes import BenchError, Program  # noqa: E402
 from stack import free_ports, wait_until  # noqa: E402
 
-import psycopg2  # noqa: E402
+try:
+    import psycopg2
+except ImportError:
+    psycopg2 = None
 
 CLIENTS, RATE = 8, 200
 EVERY_S = 120
@@ -188,10 +190,10 @@ def writer(build, seconds, synchronous):
     return alone, with_trigger, at_work
 
 
-def measure(build, seconds):
+def measure(build, seconds, table):
     """Runs the scenes and prints their tables."""
-    if not programs():
-        print("triggers are left out: there is no PostgreSQL server here (Debian: postgresql)")
+    if not programs() or not psycopg2:
+        print("triggers are left out: that takes Debian's postgresql and python3-psycopg2")
         return
     rows = []
     for kind in KINDS:
@@ -218,12 +220,13 @@ def measure(build, seconds):
 
 def main():
     """The command."""
+    from bench import table  # pylint: disable=import-outside-toplevel
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--build", type=pathlib.Path, required=True)
     parser.add_argument("--quick", action="store_true")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    measure(options.build.resolve(), 2 if options.quick else 8)
+    measure(options.build.resolve(), 2 if options.quick else 8, table)
 
 
 if __name__ == "__main__":
