@@ -122,6 +122,8 @@ const char *task_of(Span text); /* what Svix calls a replay of that text */
 /* ---- trigger.c ---- */
 extern const Schema schema_trigger_list;
 void trigger_list(Op *op);
+void trigger_retry(Op *op);
+void trigger_forget(Op *op);
 /* Is one of them in trouble? Then what /healthz says of it. */
 bool trigger_trouble(const Op *op, Put *p);
 /* Appends their metrics. */

@@ -31,6 +31,7 @@ static const Field fields[] = {
          .type = FIELD_INTEGER,
          .required = true,
          .help = "Put aside, as they can never be taken as they are."},
+        {.name = "parkedWhy", .type = FIELD_TEXT, .help = "The reason of the last of them."},
         {.name = "gauges",
          .type = FIELD_MAP,
          .item = FIELD_INTEGER,
@@ -65,6 +66,8 @@ static void show(void *arg, const WatchStatus *s) {
         put_int(p, "events", (int64_t)s->events);
         put_int(p, "known", (int64_t)s->known);
         put_int(p, "parked", (int64_t)s->parked);
+        if (s->parked)
+                put_text(p, "parkedWhy", span_of(s->parked_why));
         put_open(p, "gauges", '{');
         for (size_t i = 0; i < s->n_gauges; i++)
                 put_int(p, s->gauges[i].name, s->gauges[i].value);
@@ -84,6 +87,25 @@ void trigger_list(Op *op) {
         put_close(&p, '}');
         op_json(op, 200, &p);
         put_done(&p);
+}
+
+/* ---- what was put aside ---- */
+
+static void wish(Op *op, WatchWish w) {
+        Watches *ws = op->admin->parts.watches;
+
+        if (ws && watches_wish(ws, op_param(op, "source"), w))
+                op_none(op, 202);
+        else
+                op_missing(op);
+}
+
+void trigger_retry(Op *op) {
+        wish(op, WATCH_RETRIES);
+}
+
+void trigger_forget(Op *op) {
+        wish(op, WATCH_FORGETS);
 }
 
 /* ---- health ---- */

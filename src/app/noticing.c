@@ -17,8 +17,7 @@ static void on_told(void *self, const WatchStatus *s) {
                  NULL);
 }
 
-/* Beside the ledger's file; one in memory has nothing to remember either. */
-static char *notes_path(const Config *c) {
+char *noticing_notes_path(const Config *c) {
         Span ledger = span_of(c->ledger);
         AUTO(buf_done)
         Buf path = BUF(8192);
@@ -37,13 +36,15 @@ static char *notes_path(const Config *c) {
 }
 
 Watches *noticing_new(const Config *c, Inlet *inlet) {
-        WatchPort port = {.self = inlet,
-                          .submit = submission_send,
-                          .told = on_told,
-                          .notes_path = notes_path(c)};
+        char *path = noticing_notes_path(c);
+        WatchPort port = {
+                .self = inlet, .submit = submission_send, .told = on_told, .notes_path = path};
+        Watches *ws;
 
-        must(port.notes_path);
-        return watches_new(&port);
+        must(path);
+        ws = watches_new(&port);
+        free(path);
+        return ws;
 }
 
 static Problems *problems_new(Arena *a) {

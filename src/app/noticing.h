@@ -7,6 +7,8 @@
 #include "trigger/inlet.h"
 #include "watch/watch.h"
 
+/* Where triggers keep their notebook: beside the ledger; ":memory:" where that is. The caller's. */
+char *noticing_notes_path(const Config *c);
 /* They notice nothing yet. */
 Watches *noticing_new(const Config *c, Inlet *inlet);
 /* The triggers of a configuration that was checked (noticing_check). */

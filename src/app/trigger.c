@@ -3,7 +3,9 @@
  * `grapnel trigger`: what a trigger has to have in a database, shown before it is put there; and
  * how those of a running daemon go. */
 #include "app/commands.h"
+#include "app/noticing.h"
 #include "cli/api.h"
+#include "watch/parked.h"
 #include "watch/script.h"
 #include "watch/triggers.h"
 
@@ -59,8 +61,10 @@ static int put_in(const CommandLine *l, const Trigger *t, bool removes) {
         return r < 0;
 }
 
-static int change(const CommandLine *l, bool removes) {
-        const char *file = line_option(l, "config"), *source = l->words[1];
+/* Does it with the trigger that the second word names. */
+static int with_trigger(const CommandLine *l,
+                        int (*run)(const CommandLine *l, const Triggers *all, const Trigger *t)) {
+        const char *file = line_option(l, "config");
         const Trigger *t;
         Triggers *all;
         int r;
@@ -70,11 +74,79 @@ static int change(const CommandLine *l, bool removes) {
         all = load(file ? file : CONFIG_DEFAULT);
         if (!all)
                 return 1;
-        t = triggers_find(all, span_of(source));
-        r = t ? put_in(l, t, removes)
-              : line_wrong(l, "there is no source %s with a trigger", source);
+        t = triggers_find(all, span_of(l->words[1]));
+        r = t ? run(l, all, t) : line_wrong(l, "there is no source %s with a trigger", l->words[1]);
         triggers_unref(all);
         return r;
+}
+
+static int put_trigger_in(const CommandLine *l, const Triggers *all, const Trigger *t) {
+        (void)all;
+        return put_in(l, t, false);
+}
+
+static int take_trigger_out(const CommandLine *l, const Triggers *all, const Trigger *t) {
+        (void)all;
+        return put_in(l, t, true);
+}
+
+static int install(const CommandLine *l) {
+        return with_trigger(l, put_trigger_in);
+}
+
+static int uninstall(const CommandLine *l) {
+        return with_trigger(l, take_trigger_out);
+}
+
+/* ---- what was put aside ---- */
+
+/* One line of JSON for each. */
+static int print_parked(Notes *notes, Err *e) {
+        AUTO(buf_done)
+        Buf id = BUF(NOTE_KEY_MAX_BYTES);
+        int r = 1;
+
+        while (r > 0) {
+                AUTO(buf_done)
+                Buf next = BUF(NOTE_KEY_MAX_BYTES);
+                AUTO(buf_done)
+                Buf line = BUF(SCRIPT_BYTES + NOTE_VALUE_MAX_BYTES);
+
+                r = parked_next(notes, buf_span(&id), &next, &line, e);
+                if (r <= 0)
+                        break;
+                buf_clear(&id);
+                if (buf_add(&id, buf_span(&next)) < 0)
+                        r = -EMSGSIZE;
+                (void)fwrite(line.p, 1, line.n, stdout);
+                (void)putchar('\n');
+        }
+        return r;
+}
+
+static int list_parked(const CommandLine *l, const Triggers *all, const Trigger *t) {
+        char *path = noticing_notes_path(all->config);
+        Notes *notes = NULL;
+        Err e = {0};
+        int r;
+
+        must(path);
+        if (access(path, R_OK) < 0) {
+                r = line_wrong(l, "there is no notebook %s: nothing was put aside here", path);
+        } else {
+                r = notes_open(path, span_of(t->source->name), &notes, &e);
+                if (r == 0)
+                        r = print_parked(notes, &e);
+                notes_close(notes);
+                if (r < 0)
+                        (void)fprintf(stderr, "grapnel: %s\n", e.text);
+        }
+        free(path);
+        return r != 0;
+}
+
+static int parked(const CommandLine *l) {
+        return with_trigger(l, list_parked);
 }
 
 /* ---- of a running daemon ---- */
@@ -98,6 +170,9 @@ static void show(const json_t *t) {
         (void)putchar('\n');
         if (api_text(t, "why")[0])
                 printf("    %s\n", api_text(t, "why"));
+        if (api_text(t, "parkedWhy")[0])
+                printf("    put aside: %s (grapnel trigger parked %s)\n", api_text(t, "parkedWhy"),
+                       api_text(t, "source"));
 }
 
 static bool is_fine(const json_t *t) {
@@ -134,20 +209,44 @@ static int status(const CommandLine *l) {
         return all_fine ? 0 : 1;
 }
 
+static int wish(const CommandLine *l, const char *method, const char *what) {
+        AUTO(buf_done)
+        Buf path = BUF(1024);
+        ApiAnswer a;
+        int r;
+
+        if (l->n_words < 2)
+                return line_wrong(l, "it needs the name of a source");
+        if (buf_add(&path, SPAN("/triggers")) < 0 || api_segment(&path, l->words[1]) < 0 ||
+            buf_add(&path, span_of(what)) < 0 || buf_add_char(&path, 0) < 0)
+                return line_wrong(l, "the name is too long");
+        r = api_call(l, method, path.p, (Span){NULL, 0}, &a);
+        if (r == 0)
+                api_done(&a);
+        return r;
+}
+
+static int retry(const CommandLine *l) {
+        return wish(l, "POST", "/parked/retry");
+}
+
+static int forget(const CommandLine *l) {
+        return wish(l, "DELETE", "/parked");
+}
+
 static int run(const CommandLine *l) {
         static const struct {
                 const char *word;
-                int (*run)(const CommandLine *l, bool removes);
-                bool removes;
-        } verbs[] = {{"install", change, false}, {"uninstall", change, true}};
+                int (*run)(const CommandLine *l);
+        } verbs[] = {{"install", install}, {"uninstall", uninstall}, {"status", status},
+                     {"parked", parked},   {"retry", retry},         {"forget", forget}};
 
         for (size_t i = 0; i < COUNT_OF(verbs); i++)
                 if (strcmp(l->words[0], verbs[i].word) == 0)
-                        return verbs[i].run(l, verbs[i].removes);
-        return strcmp(l->words[0], "status") == 0
-                       ? status(l)
-                       : line_wrong(l, "install, uninstall or status is expected, not %s",
-                                    l->words[0]);
+                        return verbs[i].run(l);
+        return line_wrong(l,
+                          "install, uninstall, status, parked, retry or forget is expected, not %s",
+                          l->words[0]);
 }
 
 const Command command_trigger = {
@@ -158,6 +257,9 @@ const Command command_trigger = {
                 "                     read and run; with --apply it is run, all or nothing\n"
                 "  uninstall SOURCE   the same for what takes it out again\n"
                 "  status [SOURCE]    how the triggers of the running daemon go\n"
+                "  parked SOURCE      what was put aside as it cannot be taken: a line of JSON\n"
+                "                     for each, with the reason\n"
+                "  retry SOURCE       hands it in once more; forget SOURCE: never again\n"
                 "\n"
                 "Exit code of status: 0 if all work, 1 if one fails.\n" API_HELP,
         .words_min = 1,

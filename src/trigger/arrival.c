@@ -2,6 +2,8 @@
 #include "trigger/arrival.h"
 
 #include "trigger/intake.h"
+#include "trigger/message.h"
+#include "json/value.h"
 
 struct Arriving {
         void (*done)(void *arg, const ArrivalOut *out);
@@ -115,13 +117,37 @@ static Intake *begin(Inlet *in, Span source, void (*done)(void *arg, const Arriv
         return k;
 }
 
+/* The first of the events that is one round too many of a circle; n where there is none. */
+static size_t find_too_deep(const Intake *k, const EnvelopeEvent *events, size_t n) {
+        for (size_t i = 0; i < n; i++) {
+                const char *meta = events[i].meta.n ? arena_printf(k->arena, "{" SPAN_FMT "}",
+                                                                   SPAN_ARG(events[i].meta))
+                                                    : NULL;
+                Span depth = meta ? json_trim(json_member(span_of(meta), SPAN("depth")))
+                                  : (Span){NULL, 0};
+                uint64_t found;
+
+                if (depth.n &&
+                    (!span_to_u64(depth, INT64_MAX, &found) || found > MESSAGE_DEPTH_MAX))
+                        return i;
+        }
+        return n;
+}
+
 static void take_in(Intake *k, const EnvelopeEvent *events, size_t n) {
-        if (!k->source)
+        size_t deep = find_too_deep(k, events, n);
+
+        if (!k->source) {
                 intake_refuse(k, 404, "unknown-source", "there is no source of this name");
-        else if (!take(k, events, n))
+        } else if (!take(k, events, n)) {
                 intake_refuse(k, 413, "too-large", "the events are too large");
-        else
+        } else if (deep < n) {
+                k->item = deep; /* that is at fault */
+                intake_refuse(k, 422, "too-deep",
+                              "more than 16 events led to this one: it is taken for a circle");
+        } else if (k->only || intake_fits_schema(k)) {
                 intake_ask(k);
+        }
 }
 
 void arrival_send_to(Inlet *in, Span flow, Span source, const EnvelopeEvent *event,

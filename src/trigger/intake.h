@@ -70,6 +70,8 @@ void intake_unpack(Intake *k);
 /* Every value is known. */
 void intake_record(Intake *k);
 
+/* Is each event what the source's schema asks for? If not, it has refused, and k is gone. */
+bool intake_fits_schema(Intake *k);
 /* The items are known: evaluates what has to be known of them, then calls intake_record. */
 void intake_ask(Intake *k);
 /* The record of all its events, with their jobs, placed; NULL when nobody wants what the source

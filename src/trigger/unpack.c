@@ -43,12 +43,13 @@ static bool open_envelope(Intake *k) {
 
 /* ---- the schema ---- */
 
-static bool fits_schema(Intake *k) {
+bool intake_fits_schema(Intake *k) {
         Outcome o;
 
         for (size_t i = 0; i < k->n_items; i++) {
                 if (source_schema_fits(k->source, k->items[i].view, k->arena, &o))
                         continue;
+                k->item = i; /* that is at fault */
                 intake_refuse_with(k, &o);
                 return false;
         }
@@ -252,6 +253,6 @@ void intake_ask(Intake *k) {
 }
 
 void intake_unpack(Intake *k) {
-        if (open_envelope(k) && fits_schema(k))
+        if (open_envelope(k) && intake_fits_schema(k))
                 intake_ask(k);
 }

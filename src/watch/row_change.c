@@ -157,6 +157,23 @@ static Span keep(Arena *a, const Buf *b, bool *fits) {
         return s;
 }
 
+/* Whoever writes because of a delivery says so in the context: the change is one further than that
+ * (trigger/message.h has the limit). A number, or a header's text as it came. */
+static Span depth_meta(const RowChange *c, Arena *a, bool *fits) {
+        AUTO(buf_done)
+        Buf b = BUF(64);
+        Span depth =
+                c->context.n ? json_trim(json_member(c->context, SPAN("depth"))) : (Span){NULL, 0};
+        uint64_t n;
+
+        if (depth.n >= 2 && depth.p[0] == '"')
+                depth = (Span){depth.p + 1, depth.n - 2};
+        if (!depth.n || !span_to_u64(depth, UINT32_MAX, &n))
+                return (Span){NULL, 0};
+        *fits &= buf_addf(&b, "\"depth\":%" PRIu64, n + 1) == 0;
+        return keep(a, &b, fits);
+}
+
 bool row_change_event(const RowChange *c, Arena *a, EnvelopeEvent *ret) {
         AUTO(buf_done)
         Buf id = BUF(1024);
@@ -181,6 +198,7 @@ bool row_change_event(const RowChange *c, Arena *a, EnvelopeEvent *ret) {
                                .type = keep(a, &type, &fits),
                                .subject = keep(a, &subject, &fits),
                                .time = c->time,
-                               .key = keep(a, &id, &fits)};
+                               .key = keep(a, &id, &fits),
+                               .meta = depth_meta(c, a, &fits)};
         return fits;
 }

@@ -2,6 +2,7 @@
 #include "watch/watch.h"
 
 #include "base/clock.h"
+#include "watch/parked.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -12,24 +13,24 @@
 #include <time.h>
 #include <unistd.h>
 
-#define AGAIN_MIN_MS    1000 /* after a failure; doubled up to the maximum */
-#define AGAIN_MAX_MS    60000
-#define BROKEN_MS       60000 /* perhaps somebody has mended it */
-#define SUBMIT_MIN_MS   20    /* the ledger is busy */
-#define SUBMIT_MAX_MS   2000
-#define SUBMIT_TELL_MS  5000 /* then it is said that events wait for the ledger */
-#define PARKED_PREFIX   "parked/"
-#define PARKED_MAX_TEXT (8 * 1024 * 1024)
+#define AGAIN_MIN_MS   1000 /* after a failure; doubled up to the maximum */
+#define AGAIN_MAX_MS   60000
+#define BROKEN_MS      60000 /* perhaps somebody has mended it */
+#define SUBMIT_MIN_MS  20    /* the ledger is busy */
+#define SUBMIT_MAX_MS  2000
+#define SUBMIT_TELL_MS 5000 /* then it is said that events wait for the ledger */
+#define PARKED_ARENA   (256 * 1024)
 
 struct Watch {
         Watches *all;
         Watch *next;
         pthread_t thread;
-        int bell; /* an eventfd: look at `stops` and `fresh` */
+        int bell; /* an eventfd: look at `stops`, `fresh` and `wish` */
         pthread_mutex_t lock;
         /* Under the lock: */
         bool stops, ended;
         Triggers *fresh; /* to go on with; NULL: the present ones */
+        WatchWish wish;  /* what is to become of those that were put aside */
         WatchStatus status;
         /* The thread's: */
         Triggers *set;
@@ -42,6 +43,7 @@ struct Watch {
 
 struct Watches {
         WatchPort port;
+        char *notes_path;
         pthread_mutex_t lock; /* of the list */
         Watch *first;
 };
@@ -63,7 +65,7 @@ bool watch_stops(const Watch *w) {
         bool stops;
 
         pthread_mutex_lock(&open->lock);
-        stops = w->stops || w->fresh;
+        stops = open->stops || open->fresh || open->wish;
         pthread_mutex_unlock(&open->lock);
         return stops;
 }
@@ -139,7 +141,7 @@ void watch_gauge(Watch *w, const char *name, int64_t value) {
 }
 
 Notes *watch_notes(Watch *w, Err *e) {
-        if (!w->notes && notes_open(w->all->port.notes_path, span_of(w->source), &w->notes, e) < 0)
+        if (!w->notes && notes_open(w->all->notes_path, span_of(w->source), &w->notes, e) < 0)
                 return NULL;
         return w->notes;
 }
@@ -180,22 +182,12 @@ static int hand_in(Watch *w, const EnvelopeEvent *events, size_t n, WatchTaken *
         return 0;
 }
 
-static int note_parked(Notes *notes, const EnvelopeEvent *event, const char *why, Err *e) {
-        AUTO(buf_done)
-        Buf key = BUF(NOTE_KEY_MAX_BYTES);
-        AUTO(buf_done)
-        Buf value = BUF(PARKED_MAX_TEXT);
-        Span body = event->body.n <= PARKED_MAX_TEXT / 8 ? event->body : SPAN("null");
-        int r = buf_addf(&key, PARKED_PREFIX SPAN_FMT, SPAN_ARG(event->key));
-
-        if (r == 0)
-                r = buf_add(&value, SPAN("{\"why\":"));
-        if (r == 0)
-                r = buf_add_json(&value, span_of(why));
-        if (r == 0)
-                r = buf_addf(&value, ",\"event\":" SPAN_FMT "}", SPAN_ARG(body));
-        return r < 0 ? FAIL(e, r, "an event that was put aside is too large to be noted")
-                     : notes_put(notes, buf_span(&key), buf_span(&value), e);
+static void tell_parked(Watch *w, size_t n, const char *why) {
+        w->n_parked = n;
+        pthread_mutex_lock(&w->lock);
+        w->status.parked = n;
+        (void)snprintf(w->status.parked_why, sizeof w->status.parked_why, "%s", n ? why : "");
+        pthread_mutex_unlock(&w->lock);
 }
 
 static int park(Watch *w, const EnvelopeEvent *event, const char *why, Err *e) {
@@ -203,16 +195,13 @@ static int park(Watch *w, const EnvelopeEvent *event, const char *why, Err *e) {
 
         if (!notes)
                 return -EIO;
-        if (w->n_parked >= WATCH_PARKED_MAX)
+        if (w->n_parked >= PARKED_MAX)
                 return FAIL(e, -ENOSPC,
                             "%d events were put aside as they cannot be taken; the next: %s",
-                            WATCH_PARKED_MAX, why);
-        if (note_parked(notes, event, why, e) < 0)
+                            PARKED_MAX, why);
+        if (parked_put(notes, event, why, e) < 0)
                 return -EIO;
-        w->n_parked++;
-        pthread_mutex_lock(&w->lock);
-        w->status.parked = w->n_parked;
-        pthread_mutex_unlock(&w->lock);
+        tell_parked(w, w->n_parked + 1, why);
         return 0;
 }
 
@@ -248,21 +237,73 @@ int watch_submit(Watch *w, const EnvelopeEvent *events, size_t n, Err *e) {
 
 /* ---- the thread ---- */
 
-static int count_parked(void *arg, Span key, Span value) {
-        (void)key;
-        (void)value;
-        ++*(size_t *)arg;
-        return 0;
+static int look_parked(Watch *w, Notes *notes, Err *e) {
+        AUTO(buf_done)
+        Buf why = BUF(NOTE_VALUE_MAX_BYTES);
+        size_t n = 0;
+        int r = parked_count(notes, &n, &why, e);
+
+        if (r == 0 && buf_add_char(&why, 0) < 0)
+                r = FAIL(e, -EMSGSIZE, "a reason is too long");
+        if (r == 0)
+                tell_parked(w, n, why.p);
+        return r;
 }
 
-/* Takes over what it is to be now. False: nothing more. */
-static bool renew(Watch *w) {
+/* Hands in one that was put aside; what is still in the way is noted. */
+static int try_again(Watch *w, Notes *notes, Span id, Span text, Err *e) {
+        AUTO(arena_freep)
+        Arena *a = arena_new(PARKED_ARENA);
+        EnvelopeEvent event;
+        WatchTaken taken;
+        int r;
+
+        if (!parked_event(id, text, a, &event))
+                return 0;
+        r = hand_in(w, &event, 1, &taken);
+        if (r < 0)
+                return r;
+        return taken.fault < 0 ? parked_put(notes, &event, taken.why, e)
+                               : parked_forget(notes, id, e);
+}
+
+/* What a person wants of those that were put aside. */
+static int grant(Watch *w, Notes *notes, WatchWish wish, Err *e) {
+        AUTO(buf_done)
+        Buf id = BUF(NOTE_KEY_MAX_BYTES);
+        AUTO(buf_done)
+        Buf next = BUF(NOTE_KEY_MAX_BYTES);
+        AUTO(buf_done)
+        Buf text = BUF(NOTE_VALUE_MAX_BYTES);
+        int r = 1;
+
+        for (size_t i = 0; i < PARKED_MAX && r > 0; i++) {
+                buf_clear(&next);
+                buf_clear(&text);
+                r = parked_next(notes, buf_span(&id), &next, &text, e);
+                if (r <= 0)
+                        break;
+                buf_clear(&id);
+                r = buf_add(&id, buf_span(&next));
+                if (r == 0)
+                        r = wish == WATCH_FORGETS
+                                    ? parked_forget(notes, buf_span(&id), e)
+                                    : try_again(w, notes, buf_span(&id), buf_span(&text), e);
+                r = r < 0 ? r : 1;
+        }
+        return r < 0 ? r : look_parked(w, notes, e);
+}
+
+/* Takes over what it is to be now, and what is wished. False: nothing more. */
+static bool renew(Watch *w, WatchWish *wish) {
         Triggers *fresh;
         bool stops;
 
         pthread_mutex_lock(&w->lock);
         fresh = w->fresh;
         w->fresh = NULL;
+        *wish = w->wish;
+        w->wish = WATCH_WISHES_NOTHING;
         stops = w->stops;
         if (fresh) {
                 triggers_unref(w->set);
@@ -288,16 +329,15 @@ static void rest(Watch *w, int fault, const Err *e) {
 static void *work(void *arg) {
         Watch *w = arg;
 
-        while (renew(w)) {
+        WatchWish wish;
+
+        while (renew(w, &wish)) {
                 Err e = {0};
                 Notes *notes = watch_notes(w, &e);
-                int r = notes ? 0 : -EIO;
+                int r = notes ? look_parked(w, notes, &e) : -EIO;
 
-                w->n_parked = 0;
-                if (notes)
-                        r = notes_each(notes, SPAN(PARKED_PREFIX), SPAN(""), count_parked,
-                                       &w->n_parked, &e);
-                w->status.parked = w->n_parked;
+                if (r == 0 && wish)
+                        r = grant(w, notes, wish, &e);
                 if (r == 0)
                         r = w->trigger->kind->run(w, w->trigger->options, &e);
                 w->notes = notes_close(w->notes);
@@ -317,6 +357,8 @@ Watches *watches_new(const WatchPort *port) {
         Watches *ws = must_alloc(sizeof *ws);
 
         ws->port = *port;
+        ws->notes_path = strdup(port->notes_path);
+        must(ws->notes_path);
         must(pthread_mutex_init(&ws->lock, NULL) == 0);
         return ws;
 }
@@ -401,6 +443,23 @@ void watches_set(Watches *ws, Triggers *t) {
         triggers_unref(t);
 }
 
+bool watches_wish(Watches *ws, Span source, WatchWish wish) {
+        bool is_there = false;
+
+        pthread_mutex_lock(&ws->lock);
+        for (Watch *w = ws->first; w; w = w->next) {
+                if (w->stops || !span_eq(span_of(w->source), source))
+                        continue;
+                is_there = true;
+                pthread_mutex_lock(&w->lock);
+                w->wish = wish;
+                pthread_mutex_unlock(&w->lock);
+                ring(w);
+        }
+        pthread_mutex_unlock(&ws->lock);
+        return is_there;
+}
+
 bool watches_stop(Watches *ws, int64_t ms) {
         struct timespec until;
         bool all_ended = true;
@@ -428,6 +487,7 @@ bool watches_stop(Watches *ws, int64_t ms) {
 Watches *watches_free(Watches *ws) {
         if (ws && !ws->first) {
                 pthread_mutex_destroy(&ws->lock);
+                free(ws->notes_path);
                 free(ws);
         }
         return NULL;

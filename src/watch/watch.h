@@ -8,7 +8,7 @@
 #include "watch/notes.h"
 #include "watch/triggers.h"
 
-enum { WATCH_GAUGES_MAX = 8, WATCH_PARKED_MAX = 10000 };
+enum { WATCH_GAUGES_MAX = 8 };
 
 /* ---- for kinds: on the watch's thread ---- */
 
@@ -52,6 +52,7 @@ typedef struct WatchStatus {
         char why[512];                   /* of the last failure; "" */
         int64_t since_ms, last_event_ms; /* wall; 0: never */
         uint64_t events, known, parked;  /* handed in; of these, known already; put aside */
+        char parked_why[256];            /* of the last that was; "" */
         struct WatchGauge {
                 const char *name;
                 int64_t value;
@@ -74,7 +75,7 @@ typedef struct WatchPort {
         void (*submit)(void *self, Span source, const EnvelopeEvent *events, size_t n,
                        WatchTaken *ret);
         void (*told)(void *self, const WatchStatus *s); /* its state has changed */
-        const char *notes_path; /* of the notebook's file; ":memory:" for none */
+        const char *notes_path; /* of the notebook's file; ":memory:" for none; lent */
 } WatchPort;
 
 typedef struct Watches Watches;
@@ -82,6 +83,11 @@ Watches *watches_new(const WatchPort *port);
 /* From now on these: those that are new start, those that are gone end, the others go on as they
  * are written now. Does not wait. Takes over a reference. */
 void watches_set(Watches *ws, Triggers *t);
+/* What is to become of what a source's trigger has put aside: each is handed in once more, or none
+ * is ever heard of again. Its thread does it soon. False when there is no such trigger. Any thread.
+ */
+typedef enum WatchWish { WATCH_WISHES_NOTHING, WATCH_RETRIES, WATCH_FORGETS } WatchWish;
+bool watches_wish(Watches *ws, Span source, WatchWish wish);
 /* Ends all, waiting for their threads; false when one of them did not end in time: then nothing
  * that it may touch can be freed. */
 bool watches_stop(Watches *ws, int64_t ms);

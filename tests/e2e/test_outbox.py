@@ -7,7 +7,7 @@ import json
 import pytest
 
 from databases import FORWARD, Cluster, Watched, new_base, programs
-from harness import wait_until
+from harness import Reply, wait_until
 
 pytestmark = pytest.mark.skipif(not programs(), reason="there is no PostgreSQL server here")
 
@@ -227,6 +227,25 @@ def test_who_did_it(watch, base):
         {"actor": "U9", "trace": "t"}, {"actor": "just a name"}, None]
 
 
+def test_a_circle_ends(watch, base):
+    """A receiver that writes to the very table because of what it hears, and passes the depth on."""
+    w = watch()
+
+    def write_back(request):
+        context = json.dumps({"depth": request.headers["grapnel-depth"]})
+        base.run(f"""SET LOCAL grapnel.context = '{context}';
+                     UPDATE users SET logins = logins + 1""")
+        return Reply(200)
+
+    w.scene.target.act = write_back
+    base.run("INSERT INTO users (id) VALUES ('a')")
+    assert wait_until(lambda: w.status()["parked"] == 1, 30), w.status()
+    assert [e["new"]["logins"] for e in w.arrived()] == list(range(17))
+    assert [r.headers["grapnel-depth"] for r in w.scene.target.requests] == [
+        str(n) for n in range(17)]
+    assert "circle" in w.status()["parkedWhy"]
+
+
 # ---- many ----
 
 ONLY_RECORD = """
@@ -270,6 +289,38 @@ flows:
     w.daemon.kill()
     w.daemon.start()
     assert wait_until(lambda: w.status() and w.status()["parked"] == 1, 10)
+    assert "16777216 bytes" in w.status()["parkedWhy"]
+    aside = w.command("trigger", "parked", "rows")
+    assert aside.returncode == 0, aside.stderr
+    event = json.loads(aside.stdout)
+    assert event["type"] == "rows.insert" or event["type"] == "users.insert"
+    assert event["event"]["key"] == {"id": "b"} and event["why"] == w.status()["parkedWhy"]
+
+
+def server(w):
+    return "--server", f"http://127.0.0.1:{w.daemon.admin}"
+
+
+def test_what_was_put_aside_is_tried_again_or_forgotten(scene, base):
+    base.run(USERS)
+    config = CONFIG % "[users]"
+    (scene.folder / "strict.json").write_text(json.dumps(
+        {"properties": {"new": {"properties": {"name": {"minLength": 3}}}}}))
+    strict = config.replace("rows: {", f"rows: {{schema: {scene.folder}/strict.json, ", 1)
+    w = Watched(scene, strict, DATABASE=base.url)
+    base.run("INSERT INTO users (id, name) VALUES ('a', 'Ada'), ('b', 'B'), ('c', 'C')")
+    w.wait_for(1)
+    assert wait_until(lambda: w.status()["parked"] == 2, 10), (w.status(), w.arrived())
+    ids = [json.loads(line)["event"]["id"] for line in
+           w.command("trigger", "parked", "rows").stdout.splitlines()]
+    assert w.command("trigger", "retry", "rows", *server(w)).returncode == 0
+    w.wait_state("working")
+    assert w.status()["parked"] == 2
+    w.daemon.reload(config)
+    assert w.command("trigger", "retry", "rows", *server(w)).returncode == 0
+    assert wait_until(lambda: w.status()["parked"] == 0, 10)
+    assert [e["id"] for e in w.wait_for(3)[1:]] == ids
+    assert w.daemon.api("/healthz")["status"] == "ok"
 
 
 # ---- what goes wrong ----

@@ -216,6 +216,12 @@ static void a_busy_ledger_is_asked_again(void **state) {
         assert_int_equal(status().events, 1);
 }
 
+static void wait_none_parked(void) {
+        for (int i = 0; i < 2000 && status().parked; i++)
+                (void)usleep(10000);
+        assert_int_equal(status().parked, 0);
+}
+
 static void what_can_never_be_taken_is_put_aside_alone(void **state) {
         (void)state;
         world.refuse = "\"poison\"";
@@ -225,6 +231,26 @@ static void what_can_never_be_taken_is_put_aside_alone(void **state) {
         run_sql("INSERT INTO t VALUES ('d', 1)");
         wait_taken("t/a t/c t/d ");
         assert_int_equal(status().parked, 1);
+        assert_string_equal(status().parked_why, "too large");
+        world.refuse = NULL;
+        assert_false(watches_wish(world.watches, SPAN("nobody"), WATCH_RETRIES));
+        assert_true(watches_wish(world.watches, SPAN("rows"), WATCH_RETRIES));
+        wait_taken("t/a t/c t/d t/b ");
+        wait_none_parked();
+        assert_string_equal(status().parked_why, "");
+}
+
+static void what_was_put_aside_may_be_forgotten(void **state) {
+        (void)state;
+        world.refuse = "\"poison\"";
+        start("[t]");
+        run_sql("INSERT INTO t VALUES ('b', 'poison'), ('c', 1)");
+        wait_taken("t/c ");
+        assert_true(watches_wish(world.watches, SPAN("rows"), WATCH_FORGETS));
+        wait_none_parked();
+        world.refuse = NULL;
+        run_sql("INSERT INTO t VALUES ('d', 1)");
+        wait_taken("t/c t/d ");
 }
 
 static void one_that_is_gone_ends_and_one_that_is_new_begins(void **state) {
@@ -280,6 +306,7 @@ int main(void) {
                 CASE(what_is_noticed_is_handed_in),
                 CASE(a_busy_ledger_is_asked_again),
                 CASE(what_can_never_be_taken_is_put_aside_alone),
+                CASE(what_was_put_aside_may_be_forgotten),
                 CASE(one_that_is_gone_ends_and_one_that_is_new_begins),
                 CASE(a_change_of_its_options_is_taken_up),
                 CASE(it_ends_while_the_ledger_is_busy),
