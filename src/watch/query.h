@@ -36,7 +36,8 @@ typedef struct QueryRow {
 typedef struct QueryPage {
         Arena *arena;
         QueryRow *rows;
-        size_t n; /* fewer than QueryOptions.rows: there are no more now */
+        size_t n;
+        bool is_last; /* there are no more now */
 } QueryPage;
 
 typedef struct QueryDesk {
@@ -57,7 +58,10 @@ typedef struct QueryDesk {
         int (*ahead)(void *desk, Span mark, int64_t *ret_ms, Err *e);
 } QueryDesk;
 
-enum { QUERY_BLIND_MAX = 1000 };
+enum {
+        QUERY_BLIND_MAX = 1000,
+        QUERY_PAGE_BYTES = 8 * 1024 * 1024, /* a page ends with the row that reaches it */
+};
 extern const QueryDesk query_pg, query_lite;
 
 /* Asks until it is to stop. */

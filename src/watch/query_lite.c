@@ -413,13 +413,17 @@ static int keep_row(Desk *d, sqlite3_stmt *st, QueryPage *page, Err *e) {
 }
 
 static int read_page(Desk *d, sqlite3_stmt *st, QueryPage *ret, Err *e) {
-        int step, r = 0;
+        size_t bytes = 0;
+        int step = SQLITE_ROW, r = 0;
 
         ret->n = 0;
         ret->rows = arena_alloc(ret->arena, (size_t)d->o->rows * sizeof *ret->rows);
         must(ret->rows);
-        while (r == 0 && (step = sqlite3_step(st)) != SQLITE_DONE)
+        while (r == 0 && bytes < QUERY_PAGE_BYTES && (step = sqlite3_step(st)) != SQLITE_DONE) {
                 r = step == SQLITE_ROW ? keep_row(d, st, ret, e) : fault(d, e);
+                bytes += r == 0 ? ret->rows[ret->n - 1].row.n : 0;
+        }
+        ret->is_last = step == SQLITE_DONE && ret->n < (size_t)d->o->rows;
         watch_gauge(d->watch, "steps", sqlite3_stmt_status(st, SQLITE_STMTSTATUS_VM_STEP, 0));
         return r;
 }

@@ -82,24 +82,27 @@ static void add_parameter(Buf *b, int n, const char *type) {
 static void add_order(Desk *d, Buf *b) {
         add(b, " ORDER BY ");
         must(query_order(b, d->o, "") == 0);
-        add(b, " LIMIT $1::bigint");
+        must(buf_addf(b, " LIMIT $1::bigint) rows) page WHERE before < %d", QUERY_PAGE_BYTES) == 0);
         must(buf_add_char(b, 0) == 0);
 }
 
+/* Windows without an order go by that of the rows below them, which are sorted. */
 static void add_page(Desk *d, Buf *b) {
-        add(b, "SELECT row_to_json(q)::text, ");
+        add(b, "SELECT * FROM (SELECT *, sum(octet_length(r)) OVER (ROWS UNBOUNDED PRECEDING)"
+               " - octet_length(r) AS before FROM (SELECT row_to_json(q)::text AS r, ");
         must(query_column(b, d->o->cursor) == 0);
-        add(b, "::text, ");
+        add(b, "::text AS c, ");
         if (d->class == CLASS_TIME) {
                 add(b, "to_char(");
                 must(query_column(b, d->o->cursor) == 0);
                 add(b, "::timestamp, 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')");
         } else
-                add(b, "NULL");
+                add(b, "NULL::text");
+        add(b, " AS t");
         for (size_t i = 0; i < d->o->n_key; i++) {
                 add(b, ", ");
                 must(query_column(b, d->o->key[i]) == 0);
-                add(b, "::text");
+                must(buf_addf(b, "::text AS k%zu", i) == 0);
         }
         add_from(d, b);
         add(b, " WHERE ");
@@ -334,6 +337,7 @@ static int keep_place(Desk *d, const PGresult *rows, int last, Err *e) {
 
 static int keep_rows(Desk *d, const PGresult *rows, QueryPage *ret, Err *e) {
         int n = PQntuples(rows);
+        size_t bytes = 0;
 
         ret->n = (size_t)n;
         ret->rows = arena_alloc(ret->arena, (size_t)n * sizeof *ret->rows);
@@ -344,11 +348,13 @@ static int keep_rows(Desk *d, const PGresult *rows, QueryPage *ret, Err *e) {
                 row->row = arena_span(ret->arena, pg_cell(rows, i, C_ROW));
                 row->cursor = arena_span(ret->arena, pg_cell(rows, i, C_CURSOR));
                 row->time = time.p ? arena_span(ret->arena, time) : time;
+                bytes += row->row.n;
                 if (!row->row.p || !row->cursor.p)
                         ret->rows = NULL;
         }
         if (!ret->rows)
                 return FAIL(e, -EMSGSIZE, "%d rows are too large together: make `rows` smaller", n);
+        ret->is_last = n < d->o->rows && bytes < QUERY_PAGE_BYTES;
         return n ? keep_place(d, rows, n - 1, e) : 0;
 }
 

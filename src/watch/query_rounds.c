@@ -325,7 +325,8 @@ static int look_at_row(Batch *b, const QueryRow *row, Err *e) {
         if (outbox_key(&text, buf_span(&r->key_names), row->row) < 0)
                 return FAIL(e, -ENOTRECOVERABLE, "a row of the query does not have its key");
         key = arena_span(b->arena, buf_span(&text));
-        must(key.p);
+        if (!key.p)
+                return FAIL(e, -EMSGSIZE, "a page of rows is too large: make `rows` smaller");
         hash_of((Span[]){key, row->cursor, row->row}, 3, &h);
         was_seen = seen_has(&r->before, &h);
         seen_add(&r->now, &h);
@@ -358,14 +359,15 @@ static int note_page(Rounds *r, const Batch *b, bool is_last, Err *e) {
         return err;
 }
 
-static int take_page(Rounds *r, const QueryPage *p, bool is_last, Err *e) {
+static int take_page(Rounds *r, const QueryPage *p, Err *e) {
         Batch b = {.r = r, .arena = p->arena};
         int err = 0;
 
         b.events = arena_alloc(p->arena, (p->n + 1) * sizeof *b.events);
         b.keys = arena_alloc(p->arena, (p->n + 1) * sizeof *b.keys);
         b.rows = arena_alloc(p->arena, (p->n + 1) * sizeof *b.rows);
-        must(b.events && b.keys && b.rows);
+        if (!b.events || !b.keys || !b.rows)
+                return FAIL(e, -EMSGSIZE, "a page of rows is too large: make `rows` smaller");
         for (size_t i = 0; err == 0 && i < p->n; i++)
                 err = look_at_row(&b, &p->rows[i], e);
         if (err == 0 && !r->primes && b.n)
@@ -377,7 +379,7 @@ static int take_page(Rounds *r, const QueryPage *p, bool is_last, Err *e) {
                 buf_clear(&r->mark);
                 must(buf_add(&r->mark, p->rows[p->n - 1].cursor) == 0);
         }
-        return r->is_dirty || r->stage == STAGE_FIRST ? note_page(r, &b, is_last, e) : 0;
+        return r->is_dirty || r->stage == STAGE_FIRST ? note_page(r, &b, p->is_last, e) : 0;
 }
 
 /* ---- one round ---- */
@@ -389,14 +391,13 @@ static int ask_page(Rounds *r, bool is_first, Err *e) {
         QueryPage p = {.arena = a};
         int err = is_first ? r->desk->first(r->self, buf_span(&r->mark), &p, e)
                            : r->desk->next(r->self, &p, e);
-        bool is_last = p.n < (size_t)r->o->rows;
 
         if (err == 0)
-                err = take_page(r, &p, is_last, e);
+                err = take_page(r, &p, e);
         if (err < 0)
                 return err;
         watch_works(r->watch);
-        return watch_stops(r->watch) ? -ECANCELED : !is_last;
+        return watch_stops(r->watch) ? -ECANCELED : !p.is_last;
 }
 
 /* Where the very first round begins: only an overlap below the end, when what is there is neither
@@ -450,6 +451,11 @@ static int look(Rounds *r, Err *e) {
                                "%" PRId64 "%s of the query's rows have no %s or no key: they are "
                                "never seen",
                                blind, blind == QUERY_BLIND_MAX ? " or more" : "", r->o->cursor);
+        else if (r->before.n > SEEN_MAX)
+                (void)snprintf(text, sizeof text,
+                               "more than %d rows lie within the overlap and are handed in again: "
+                               "make it shorter",
+                               SEEN_MAX);
         else if (r->n_remembered >= ROWS_MAX)
                 (void)snprintf(text, sizeof text,
                                "%d rows are remembered and no more can be: of others it is not "

@@ -2,6 +2,8 @@
 """A query that is asked again and again: each row that was not seen yet arrives once, whatever the
 cursor is, and nothing is written to the database."""
 
+import pathlib
+import re
 import sqlite3
 
 import pytest
@@ -324,6 +326,21 @@ def test_values_of_all_sorts(watch, base):
     assert event["timeIs"] == "capture"
 
 
+def test_rows_of_many_bytes(watch, base):
+    """A page ends after some megabytes, and what is behind it is not forgotten."""
+    w = watch(base, "existing: send, remember: true")
+    large = {"postgresql": "repeat('y', 3*1024*1024)", "sqlite": "printf('%.*c', 3*1024*1024, 'y')"}
+    at = "'2026-01-31 12:00:00'"
+    base.run("INSERT INTO users VALUES " + ", ".join(
+        f"('{i}', {large[base.kind]}, {at})" for i in range(7)))
+    events = w.wait_for(7)
+    assert keys(events) == [str(i) for i in range(7)]
+    assert {len(e["new"]["email"]) for e in events} == {3 * 1024 * 1024}
+    base.run(f"UPDATE users SET email='', at={base.now} WHERE id='3'")
+    assert w.wait_for(8)[7]["previousMissing"] == "too-large"
+    counted(w, 8)
+
+
 def test_ten_thousand_rows_at_once(scene, base):
     base.run(f"CREATE TABLE users (id BIGINT PRIMARY KEY, email TEXT, at {TIMES[base.kind]})")
     config = (CONFIG % (SQL, "existing: send")).partition("endpoints:")[0] + """
@@ -357,6 +374,24 @@ def test_a_reader_that_may_only_select(scene, pg):
                 DATABASE=pg.cluster.url(pg.name, "looker"))
     pg.run("INSERT INTO users VALUES ('a', 'x', now())")
     assert keys(w.wait_for(1)) == ["a"]
+    w.daemon.stop()
+    pg.run("DROP OWNED BY looker; DROP ROLE looker")
+
+
+def test_the_page_s_example(scene, pg):
+    page = (pathlib.Path(__file__).resolve().parents[2] / "docs/triggers/query.md").read_text()
+    [config] = re.findall(r"^```yaml\n(.*?)^```$", page, re.M | re.S)
+    pg.run("CREATE TABLE users (id text PRIMARY KEY, email text, name text, updated_at timestamptz)")
+    pg.run("DROP ROLE IF EXISTS looker")
+    for line in re.findall(r"^    ([A-Z].*;)$", page, re.M):
+        pg.run(line)
+    config = config.replace("postgresql://looker@127.0.0.1/app", "${DATABASE}").replace(
+        "https://mirror.example.com", "http://127.0.0.1:${TARGET_PORT}")
+    w = Watched(scene, config, installs=False, DATABASE=pg.cluster.url(pg.name, "looker"),
+                MIRROR_SECRET="whsec_" + "QUJD" * 11)
+    w.wait_state("working")
+    pg.run("INSERT INTO users VALUES ('r', 'r', 'robot', now()), ('a', 'a', 'Ada', now())")
+    assert w.wait_for(1)[0]["new"]["name"] == "Ada"
     w.daemon.stop()
     pg.run("DROP OWNED BY looker; DROP ROLE looker")
 
