@@ -175,6 +175,7 @@ static void on_value(MapCall *c) {
  * refused. */
 static bool evaluate_item(Intake *k, Item *item) {
         Err e = {0};
+        int r;
 
         k->root[0] = (MapRoot){SPAN(""), item->view};
         for (; k->at < VALUES_MAX; k->at++) {
@@ -193,7 +194,10 @@ static bool evaluate_item(Intake *k, Item *item) {
                 }
                 k->call = (MapCall){
                         .program = p, .roots = k->root, .n_roots = 1, .done = on_value, .arg = k};
-                if (map_run(k->in->runner->map, &k->call, &e) < 0)
+                r = map_run(k->in->runner->map, &k->call, &e);
+                if (r == -EMSGSIZE) /* it never will be smaller */
+                        intake_refuse(k, 413, "too-large", e.text);
+                else if (r < 0)
                         intake_refuse(k, 503, "busy", e.text);
                 return false;
         }

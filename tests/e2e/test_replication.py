@@ -4,7 +4,6 @@ commits, with what the log holds of the row before; nothing is lost when either 
 what cannot go on says so."""
 
 import contextlib
-import json
 import signal
 import threading
 
@@ -77,11 +76,17 @@ class Replicated(Watched):
 @pytest.fixture(name="watch")
 def a_watch(scene, base):
     def start(schema=USERS, tables="[users]", more="", flows=FORWARD, waits=True, **options):
-        base.run(schema)
+        if schema:
+            base.run(schema)
         w = Replicated(scene, CONFIG % (tables, more) + flows, DATABASE=base.url, **options)
         return w.ready() if waits else w
 
     return start
+
+
+# Events go as they are, without an expression that would read all of them (jq takes neither numbers
+# beyond 2^53 nor 20 MB); those of different rows may overtake each other.
+PLAIN = FORWARD.replace("""    subject: '"all"'\n""", "")
 
 
 def slot_of(base, name="grapnel_rows"):
@@ -175,14 +180,16 @@ ROWS = [
 
 def test_values_are_what_the_server_makes_of_them(watch, base):
     """The same JSON, byte for byte, as row_to_json gives it, and with it the outbox."""
-    w = watch(TYPES, "[t]")
+    w = watch(TYPES, "[t]", ", snapshot: true", PLAIN)
     for row in ROWS:
         base.run(f"INSERT INTO t VALUES {row}")
     w.wait_for(len(ROWS))
     rows = base.run("SET intervalstyle=postgres; SET timezone='UTC';"
                     "SELECT row_to_json(t)::text FROM t ORDER BY id")
-    for request, (wanted,) in zip(w.scene.target.requests, rows):
-        assert b'"new":' + wanted.encode() + b"," in request.body
+    bodies = {request.json["key"]["id"]: request.body for request in w.scene.target.requests}
+    assert len(bodies) == len(ROWS)
+    for n, (wanted,) in enumerate(rows, 1):
+        assert b'"new":' + wanted.encode() + b"," in bodies[n]
 
 
 # ---- transactions ----
@@ -322,12 +329,21 @@ def test_what_did_not_change_is_known_from_the_row_before(watch, base):
 
 
 def test_a_value_may_have_20_megabytes(watch, base):
-    w = watch(BLOBS, "[blobs]")
+    w = watch(BLOBS, "[blobs]", flows=PLAIN)
     base.run("INSERT INTO blobs VALUES (1, 'a', repeat('x', 20000000))")
     base.run("UPDATE blobs SET title='b'")
     made, kept = w.wait_for(2, LONG_S)
     assert made["new"]["content"] == "x" * 20000000
     assert kept["missing"] == ["content"]
+
+
+def test_what_can_never_be_taken_is_put_aside(watch, base):
+    """An expression of the flow would read 20 MB, which jq does not: the rest goes on."""
+    w = watch(BLOBS, "[blobs]")
+    base.run("INSERT INTO blobs VALUES (1, 'a', repeat('x', 20000000))")
+    base.run("INSERT INTO blobs VALUES (2, 'b', 'short')")
+    assert w.wait_for(1)[0]["key"] == {"id": 2}
+    assert w.status()["parked"] == 1
 
 
 def test_each_of_100000_rows_of_one_statement_comes_once(watch, base):
@@ -429,17 +445,13 @@ def test_rows_that_are_there_come_first_while_others_change(watch, base):
     assert "backfill" not in events[-1] and w.gauge("backfill_rows") == len(first)
 
 
-def test_a_snapshot_that_was_broken_off_begins_anew(scene, watch, base):
-    hold = scene.target.hold()
+def test_a_snapshot_that_was_broken_off_begins_anew(watch, base):
     base.run(TABLE_T + "INSERT INTO t SELECT n, 'old' FROM generate_series(1, 60000) n")
     w = watch("", "[t]", ", snapshot: true", flows="", waits=False)
     assert wait_until(lambda: (w.gauge("backfill_rows") or 0) > 0, PATIENCE_S)
     w.daemon.kill()
-    notes = json.dumps([str(p) for p in w.daemon.folder.glob("*-triggers")])
-    assert "grapnel.db-triggers" in notes
     base.run("UPDATE t SET v='new' WHERE id <= 10; DELETE FROM t WHERE id=11")
     w.daemon.start()
-    total = 60000 - 1 + 10
     assert wait_until(lambda: (w.gauge("backfill_rows") or 0) == 59999 and
                       slot_of(base) and slot_of(base)[1], LONG_S), w.status()
     status = w.status()
@@ -447,14 +459,13 @@ def test_a_snapshot_that_was_broken_off_begins_anew(scene, watch, base):
     assert status["known"] > 0 and status["events"] + status["known"] == 59999
     base.run("INSERT INTO t VALUES (0, 'live')")
     w.counted(status["events"] + 1)
-    assert total == 60008 and not hold.came
 
 
 def test_a_snapshot_heeds_the_publication(scene, base):
     """Columns and rows that the application's owner lets through, and no others."""
     base.run(USERS + "INSERT INTO users VALUES ('a', 'secret', 'Ada', 1), ('b', 'secret', 'Bea', 9);"
-             "CREATE PUBLICATION some FOR TABLE users (id, logins) WHERE (id <> 'b')")
-    w = Replicated(scene, CONFIG % ("[users]", ", snapshot: true, publication: some") + FORWARD,
+             "CREATE PUBLICATION chosen FOR TABLE users (id, logins) WHERE (id <> 'b')")
+    w = Replicated(scene, CONFIG % ("[users]", ", snapshot: true, publication: chosen") + FORWARD,
                    DATABASE=base.url).ready()
     base.run("INSERT INTO users VALUES ('c', 'secret', 'Cia', 2)")
     assert [e["new"] for e in w.wait_for(2)] == [{"id": "a", "logins": 1}, {"id": "c", "logins": 2}]
