@@ -136,8 +136,8 @@ static void add_metric(void *arg, const WatchStatus *s) {
                 m->fault = buf_addf(m->out, "grapnel_trigger_up{source=\"%s\"} %d\n", s->source,
                                     s->state == WATCH_WORKING);
         else if (m->which == EVENTS)
-                m->fault = buf_addf(m->out, "grapnel_trigger_events_total{source=\"%s\"} %" PRIu64
-                                            "\n",
+                m->fault = buf_addf(m->out,
+                                    "grapnel_trigger_events_total{source=\"%s\"} %" PRIu64 "\n",
                                     s->source, s->events);
         else if (m->which == PARKED)
                 m->fault = buf_addf(m->out, "grapnel_trigger_parked{source=\"%s\"} %" PRIu64 "\n",

@@ -71,7 +71,8 @@ static int change(const CommandLine *l, bool removes) {
         if (!all)
                 return 1;
         t = triggers_find(all, span_of(source));
-        r = t ? put_in(l, t, removes) : line_wrong(l, "there is no source %s with a trigger", source);
+        r = t ? put_in(l, t, removes)
+              : line_wrong(l, "there is no source %s with a trigger", source);
         triggers_unref(all);
         return r;
 }
@@ -151,9 +152,10 @@ static int run(const CommandLine *l) {
 
 const Command command_trigger = {
         .name = "trigger",
-        .arguments = "install|uninstall|status [SOURCE]",
-        .help = "Put what a trigger needs into a database; see how they go.",
-        .more = "  install SOURCE     prints the SQL that the source's trigger needs, for somebody\n"
+        .arguments = "VERB [SOURCE]",
+        .help = "What triggers need, and how they go.",
+        .more = "  install SOURCE     prints the SQL that the source's trigger needs, for "
+                "somebody\n"
                 "                     to read and run; with --apply it is run, all or nothing\n"
                 "  uninstall SOURCE   the same for what takes it out again\n"
                 "  status [SOURCE]    how the triggers of the running daemon go\n"

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * databases: those of applications, for triggers and statements. Grapnel's own ledger is not one. */
+ * databases: those of applications, for triggers and statements. Grapnel's own ledger is not one.
+ */
 #include "config/tables.h"
 
 static const Option database_options[] = {
@@ -10,7 +11,8 @@ static const Option database_options[] = {
          .required = true,
          .shape = "`postgresql://...` or `sqlite:FILE`",
          .help = "Where it is. A PostgreSQL URL is read as `psql` reads it: "
-                 "`postgresql://user@host:5432/name?sslmode=verify-full`; a password is better kept "
+                 "`postgresql://user@host:5432/name?sslmode=verify-full`; a password is better "
+                 "kept "
                  "in `${...}`. A file's name is relative to the folder in which Grapnel runs."},
 };
 

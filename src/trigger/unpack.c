@@ -7,6 +7,8 @@
 #include "flow/source_schema.h"
 #include "json/value.h"
 
+#include <errno.h>
+
 /* ---- the envelope ---- */
 
 static bool open_envelope(Intake *k) {
@@ -105,6 +107,10 @@ static bool is_plain(Intake *k, const Item *item, const Plan *plan) {
 static bool plan_flows(Intake *k, Item *item) {
         const Snapshot *s = k->snapshot;
 
+        if (k->only) {
+                item->flows[item->n_flows++] = k->only;
+                return true;
+        }
         for (size_t i = 0; i < s->config->n_flows; i++) {
                 const Flow *f = &s->flows[i];
 
@@ -124,7 +130,7 @@ static bool plan_endpoints(Intake *k, Item *item) {
 
         item->endpoints = arena_alloc(k->arena, (s->config->n_endpoints + 1) * sizeof(Declared *));
         must(item->endpoints);
-        for (size_t i = 0; i < s->config->n_endpoints; i++) {
+        for (size_t i = 0; !k->only && i < s->config->n_endpoints; i++) {
                 const Declared *d = &s->endpoints[i];
 
                 if (!declared_hears(d, span_of(k->source->config->name)))
@@ -175,7 +181,6 @@ static void on_value(MapCall *c) {
  * refused. */
 static bool evaluate_item(Intake *k, Item *item) {
         Err e = {0};
-        int r;
 
         k->root[0] = (MapRoot){SPAN(""), item->view};
         for (; k->at < VALUES_MAX; k->at++) {
@@ -194,7 +199,8 @@ static bool evaluate_item(Intake *k, Item *item) {
                 }
                 k->call = (MapCall){
                         .program = p, .roots = k->root, .n_roots = 1, .done = on_value, .arg = k};
-                r = map_run(k->in->runner->map, &k->call, &e);
+                int r = map_run(k->in->runner->map, &k->call, &e);
+
                 if (r == -EMSGSIZE) /* it never will be smaller */
                         intake_refuse(k, 413, "too-large", e.text);
                 else if (r < 0)
@@ -237,9 +243,9 @@ void intake_ask(Intake *k) {
 
                 ask(k, item, VALUE_TYPE, &s->type);
                 ask(k, item, VALUE_TIME, &s->time);
-                if (!k->message_id.p)
+                if ((!k->message_id.p || k->n_items > 1) && !k->only)
                         ask(k, item, VALUE_ONCE, &s->once);
-                if (k->n_items == 1)
+                if (k->n_items == 1 && !k->only)
                         ask(k, item, VALUE_PREFER, &s->prefer);
         }
         evaluate(k);

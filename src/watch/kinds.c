@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "watch/outbox.h"
-#include "watch/replication.h"
+#include "watch/kind.h"
 
-const TriggerKind *const trigger_kinds[] = {&trigger_outbox, &trigger_replication, NULL};
+const TriggerKind *const trigger_kinds[] = {&trigger_outbox, &trigger_replication, &trigger_schedule, NULL};

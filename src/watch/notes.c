@@ -23,8 +23,7 @@ static const char *const schema =
 
 static const char *const sql[STATEMENTS] = {
         [GET] = "SELECT value FROM note WHERE owner=?1 AND key=?2",
-        [PUT] = "INSERT INTO note VALUES (?1,?2,?3)"
-                " ON CONFLICT DO UPDATE SET value=excluded.value",
+        [PUT] = "INSERT INTO note VALUES (?1,?2,?3) ON CONFLICT DO UPDATE SET value=excluded.value",
         [DELETE] = "DELETE FROM note WHERE owner=?1 AND key=?2",
         [EACH] = "SELECT key, value FROM note WHERE owner=?1 AND key>?2 AND key>=?3 ORDER BY key",
         [BEGIN] = "BEGIN IMMEDIATE",
@@ -44,10 +43,10 @@ int notes_open(const char *path, Span owner, Notes **ret, Err *e) {
         n->owner = BUF(256);
         if (buf_add(&n->owner, owner) < 0)
                 r = FAIL(e, -EMSGSIZE, "the name of the trigger is too long");
-        if (r == 0 && sqlite3_open_v2(path, &n->db,
-                                      SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE |
-                                              SQLITE_OPEN_NOMUTEX,
-                                      NULL) != SQLITE_OK)
+        if (r == 0 &&
+            sqlite3_open_v2(path, &n->db,
+                            SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX,
+                            NULL) != SQLITE_OK)
                 r = FAIL(e, -EIO, "the notebook of triggers, %s, could not be opened: %s", path,
                          sqlite3_errmsg(n->db));
         if (r == 0) {

@@ -9,8 +9,12 @@
 
 enum { OUTBOX_TABLES_MAX = 200, OUTBOX_COLUMNS_MAX = 200, OUTBOX_NAME_MAX_BYTES = 63 };
 
-typedef enum OutboxOps { OUTBOX_INSERT = 1, OUTBOX_UPDATE = 2, OUTBOX_DELETE = 4,
-                         OUTBOX_TRUNCATE = 8 } OutboxOps;
+typedef enum OutboxOps {
+        OUTBOX_INSERT = 1,
+        OUTBOX_UPDATE = 2,
+        OUTBOX_DELETE = 4,
+        OUTBOX_TRUNCATE = 8
+} OutboxOps;
 
 typedef struct OutboxTable {
         Span schema, name;    /* schema empty: "public" in PostgreSQL, "main" in SQLite */
@@ -34,11 +38,13 @@ typedef struct OutboxOptions {
         size_t n_tables;
 } OutboxOptions;
 
-extern const TriggerKind trigger_outbox;
-
 MUST_CHECK int outbox_pg_run(Watch *w, const OutboxOptions *o, Err *e);
 MUST_CHECK int outbox_pg_install(const Trigger *t, const OutboxOptions *o, bool removes, Buf *sql,
                                  Err *e);
+
+MUST_CHECK int outbox_lite_run(Watch *w, const OutboxOptions *o, Err *e);
+MUST_CHECK int outbox_lite_install(const Trigger *t, const OutboxOptions *o, bool removes, Buf *sql,
+                                   Err *e);
 
 /* ---- for both ---- */
 

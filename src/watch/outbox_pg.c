@@ -6,23 +6,35 @@
  * the commits, as its lock is held from the trigger to the commit; a change that came after another
  * one's commit has the higher id, and both are in sight. */
 #include "base/clock.h"
-#include "json/check.h"
 #include "watch/outbox.h"
 #include "watch/pg.h"
 #include "watch/row_change.h"
+#include "json/check.h"
 
 #include <errno.h>
 
-#define ROWS_MAX       1000 /* at a time */
-#define BYTES_MAX      "8388608"
-#define IDLE_MIN_MS    5
-#define GAUGES_MS      5000
-#define STANDBY_MS     1000
+#define ROWS_MAX        1000 /* at a time */
+#define BYTES_MAX       "8388608"
+#define IDLE_MIN_MS     5
+#define GAUGES_MS       5000
+#define STANDBY_MS      1000
 #define BATCH_MAX_BYTES ((size_t)1024 * 1024 * 1024)
 
 /* Columns of the reading statement. */
-enum { C_ID, C_XID, C_AT, C_MICROS, C_OP, C_SCHEMA, C_TABLE, C_KEYS, C_FRESH, C_PREVIOUS,
-       C_CONTEXT, C_COMMITTED };
+enum {
+        C_ID,
+        C_XID,
+        C_AT,
+        C_MICROS,
+        C_OP,
+        C_SCHEMA,
+        C_TABLE,
+        C_KEYS,
+        C_FRESH,
+        C_PREVIOUS,
+        C_CONTEXT,
+        C_COMMITTED
+};
 
 typedef struct Reader {
         Watch *watch;
@@ -105,8 +117,7 @@ static int look_for_triggers(Reader *r, Err *e) {
 
         for (size_t i = 0; i < r->o->n_tables; i++) {
                 const OutboxTable *t = &r->o->tables[i];
-                char schema[OUTBOX_NAME_MAX_BYTES + 1], name[OUTBOX_NAME_MAX_BYTES + 1],
-                        prefix[96];
+                char schema[OUTBOX_NAME_MAX_BYTES + 1], name[OUTBOX_NAME_MAX_BYTES + 1], prefix[96];
                 const char *values[] = {schema, name, prefix};
                 PGresult *got;
                 int64_t n;
@@ -141,8 +152,8 @@ static int look_for_outbox(Reader *r, Err *e) {
 
         if (err == 0 && pg_number(got, 0, 0) == 0)
                 err = FAIL(e, -ENOTRECOVERABLE,
-                           "database %s has no outbox: run grapnel trigger install %s",
-                           r->o->name, source_of(r));
+                           "database %s has no outbox: run grapnel trigger install %s", r->o->name,
+                           source_of(r));
         if (err == 0)
                 r->has_commit_times = strcmp(PQgetvalue(got, 0, 1), "on") == 0;
         PQclear(got);
@@ -177,10 +188,14 @@ static Span context_of(Arena *a, Span text) {
 
 static const char *op_of(Span text) {
         switch (text.p ? text.p[0] : 0) {
-        case 'I': return "insert";
-        case 'U': return "update";
-        case 'D': return "delete";
-        default: return "truncate";
+        case 'I':
+                return "insert";
+        case 'U':
+                return "update";
+        case 'D':
+                return "delete";
+        default:
+                return "truncate";
         }
 }
 
@@ -226,8 +241,7 @@ static int remove_rows(Reader *r, const PGresult *rows, int n, Err *e) {
         int err = buf_add_char(&ids, '{');
 
         for (int i = 0; err == 0 && i < n; i++)
-                err = buf_addf(&ids, "%s" SPAN_FMT, i ? "," : "",
-                               SPAN_ARG(pg_cell(rows, i, C_ID)));
+                err = buf_addf(&ids, "%s" SPAN_FMT, i ? "," : "", SPAN_ARG(pg_cell(rows, i, C_ID)));
         if (err == 0)
                 err = buf_add(&ids, SPAN("}"));
         if (err == 0)

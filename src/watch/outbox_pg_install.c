@@ -119,7 +119,7 @@ static int add_shared(Buf *b, const char *schema) {
 
         if (r == 0)
                 r = buf_add_char(&quoted, 0);
-        /* The format is ours, its one argument is used several times. */
+                /* The format is ours, its one argument is used several times. */
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wformat-nonliteral"
         return r < 0 ? r : buf_addf(b, shared, quoted.p);
@@ -150,11 +150,15 @@ static int add_condition(Buf *b, const OutboxTable *t, const char *op) {
                 return 0;
         r = buf_add(b, SPAN("\n  WHEN ("));
         if (r == 0 && is_update) {
-                r = add_row(b, t, "OLD");
+                r = buf_add(b, SPAN("record_image_ne("));
                 if (r == 0)
-                        r = buf_add(b, SPAN(" *<> "));
+                        r = add_row(b, t, "OLD");
+                if (r == 0)
+                        r = buf_add(b, SPAN(", "));
                 if (r == 0)
                         r = add_row(b, t, "NEW");
+                if (r == 0)
+                        r = buf_add_char(b, ')');
                 if (r == 0 && t->when)
                         r = buf_add(b, SPAN(" AND (("));
         }
@@ -287,8 +291,7 @@ static int add_table(Buf *b, const OutboxOptions *o, Span source, const OutboxTa
                 r = add_drops(b, source, t);
         for (size_t i = 0; r == 0 && i < COUNT_OF(ops); i++)
                 if (t->ops & ops[i].op)
-                        r = add_trigger(b, o, source, t, ops[i].name, ops[i].upper,
-                                        buf_span(&key));
+                        r = add_trigger(b, o, source, t, ops[i].name, ops[i].upper, buf_span(&key));
         return r == 0 && o->notify ? add_wake(b, o, source, t) : r;
 }
 
@@ -316,8 +319,9 @@ static int add_removal(Buf *b, const OutboxOptions *o, Span source) {
 int outbox_pg_install(const Trigger *t, const OutboxOptions *o, bool removes, Buf *sql, Err *e) {
         Span source = span_of(t->source->name);
         Pg *p = NULL;
-        int r = buf_addf(sql, "-- %s the outbox of source %s, database %s. Runs as a whole or not "
-                              "at all.\nBEGIN;\n",
+        int r = buf_addf(sql,
+                         "-- %s the outbox of source %s, database %s. Runs as a whole or not "
+                         "at all.\nBEGIN;\n",
                          removes ? "Removes" : "Makes", t->source->name, o->database->name);
 
         if (r == 0 && removes)

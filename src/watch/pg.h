@@ -2,7 +2,8 @@
  *
  * A connection to an application's PostgreSQL by libpq, for plain blocking code that can be told to
  * stop: whatever waits here ends with -ECANCELED when its watch is to end. These connections do not
- * pass the outbound gate (promise 8): their addresses stand in the file, no event can choose them. */
+ * pass the outbound gate (promise 8): their addresses stand in the file, no event can choose them.
+ */
 #pragma once
 
 #include "watch/watch.h"
@@ -11,9 +12,9 @@
 
 typedef struct Pg Pg;
 
-/* `w` NULL: nothing can stop it, and a wait has a maximum of 30 s (for commands). `for_replication`:
- * the walsender's protocol beside SQL. Times are UTC and ISO, text is UTF-8. Errors never hold the
- * password. -ENOTCONN when it is not reached, -EACCES when it refuses. */
+/* `w` NULL: nothing can stop it, and a wait has a maximum of 30 s (for commands).
+ * `for_replication`: the walsender's protocol beside SQL. Times are UTC and ISO, text is UTF-8.
+ * Errors never hold the password. -ENOTCONN when it is not reached, -EACCES when it refuses. */
 MUST_CHECK int pg_open(Watch *w, const DatabaseConfig *d, bool for_replication, Pg **ret, Err *e);
 Pg *pg_close(Pg *p);
 PGconn *pg_conn(Pg *p);

@@ -30,8 +30,6 @@ typedef struct ReplicationOptions {
         int64_t heartbeat_ms;
 } ReplicationOptions;
 
-extern const TriggerKind trigger_replication;
-
 MUST_CHECK int replication_install(const Trigger *t, const ReplicationOptions *o, bool removes,
                                    Buf *sql, Err *e);
 MUST_CHECK int replication_run(Watch *w, const ReplicationOptions *o, Err *e);

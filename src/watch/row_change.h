@@ -22,11 +22,12 @@ typedef struct RowChange {
         Span key;     /* JSON object of the key's columns; .p NULL: the table has none */
         Span transaction, position; /* as text; empty: not known */
         int64_t index;              /* within the transaction, from 0; -1: not known */
-        Span time;            /* RFC 3339 */
-        const char *time_is;  /* what it is the time of: "commit", "change" or "capture" */
-        Span context;         /* JSON object: actor, trace and so on; may be empty */
-        Span id;              /* what makes it this change and no other, within the source */
+        Span time;                  /* RFC 3339 */
+        const char *time_is;        /* what it is the time of: "commit", "change" or "capture" */
+        Span context;               /* JSON object: actor, trace and so on; may be empty */
+        Span id;                    /* what makes it this change and no other, within the source */
         bool is_backfill;
+        Span more; /* further members, without braces; may be empty */
 } RowChange;
 
 enum { ROW_CHANGE_MAX_BYTES = 256 * 1024 * 1024 };

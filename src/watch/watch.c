@@ -12,12 +12,13 @@
 #include <time.h>
 #include <unistd.h>
 
-#define AGAIN_MIN_MS   1000 /* after a failure; doubled up to the maximum */
-#define AGAIN_MAX_MS   60000
-#define BROKEN_MS      60000 /* perhaps somebody has mended it */
-#define SUBMIT_MIN_MS  20    /* the ledger is busy */
-#define SUBMIT_MAX_MS  2000
-#define PARKED_PREFIX  "parked/"
+#define AGAIN_MIN_MS    1000 /* after a failure; doubled up to the maximum */
+#define AGAIN_MAX_MS    60000
+#define BROKEN_MS       60000 /* perhaps somebody has mended it */
+#define SUBMIT_MIN_MS   20    /* the ledger is busy */
+#define SUBMIT_MAX_MS   2000
+#define SUBMIT_TELL_MS  5000 /* then it is said that events wait for the ledger */
+#define PARKED_PREFIX   "parked/"
 #define PARKED_MAX_TEXT (8 * 1024 * 1024)
 
 struct Watch {
@@ -114,9 +115,13 @@ static void tell(Watch *w, WatchState state, const char *why) {
                 w->all->port.told(w->all->port.self, &copy);
 }
 
-void watch_works(Watch *w) {
+void watch_remarks(Watch *w, const char *text) {
         w->again_ms = AGAIN_MIN_MS;
-        tell(w, WATCH_WORKING, "");
+        tell(w, WATCH_WORKING, text);
+}
+
+void watch_works(Watch *w) {
+        watch_remarks(w, "");
 }
 
 void watch_gauge(Watch *w, const char *name, int64_t value) {
@@ -134,8 +139,7 @@ void watch_gauge(Watch *w, const char *name, int64_t value) {
 }
 
 Notes *watch_notes(Watch *w, Err *e) {
-        if (!w->notes &&
-            notes_open(w->all->port.notes_path, span_of(w->source), &w->notes, e) < 0)
+        if (!w->notes && notes_open(w->all->port.notes_path, span_of(w->source), &w->notes, e) < 0)
                 return NULL;
         return w->notes;
 }
@@ -153,7 +157,7 @@ static void count(Watch *w, const WatchTaken *taken) {
 
 /* Tries until it is known, for good or not at all. */
 static int hand_in(Watch *w, const EnvelopeEvent *events, size_t n, WatchTaken *ret) {
-        int64_t pause = SUBMIT_MIN_MS;
+        int64_t pause = SUBMIT_MIN_MS, begun_ms = clock_mono_ms();
 
         for (;;) {
                 int waited;
@@ -164,6 +168,8 @@ static int hand_in(Watch *w, const EnvelopeEvent *events, size_t n, WatchTaken *
                 w->all->port.submit(w->all->port.self, span_of(w->source), events, n, ret);
                 if (ret->fault != -EAGAIN)
                         break;
+                if (clock_mono_ms() - begun_ms > SUBMIT_TELL_MS)
+                        tell(w, WATCH_FAILING, ret->why);
                 waited = watch_wait(w, -1, pause);
                 if (waited < 0)
                         return waited;
@@ -339,9 +345,8 @@ static void start(Watches *ws, const Trigger *t, Triggers *set) {
         must(w->bell >= 0 && pthread_mutex_init(&w->lock, NULL) == 0);
         (void)snprintf(w->source, sizeof w->source, "%s", t->source->name);
         w->fresh = triggers_ref(set);
-        w->status = (WatchStatus){.source = w->source,
-                                  .kind = t->kind->name,
-                                  .since_ms = clock_wall_ms()};
+        w->status = (WatchStatus){
+                .source = w->source, .kind = t->kind->name, .since_ms = clock_wall_ms()};
         w->next = ws->first;
         ws->first = w;
         (void)sigfillset(&all);
@@ -387,8 +392,8 @@ void watches_set(Watches *ws, Triggers *t) {
         pthread_mutex_lock(&ws->lock);
         reap(ws);
         for (Watch *w = ws->first; w; w = w->next)
-                command(w, !w->stops && triggers_find(t, span_of(w->source)) ? triggers_ref(t)
-                                                                             : NULL);
+                command(w,
+                        !w->stops && triggers_find(t, span_of(w->source)) ? triggers_ref(t) : NULL);
         for (size_t i = 0; i < t->n; i++)
                 if (!find(ws, t->at[i].source->name))
                         start(ws, &t->at[i], t);

@@ -22,11 +22,14 @@ MUST_CHECK int watch_wait(Watch *w, int fd, int64_t ms);
 MUST_CHECK int watch_poll(Watch *w, int fd, short events, int64_t ms);
 /* Hands in `n` events, any number: 0 when all are in the ledger (promise 1), and what noticed them
  * may be forgotten. One whose key is known is no new event. One that can never be taken as it is
- * (too large, not what its schema says) is put aside, with its reason, for a person to look at; when
- * too many are, -ENOSPC. Waits while the ledger is busy. -ECANCELED: some may be in, some not. */
+ * (too large, not what its schema says) is put aside, with its reason, for a person to look at;
+ * when too many are, -ENOSPC. Waits while the ledger is busy. -ECANCELED: some may be in, some not.
+ */
 MUST_CHECK int watch_submit(Watch *w, const EnvelopeEvent *events, size_t n, Err *e);
 /* It works: it is connected, it looks. Until then it is starting, and after a failure failing. */
 void watch_works(Watch *w);
+/* It works, but a person should know something: a sentence, "" for nothing. */
+void watch_remarks(Watch *w, const char *text);
 /* A number that says how it goes, such as "pending" or "lag_bytes"; `name` is static and its help
  * stands in docs. */
 void watch_gauge(Watch *w, const char *name, int64_t value);
@@ -46,7 +49,7 @@ const char *watch_state_name(WatchState s);
 typedef struct WatchStatus {
         const char *source, *kind;
         WatchState state;
-        char why[512]; /* of the last failure; "" */
+        char why[512];                   /* of the last failure; "" */
         int64_t since_ms, last_event_ms; /* wall; 0: never */
         uint64_t events, known, parked;  /* handed in; of these, known already; put aside */
         struct WatchGauge {

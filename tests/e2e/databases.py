@@ -15,14 +15,10 @@ from harness import GRAPNEL, PATIENCE_S, wait_until
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "examples" / "database"))
 from cluster import Cluster, programs  # noqa: E402, F401
 
-# A flow that sends every event of `rows` on, one at a time and in order.
+# Every event of `rows` is sent on as it is, one at a time and in order.
 FORWARD = """
-connections: {target: {url: "http://127.0.0.1:${TARGET_PORT}"}}
-flows:
-  forward:
-    on: rows
-    subject: '"all"'
-    steps: [{sent: {post: 'target:/rows', body: '.event'}}]
+endpoints:
+  rows: {url: "http://127.0.0.1:${TARGET_PORT}/rows", on: rows, order: all, profile: none}
 """
 
 

@@ -75,6 +75,24 @@ class Daemon:
         self.process.wait()
         self.lives[-1].ended, self.lives[-1].was_killed = time.time(), True
 
+    def command(self, *words):
+        """Another command of the same program; it must do well."""
+        done = subprocess.run([self.binary, *words], capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise SystemExit(f"grapnel {words}: {done.stderr}")
+
+    def wait_working(self, source):
+        """Returns once the trigger of this source is at work."""
+        end = time.monotonic() + STOP_MAX_S
+        while time.monotonic() < end:
+            with urllib.request.urlopen(
+                    f"http://127.0.0.1:{self.admin}/api/v1/triggers") as answer:
+                states = {t["source"]: t["state"] for t in json.load(answer)["data"]}
+            if states.get(source) == "working":
+                return
+            time.sleep(0.02)
+        raise SystemExit(f"the trigger does not start: {self.log[-3:]}")
+
     def stop(self):
         """SIGTERM; the exit status."""
         self.process.send_signal(signal.SIGTERM)
