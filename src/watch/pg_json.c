@@ -32,8 +32,10 @@ static int add_number(Buf *b, Span text) {
 /* "2026-01-02 03:04:05.6+00" -> "2026-01-02T03:04:05.6+00:00"; "infinity" and whatever else has no
  * time of day stay as they are. */
 static int add_time(Buf *b, Span text, bool has_zone) {
-        size_t blank = span_find(text, ' '), zone = span_find(text, '+');
-        Span hours = zone < text.n ? span_from(text, zone + 1) : SPAN("");
+        size_t blank = span_find(text, ' ');
+        Span clock = blank < text.n ? span_from(text, blank + 1) : SPAN("");
+        size_t zone = span_find(clock, '+');
+        Span hours = zone < clock.n ? span_from(clock, zone + 1) : SPAN("");
         bool is_short = has_zone && hours.n >= 2 && (hours.n == 2 || hours.p[2] == ' ');
         AUTO(buf_done)
         Buf iso = BUF(128);
@@ -43,10 +45,10 @@ static int add_time(Buf *b, Span text, bool has_zone) {
                 return buf_add_json(b, text);
         r = buf_addf(&iso, SPAN_FMT "T", (int)blank, text.p);
         if (r == 0 && is_short)
-                r = buf_addf(&iso, SPAN_FMT ":00" SPAN_FMT, (int)(zone + 3 - blank - 1),
-                             text.p + blank + 1, SPAN_ARG(span_from(text, zone + 3)));
+                r = buf_addf(&iso, SPAN_FMT ":00" SPAN_FMT, (int)(zone + 3), clock.p,
+                             SPAN_ARG(span_from(clock, zone + 3)));
         else if (r == 0)
-                r = buf_add(&iso, span_from(text, blank + 1));
+                r = buf_add(&iso, clock);
         return r < 0 ? r : buf_add_json(b, buf_span(&iso));
 }
 

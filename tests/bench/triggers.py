@@ -43,7 +43,7 @@ HUNDRED = """INSERT INTO items (name, note)
 KINDS = {
     "outbox": "{{outbox: app, tables: [items]}}",
     "outbox, notify": "{{outbox: app, tables: [items], notify: true}}",
-    "replication": "{{replication: app, tables: [items]}}",
+    "replication": "{{replication: app, tables: [items], max_lag: 1G}}",
 }
 CONFIG = """
 listen: 127.0.0.1:{port}
