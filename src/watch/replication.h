@@ -49,7 +49,8 @@ typedef struct Replication {
 #define LSN_FMT    "%X/%X"
 #define LSN_ARG(x) (unsigned)((x) >> 32), (unsigned)((x)&UINT32_MAX)
 
-/* Is the database ready, and what we need in it? -ENOTRECOVERABLE: somebody has to act. */
+/* Is the database ready, and what we need in it? -ENOTRECOVERABLE: somebody has to act; -ENOTCONN:
+ * it is another publication than the last time. */
 MUST_CHECK int replication_look(Replication *r, Err *e);
 /* Finds the slot, or makes it and hands in what stands in the tables (`snapshot`). After 0 all
  * before the slot's place is in the ledger. */

@@ -116,7 +116,10 @@ static int add_row(Backfill *b, const ReplicationTable *t, const PGresult *about
                        .is_backfill = true};
 
         if (!row_change_event(&c, b->arena, &b->events[b->n]))
-                return FAIL(e, -EMSGSIZE, "a row of table %s is too large for an event", t->name);
+                return FAIL(e, -ENOTRECOVERABLE,
+                            "a row of table %s.%s is too large for an event, which takes %d MB: "
+                            "leave its large columns out of the publication",
+                            t->schema, t->name, ROW_CHANGE_MAX_BYTES / 1024 / 1024);
         b->n++;
         return b->n == SLICE_EVENTS || arena_used(b->arena) >= SLICE_BYTES ? hand_in(b, e) : 0;
 }

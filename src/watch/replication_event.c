@@ -9,7 +9,8 @@
 #include <errno.h>
 
 /* 2000-01-01T00:00:00Z, PostgreSQL's beginning of time, in Unix seconds. */
-#define PG_EPOCH_S INT64_C(946684800)
+#define PG_EPOCH_S  INT64_C(946684800)
+#define LARGE_BYTES ((size_t)64 * 1024)
 
 typedef struct Values {
         PgoutputValue *at; /* NULL: there is no such row */
@@ -46,9 +47,10 @@ static int add_member(Buf *b, const ShapeColumn *c, const PgoutputValue *v) {
                                         : buf_add(b, SPAN("null"));
 }
 
-/* The object of a row; with `identity_only` of what the identity holds. Values that did not come
- * are left out and named in `missing`. */
-static int add_object(const Shape *s, const Values *v, bool identity_only, Buf *b, Buf *missing) {
+/* The object of a row; with `identity_only` of what the identity holds. Values that did not come,
+ * or have more than `most` bytes, are left out and named in `missing`. */
+static int add_object(const Shape *s, const Values *v, bool identity_only, size_t most, Buf *b,
+                      Buf *missing) {
         int r = buf_add_char(b, '{');
 
         for (size_t i = 0; r == 0 && i < s->n_columns; i++) {
@@ -56,7 +58,7 @@ static int add_object(const Shape *s, const Values *v, bool identity_only, Buf *
 
                 if (identity_only && !c->is_identity)
                         continue;
-                if (v->at[i].kind != PGOUTPUT_UNCHANGED)
+                if (v->at[i].kind != PGOUTPUT_UNCHANGED && v->at[i].text.n <= most)
                         r = add_member(b, c, &v->at[i]);
                 else if (missing) {
                         r = buf_add_char(missing, missing->n ? ',' : '[');
@@ -142,7 +144,7 @@ static void parts_done(Parts *p) {
         buf_done(&p->key);
 }
 
-static int write_parts(const Shape *s, const PgoutputMessage *m, Parts *p, Err *e) {
+static int write_parts(const Shape *s, const PgoutputMessage *m, size_t most, Parts *p, Err *e) {
         AUTO(values_done)
         Values fresh = {0};
         AUTO(values_done)
@@ -156,9 +158,9 @@ static int write_parts(const Shape *s, const PgoutputMessage *m, Parts *p, Err *
         if (fresh.at && previous.at && !m->is_key_only)
                 fill(s, &fresh, &previous);
         if (fresh.at)
-                r = add_object(s, &fresh, false, &p->fresh, &p->missing);
+                r = add_object(s, &fresh, false, most, &p->fresh, &p->missing);
         if (r == 0 && previous.at)
-                r = add_object(s, &previous, m->is_key_only, &p->previous, NULL);
+                r = add_object(s, &previous, m->is_key_only, most, &p->previous, NULL);
         if (r == 0 && fresh.at)
                 r = add_key(s, &fresh, false, &p->key);
         else if (r == 0 && previous.at)
@@ -172,14 +174,15 @@ static Span part(const Buf *b) {
         return b->n ? buf_span(b) : (Span){NULL, 0};
 }
 
-int replication_event(Replication *r, const Shape *s, const PgoutputMessage *m,
-                      const ReplicationPlace *at, Arena *a, EnvelopeEvent *ret, Err *e) {
+static int write_event(Replication *r, const Shape *s, const PgoutputMessage *m,
+                       const ReplicationPlace *at, size_t most, Arena *a, EnvelopeEvent *ret,
+                       Err *e) {
         AUTO(parts_done)
         Parts p = {BUF(ROW_CHANGE_MAX_BYTES), BUF(ROW_CHANGE_MAX_BYTES), BUF(1024 * 1024),
                    BUF(1024 * 1024)};
         char id[64], position[24], xid[16];
         bool had_previous = m->kind == PGOUTPUT_UPDATE || m->kind == PGOUTPUT_DELETE;
-        int err = m->kind == PGOUTPUT_TRUNCATE ? 0 : write_parts(s, m, &p, e);
+        int err = m->kind == PGOUTPUT_TRUNCATE ? 0 : write_parts(s, m, most, &p, e);
 
         if (err < 0)
                 return err;
@@ -197,7 +200,8 @@ int replication_event(Replication *r, const Shape *s, const PgoutputMessage *m,
                        .previous = part(&p.previous),
                        .previous_missing = had_previous && (!p.previous.n || m->is_key_only)
                                                    ? why_missing(s)
-                                                   : NULL,
+                                           : p.previous.n && most < SIZE_MAX ? "too-large"
+                                                                             : NULL,
                        .missing = buf_span(&p.missing),
                        .key = part(&p.key),
                        .transaction = span_of(xid),
@@ -211,4 +215,18 @@ int replication_event(Replication *r, const Shape *s, const PgoutputMessage *m,
         return c.time.p && row_change_event(&c, a, ret)
                        ? 0
                        : FAIL(e, -EMSGSIZE, "the change %s is too large for an event", id);
+}
+
+/* What stands in the log comes again and again, so that a row that is too large would be the last
+ * one: it goes without its large values. */
+int replication_event(Replication *r, const Shape *s, const PgoutputMessage *m,
+                      const ReplicationPlace *at, Arena *a, EnvelopeEvent *ret, Err *e) {
+        Err ignored = {0};
+        int err = write_event(r, s, m, at, SIZE_MAX, a, ret, &ignored);
+
+        if (err == -EMSGSIZE)
+                return write_event(r, s, m, at, LARGE_BYTES, a, ret, e);
+        if (err < 0)
+                *e = ignored;
+        return err;
 }

@@ -43,6 +43,8 @@ static int judge_server(Replication *r, const PGresult *got, Err *e) {
                 return FAIL(e, -ENOTRECOVERABLE,
                             "database %s has no publication %s: run grapnel trigger install %s",
                             name, r->o->publication, source_of(r));
+        if (r->publication[0] && !span_eq(pg_cell(got, 0, 3), span_of(r->publication)))
+                return FAIL(e, -ENOTCONN, "publication %s was made anew", r->o->publication);
         (void)snprintf(r->publication, sizeof r->publication, SPAN_FMT,
                        SPAN_ARG(pg_cell(got, 0, 3)));
         r->has_server_cap = pg_number(got, 0, 4) >= 0;
@@ -97,9 +99,13 @@ int replication_look(Replication *r, Err *e) {
 
 /* ---- the connections ---- */
 
-/* As it is in the JSON that the server itself makes. */
+/* Intervals as they are in the JSON that the server itself makes. A snapshot takes as long as it
+ * takes, whatever the role's limits are; and row security that hides rows from it is an error. */
 static int settle(Pg *p, Err *e) {
-        return pg_do(p, "SET intervalstyle=postgres", e);
+        return pg_do(p,
+                     "SET intervalstyle=postgres; SET row_security=off; SET statement_timeout=0;"
+                     " SET idle_in_transaction_session_timeout=0",
+                     e);
 }
 
 /* A role that may not replicate is refused before it can ask why. */

@@ -311,7 +311,9 @@ static int look(Stream *s, Err *e) {
         if (r < 0 || now - s->gauges_ms < GAUGES_MS)
                 return r;
         s->gauges_ms = now;
-        return replication_gauges(s->r, &lag, e);
+        r = replication_gauges(s->r, &lag, e);
+        /* A table that was renamed, or taken out of the publication, says nothing more. */
+        return r == 0 ? replication_look(s->r, e) : r;
 }
 
 static int64_t pause_of(const Stream *s) {

@@ -4,19 +4,22 @@ commits, with what the log holds of the row before; nothing is lost when either 
 what cannot go on says so."""
 
 import contextlib
+import os
+import pathlib
+import re
 import signal
 import threading
 
 import psycopg2
 import pytest
 
-from databases import FORWARD, PATIENCE_S, Cluster, Watched, new_base, programs
+from databases import FORWARD, PATIENCE_S, Cluster, Watched, grapnel, new_base, programs
 from harness import ask, wait_until
 
 pytestmark = pytest.mark.skipif(not programs(), reason="there is no PostgreSQL server here")
 
 LOGICAL = {"wal_level": "logical", "max_replication_slots": "20", "max_wal_senders": "20",
-           "checkpoint_timeout": "1h"}
+           "checkpoint_timeout": "1h", "max_prepared_transactions": "5"}
 USERS = "CREATE TABLE users (id text PRIMARY KEY, email text, name text, logins bigint DEFAULT 0);"
 CONFIG = """
 databases: {app: {url: "${DATABASE}"}}
@@ -225,6 +228,22 @@ def test_what_was_rolled_back_never_comes(watch, base):
     assert [e["transaction"]["index"] for e in w.arrived()] == [0, 1, 0]
 
 
+def test_a_transaction_in_two_phases_comes_when_it_is_committed(watch, base):
+    w = watch()
+    one = base.connect()
+    with contextlib.closing(one), one.cursor() as cursor:
+        for name in ("kept", "not"):
+            cursor.execute(f"BEGIN; INSERT INTO users VALUES ('{name}');"
+                           f" PREPARE TRANSACTION '{name}'")
+        cursor.execute("INSERT INTO users VALUES ('between')")
+        cursor.execute("ROLLBACK PREPARED 'not'")
+        w.wait_for(1)
+        w.daemon.kill()
+        w.daemon.start()
+        cursor.execute("COMMIT PREPARED 'kept'")
+    assert [e["key"]["id"] for e in w.wait_for(2)] == ["between", "kept"]
+
+
 def test_an_upsert_is_what_it_came_to(watch, base):
     w = watch()
     for name in ("Ada", "Bea"):
@@ -356,6 +375,38 @@ def test_each_of_100000_rows_of_one_statement_comes_once(watch, base):
     assert wait_until(lambda: w.gauge("lag_bytes") is not None, PATIENCE_S)
 
 
+def test_a_large_transaction_takes_no_more_memory_than_a_small_one(watch, base):
+    w = watch("CREATE TABLE t (id int PRIMARY KEY, text text)", "[t]", flows="")
+    base.run("INSERT INTO t SELECT n, repeat('x', 5000) FROM generate_series(1, 30000) n")
+    w.counted(30000)
+    status = pathlib.Path(f"/proc/{w.daemon.process.pid}/status").read_text()
+    [peak] = re.findall(r"VmHWM:\s+(\d+) kB", status)
+    assert int(peak) < 120 * 1024  # it holds 150 MB
+
+
+# 256 MB are the most that an event holds.
+HUGE = "CREATE TABLE blobs (id int PRIMARY KEY, title text, content bytea);" \
+       "ALTER TABLE blobs ALTER content SET STORAGE EXTERNAL;"
+
+
+def test_what_is_too_large_for_an_event_is_named_and_the_rest_goes_on(watch, base):
+    w = watch(HUGE + "ALTER TABLE blobs REPLICA IDENTITY FULL", "[blobs]")
+    base.run("INSERT INTO blobs VALUES (1, 'a', convert_to(repeat('x', 140000000), 'UTF8'))")
+    base.run("INSERT INTO blobs VALUES (2, 'b', 'short')")
+    base.run("DELETE FROM blobs WHERE id=1")
+    made, short, gone = w.wait_for(3, LONG_S)
+    assert made["new"] == {"id": 1, "title": "a"} and made["missing"] == ["content"]
+    assert short["new"]["content"] == "\\x" + b"short".hex()
+    assert gone["previous"] == {"id": 1, "title": "a"}
+    assert gone["previousMissing"] == "too-large"
+
+
+def test_a_snapshot_of_what_is_too_large_says_so(watch, base):
+    base.run(HUGE + "INSERT INTO blobs VALUES (1, 'a', convert_to(repeat('x', 140000000), 'UTF8'))")
+    w = watch("", "[blobs]", ", snapshot: true", waits=False)
+    assert "leave its large columns out" in w.wait_state("broken")["why"]
+
+
 # ---- the rows that are there ----
 
 
@@ -390,6 +441,7 @@ class Writer:
                     while not self._stops.is_set():
                         v += 1
                         self._write(connection, v)
+                        self._stops.wait(0.005)  # events go one by one, and slower than rows
             except psycopg2.Error:
                 self._stops.wait(0.02)  # the server is away
 
@@ -476,6 +528,31 @@ def test_a_snapshot_heeds_the_publication(scene, base):
     assert slot_of(base) is None
 
 
+def test_a_snapshot_heeds_row_security_and_no_limits_of_the_role(scene, base):
+    """Rows that the role may not see are not left out in silence."""
+    base.run(USERS + "INSERT INTO users SELECT n::text FROM generate_series(1, 20000) n;"
+             "CREATE ROLE reader LOGIN REPLICATION; GRANT SELECT ON users TO reader;"
+             "ALTER ROLE reader SET statement_timeout='1ms';"
+             "ALTER TABLE users ENABLE ROW LEVEL SECURITY")
+    try:
+        config = CONFIG % ("[users]", ", snapshot: true")
+        folder = scene.folder / "daemon0"
+        folder.mkdir(parents=True)
+        (folder / "grapnel.yaml").write_text(config)
+        done = grapnel(folder, {**os.environ, **scene.environment, "DATABASE": base.url}, "trigger",
+                       "install", "rows", "--apply")
+        assert done.returncode == 0, done.stderr
+        w = Replicated(scene, config, installs=False,
+                       DATABASE=base.cluster.url(base.name, "reader"))
+        assert wait_until(lambda: "row-level security" in w.status().get("why", ""), PATIENCE_S), w.status()
+        base.run("ALTER TABLE users DISABLE ROW LEVEL SECURITY")
+        w.counted(20000)
+        w.daemon.stop()
+    finally:
+        forget_slots(base.cluster)
+        base.run("DROP OWNED BY reader; DROP ROLE reader")
+
+
 # ---- killed ----
 
 
@@ -538,6 +615,17 @@ def test_a_transaction_is_acknowledged_when_it_is_in_the_ledger(watch, base):
     assert wait_until(lambda: (w.status() or {}).get("known", 0) + w.status()["events"] >= 60000,
                       LONG_S), w.status()
     assert w.status()["known"] > 2000 and w.status()["events"] < 58000
+
+
+def test_options_may_change_while_it_reads(watch, base):
+    w = watch(TABLE_T, "[t]")
+    writer = Writer(base)
+    for heartbeat in ("100ms", "300ms", "400ms"):
+        before = writer.done()
+        assert wait_until(lambda n=before: writer.done() > n + 30, PATIENCE_S)
+        w.daemon.reload((CONFIG % ("[t]", "") + FORWARD).replace("200ms", heartbeat))
+    check_versions(w, writer)
+    assert w.status()["state"] == "working"
 
 
 def test_a_stop_forgets_nothing_and_repeats_nothing(watch, base):
@@ -741,6 +829,19 @@ def test_what_is_missing_is_named(watch, base, scene, broken, told):
     assert scene.target.requests == []
 
 
+@pytest.mark.parametrize("broken, told", [
+    ("ALTER PUBLICATION grapnel_rows DROP TABLE users", "not in publication"),
+    ("ALTER TABLE users RENAME TO people", "no table public.users"),
+    ("DROP PUBLICATION grapnel_rows; CREATE PUBLICATION grapnel_rows FOR TABLE users",
+     "publication was made anew")])
+def test_what_goes_missing_while_it_reads_is_named(watch, base, broken, told):
+    w = watch()
+    base.run("INSERT INTO users VALUES ('1')")
+    w.wait_for(1)
+    base.run(broken)
+    assert told in w.wait_state("broken")["why"]
+
+
 def test_a_server_without_logical_decoding_is_named(scene):
     with Cluster() as plain:
         base = new_base(plain, "app")
@@ -760,8 +861,6 @@ def test_a_server_without_logical_decoding_is_named(scene):
     ("replication: app, tables: [t], heartbeat: 1ms", "heartbeat"),
     ("replication: lite, tables: [t]", "SQLite")])
 def test_bad_options_are_refused(tmp_path, trigger, told):
-    from databases import grapnel  # pylint: disable=import-outside-toplevel
-
     (tmp_path / "grapnel.yaml").write_text(
         'databases: {app: {url: "postgresql://x@localhost/x"}, lite: {url: "sqlite:x.db"}}\n'
         "sources: {rows: {trigger: {%s}}}\n" % trigger)

@@ -3,8 +3,8 @@
  * A message of pgoutput, and every part of it walked: all lies within the message, there is as much
  * of each as it says, and values of whatever type become JSON. */
 #include "watch/pgoutput.h"
-#include "json/check.h"
 #include "watch/pg_json.h"
+#include "json/check.h"
 
 static void inside(Span s, Span in) {
         must(s.n == 0 || (s.p >= in.p && s.p + s.n <= in.p + in.n));

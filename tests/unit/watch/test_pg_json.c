@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Values as PostgreSQL writes them, and as its to_json() does. The server's own word is asked for in
- * tests/e2e/test_replication.py; here stands what no server would send, too. */
+ * Values as PostgreSQL writes them, and as its to_json() does. The server's own word is asked for
+ * in tests/e2e/test_replication.py; here stands what no server would send, too. */
+#include "unit.h"
 #include "watch/pg_json.h"
 #include "json/check.h"
-#include "unit.h"
 
 static const struct {
         PgType type;
@@ -38,7 +38,8 @@ static const struct {
         {{1007, 23}, "{1,NULL,3}", "[1,null,3]"},
         {{1007, 23}, "{{1,2},{3,4}}", "[[1,2],[3,4]]"},
         {{1007, 23}, "[0:1]={7,8}", "[7,8]"},
-        {{1009, 25}, "{a,\"NULL\",NULL,\"x,y\",\"\",\"q\\\"\\\\\",\"{}\"}",
+        {{1009, 25},
+         "{a,\"NULL\",NULL,\"x,y\",\"\",\"q\\\"\\\\\",\"{}\"}",
          "[\"a\",\"NULL\",null,\"x,y\",\"\",\"q\\\"\\\\\",\"{}\"]"},
         {{3807, 3802}, "{\"{\\\"a\\\": 1}\",3}", "[{\"a\": 1},3]"},
         {{1000, 16}, "{t,f}", "[true,false]"},

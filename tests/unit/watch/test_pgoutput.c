@@ -2,9 +2,9 @@
  *
  * Messages of pgoutput as a PostgreSQL 15 sent them (pg_logical_slot_get_binary_changes, protocol
  * version 1), read and written as a line each. */
-#include "watch/pgoutput.h"
 #include "base/buf.h"
 #include "unit.h"
+#include "watch/pgoutput.h"
 
 typedef struct Sample {
         const char *hex, *want;
@@ -12,8 +12,7 @@ typedef struct Sample {
 
 static const Sample samples[] = {
         {"4d000000000001543d9862656174000000000173", "message 1543d98 beat s"},
-        {"42000000000154633000030414065c9781000002d5",
-         "begin 1546330 xid=725 at=848908982720385"},
+        {"42000000000154633000030414065c9781000002d5", "begin 1546330 xid=725 at=848908982720385"},
         {"4d010000000001543de8677261706e656c000000000f7b226163746f72223a22616461227d",
          "message 1543de8 grapnel {\"actor\":\"ada\"} transactional"},
         {"59000040017075626c6963006d6f6f6400", "type 16385 public.mood"},
@@ -119,15 +118,25 @@ static void say_message(Buf *b, const PgoutputMessage *m) {
                 say(b, "commit %" PRIx64 " end=%" PRIx64 " at=%" PRId64, m->lsn, m->end_lsn,
                     m->micros);
                 break;
-        case PGOUTPUT_ORIGIN: say(b, "origin %" PRIx64 " " SPAN_FMT, m->lsn, SPAN_ARG(m->name)); break;
-        case PGOUTPUT_RELATION: say_relation(b, m); break;
+        case PGOUTPUT_ORIGIN:
+                say(b, "origin %" PRIx64 " " SPAN_FMT, m->lsn, SPAN_ARG(m->name));
+                break;
+        case PGOUTPUT_RELATION:
+                say_relation(b, m);
+                break;
         case PGOUTPUT_TYPE:
                 say(b, "type %" PRIu32 " " SPAN_FMT "." SPAN_FMT, m->relation, SPAN_ARG(m->schema),
                     SPAN_ARG(m->name));
                 break;
-        case PGOUTPUT_INSERT: say_change(b, "insert", m); break;
-        case PGOUTPUT_UPDATE: say_change(b, "update", m); break;
-        case PGOUTPUT_DELETE: say_change(b, "delete", m); break;
+        case PGOUTPUT_INSERT:
+                say_change(b, "insert", m);
+                break;
+        case PGOUTPUT_UPDATE:
+                say_change(b, "update", m);
+                break;
+        case PGOUTPUT_DELETE:
+                say_change(b, "delete", m);
+                break;
         case PGOUTPUT_TRUNCATE:
                 say(b, "truncate");
                 for (size_t pos = 0; pgoutput_table(m, &pos, &table);)
