@@ -100,7 +100,8 @@ class Scene:
         """Grapnel, at work."""
         self.daemon = Program("grapnel", [self.build / "grapnel", "serve", self.config],
                               r'"fact":"listening"')
-        if not wait_until(lambda: self.api("/triggers")["data"][0]["state"] == "working", EVERY_S):
+        if not wait_until(lambda: [t["state"] for t in self.api("/triggers")["data"]] == ["working"],
+                          EVERY_S):
             raise BenchError(str(self.api("/triggers")))
 
     def api(self, path):
