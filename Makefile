@@ -60,13 +60,16 @@ fuzz:
 	@tools/fuzz
 
 # Kills the daemon 200 times under load and judges what is left, once with webhooks through a flow
-# and once with messages to endpoints; then shows that the judges notice a commit that was skipped
-# on purpose; then lets a million deliveries wait for their retry, and looks whether those of others
-# leave on time.
+# and once with messages to endpoints; the same with triggers, where PostgreSQL is killed too; then
+# shows that the judges notice a commit that was skipped on purpose; then lets a million deliveries
+# wait for their retry, and looks whether those of others leave on time.
 faults: build
 	@tools/deps test
 	@python3 tests/faults/kill.py --binary $(BUILD)/grapnel --kills 200
 	@python3 tests/faults/kill_deliveries.py --binary $(BUILD)/grapnel --kills 200
+	@for trigger in outbox replication; do \
+		python3 tests/faults/kill_triggers.py --binary $(BUILD)/grapnel --trigger $$trigger --kills 60 || exit 1; \
+	done
 	@test -f build-hooks/build.ninja || meson setup build-hooks -Dtest_hooks=true >build-hooks.log 2>&1
 	@$(NINJA) -C build-hooks grapnel
 	@for judge in kill kill_deliveries; do \

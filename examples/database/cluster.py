@@ -29,9 +29,10 @@ def free_port():
 
 
 class Cluster:
-    """The server; `settings` are its options, such as {"wal_level": "logical"}."""
+    """The server; `settings` are its options, such as {"wal_level": "logical"}; `initdb` further
+    words for the program that makes its folder."""
 
-    def __init__(self, settings=None):
+    def __init__(self, settings=None, initdb=()):
         # A server refuses to run as root, and nobody else sees into a folder of root's.
         self.user = "postgres" if os.getuid() == 0 else None
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="grapnel-postgres-"))
@@ -43,7 +44,7 @@ class Cluster:
         if self.user:
             shutil.chown(self.folder, self.user)
         self._run("initdb", "-D", self.data, "-U", "postgres", "-A", "trust", "-E", "UTF8",
-                  "--locale=C.UTF-8", "--no-sync")
+                  "--locale=C.UTF-8", "--no-sync", *initdb)
         self.start()
 
     def _words(self, program, *arguments):

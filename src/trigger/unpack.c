@@ -202,7 +202,7 @@ static bool evaluate_item(Intake *k, Item *item) {
                         .program = p, .roots = k->root, .n_roots = 1, .done = on_value, .arg = k};
                 int r = map_run(k->in->runner->map, &k->call, &e);
 
-                if (r == -EMSGSIZE)
+                if (r == -EMSGSIZE) /* it never will be smaller */
                         intake_refuse(k, 413, "too-large", e.text);
                 else if (r < 0)
                         intake_refuse(k, 503, "busy", e.text);

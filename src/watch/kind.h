@@ -45,7 +45,10 @@ const TriggerKind *trigger_kind_find(Span name); /* NULL when unknown */
 
 /* ---- for the rows ---- */
 
-extern const TriggerKind trigger_outbox, trigger_query, trigger_schedule;
+extern const TriggerKind trigger_outbox;
+extern const TriggerKind trigger_replication;
+extern const TriggerKind trigger_query;
+extern const TriggerKind trigger_schedule;
 
 /* The database of that name, which the key `key` names; NULL after adding a problem. */
 const DatabaseConfig *trigger_database(TriggerBuild *b, const char *key, const char *name);

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "watch/kind.h"
 
-const TriggerKind *const trigger_kinds[] = {&trigger_outbox, &trigger_query, &trigger_schedule,
-                                            NULL};
+/* In the order in which the manual tells of them. */
+const TriggerKind *const trigger_kinds[] = {
+        &trigger_outbox, &trigger_replication, &trigger_query, &trigger_schedule, NULL,
+};

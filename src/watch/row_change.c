@@ -63,7 +63,7 @@ static int add_raw(Buf *b, const char *key, Span json) {
 static int add_rows(Buf *b, const RowChange *c) {
         int r = add_raw(b, "key", c->key);
 
-        if (r == 0 && c->fresh.p && c->previous.p) {
+        if (r == 0 && c->fresh.p && c->previous.p && !c->previous_missing) {
                 r = buf_add(b, SPAN(",\"changed\":"));
                 if (r == 0)
                         r = row_change_names(c->previous, c->fresh, b);

@@ -15,7 +15,8 @@ typedef struct RowChange {
         Span schema, table;   /* schema may be empty; of what is no table, what is nearest to it */
         const char *op;       /* "insert", "update", "delete", "truncate", "snapshot", ... */
         Span fresh, previous; /* the row after and before, JSON objects; .p NULL: there is none */
-        /* Why `previous` is not known although there was one, such as "identity-default"; NULL. */
+        /* Why `previous` is not known, or not whole, although there was one, such as
+         * "identity-default"; NULL. */
         const char *previous_missing;
         Span missing; /* JSON array of columns whose value is not known, unchanged; may be empty */
         Span key;     /* JSON object of the key's columns; .p NULL: the table has none */

@@ -45,7 +45,7 @@ HUNDRED = """INSERT INTO items (name, note)
 KINDS = {
     "outbox": "{{outbox: app, tables: [items]}}",
     "outbox, notify": "{{outbox: app, tables: [items], notify: true}}",
-    "replication": "{{replication: app, tables: [items]}}",
+    "replication": "{{replication: app, tables: [items], max_lag: 1G}}",
 }
 CONFIG = """
 listen: 127.0.0.1:{port}
@@ -102,7 +102,8 @@ class Scene:
         """Grapnel, at work."""
         self.daemon = Program("grapnel", [self.build / "grapnel", "serve", self.config],
                               r'"fact":"listening"')
-        if not wait_until(lambda: self.api("/triggers")["data"][0]["state"] == "working", EVERY_S):
+        if not wait_until(lambda: [t["state"] for t in self.api("/triggers")["data"]] == ["working"],
+                          EVERY_S):
             raise BenchError(str(self.api("/triggers")))
 
     def api(self, path):
