@@ -23,7 +23,7 @@ typedef struct AdminParts {
         Replayer *replayers;      /* so too */
         Watches *watches;         /* of the daemon; NULL: there are none */
         Backfiller *backfillers;  /* so too */
-        Desks *desks; /* of the daemon, where statements run; NULL: there are none */
+        Desks *desks;             /* of the daemon, where statements run; NULL: there are none */
         unsigned n, index;
         const Secret *token;    /* of the administrator; empty: this machine is trusted */
         const char *public_url; /* where the console can be reached; NULL: not said */

@@ -2,15 +2,19 @@
  *
  * Statements of the configuration, run in a database of an application on threads of their own
  * (watch/statement.h). Errors are problems (RFC 9457) with the API's `code` and `detail`. */
+#include "watch/statement.h"
 #include "api/nouns.h"
 #include "base/clock.h"
 #include "json/value.h"
-#include "watch/statement.h"
 
 #include <errno.h>
 #include <limits.h>
 
-enum { ANSWER_MAX_BYTES = 3 * STATEMENT_ANSWER_MAX_BYTES, ACTOR_MAX_BYTES = 256, VALUE_MAX_BYTES = 8 * 1024 * 1024 };
+enum {
+        ANSWER_MAX_BYTES = 3 * STATEMENT_ANSWER_MAX_BYTES,
+        ACTOR_MAX_BYTES = 256,
+        VALUE_MAX_BYTES = 8 * 1024 * 1024
+};
 
 const Schema schema_statement_in = {
         .name = "StatementIn",
@@ -31,7 +35,8 @@ static const Field fields[] = {
          .type = FIELD_LIST,
          .item = FIELD_TEXT,
          .required = true,
-         .help = "The ids of the events that the source's outbox holds of it: `id` in their bodies."},
+         .help = "The ids of the events that the source's outbox holds of it: `id` in their "
+                 "bodies."},
         {.name = "transaction",
          .type = FIELD_TEXT,
          .nullable = true,

@@ -371,7 +371,8 @@ int daemon_run(const char *path) {
                 part_join(&d.parts[i]);
         ledger_close(d.ledger); /* it too sends notes to the loops */
         if (d.watches_stay) {
-                log_fact(LOG_WARN, "stopped, but for a trigger or statement that did not end in time", NULL);
+                log_fact(LOG_WARN,
+                         "stopped, but for a trigger or statement that did not end in time", NULL);
                 _exit(0);
         }
         watches_free(d.watches);

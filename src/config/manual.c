@@ -60,8 +60,8 @@ static int print_groups(const OptionGroup *groups, Buf *out) {
 }
 
 int config_print_reference(Buf *out) {
-        const OptionGroup *const all[] = {top_groups,    connection_groups, database_groups,
-                                          source_groups, flow_groups,       endpoint_groups,
+        const OptionGroup *const all[] = {top_groups,      connection_groups, database_groups,
+                                          source_groups,   flow_groups,       endpoint_groups,
                                           statement_groups};
         int r = 0;
 

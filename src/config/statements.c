@@ -82,7 +82,8 @@ static const Option emit_options[] = {
 
 const OptionGroup statement_groups[] = {
         {"statements.NAME",
-         "An SQL statement that [`POST /api/v1/statements/NAME`](triggers/statements.md) runs, with "
+         "An SQL statement that [`POST /api/v1/statements/NAME`](triggers/statements.md) runs, "
+         "with "
          "the change and its events in one transaction.",
          statement_options, COUNT_OF(statement_options)},
         {"emit of a statement", "`emit: {table: users, op: update, key: [id]}`", emit_options,

@@ -18,8 +18,8 @@ typedef struct Reading {
 void connections_read(Reading *r, const Node *map);
 void databases_read(Reading *r, const Node *map);
 void sources_read(Reading *r, const Node *map);
-void flows_read(Reading *r, const Node *map);     /* after the sources */
-void endpoints_read(Reading *r, const Node *map); /* after the sources */
+void flows_read(Reading *r, const Node *map);      /* after the sources */
+void endpoints_read(Reading *r, const Node *map);  /* after the sources */
 void statements_read(Reading *r, const Node *map); /* after databases and sources */
 
 /* For the manual; ended by a NULL title. */

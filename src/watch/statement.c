@@ -8,8 +8,7 @@
 
 enum { ARENA_MAX_BYTES = 64 * 1024 * 1024 };
 
-const char *const parameter_types[] = {"any",     "text", "integer", "number",
-                                       "boolean", "json", NULL};
+const char *const parameter_types[] = {"any", "text", "integer", "number", "boolean", "json", NULL};
 
 /* ---- parameters ---- */
 
@@ -21,7 +20,8 @@ static Parameter *find(Statement *s, Span name) {
 }
 
 static void read_types(Statement *s, Arena *a, Problems *problems) {
-        const Option row = {.name = "parameters", .type = OPTION_CHOICE, .choices = parameter_types};
+        const Option row = {
+                .name = "parameters", .type = OPTION_CHOICE, .choices = parameter_types};
         const Node *map = s->config->parameters;
 
         if (!map || map->bad)
@@ -49,8 +49,8 @@ static void read_types(Statement *s, Arena *a, Problems *problems) {
 static const OutboxOptions *outbox_of(const StatementConfig *c, const Triggers *t,
                                       Problems *problems) {
         const Trigger *trigger = triggers_find(t, span_of(c->source->name));
-        const OutboxOptions *o = trigger && trigger->kind == &trigger_outbox ? trigger->options
-                                                                             : NULL;
+        const OutboxOptions *o =
+                trigger && trigger->kind == &trigger_outbox ? trigger->options : NULL;
 
         if (o && o->database == c->database)
                 return o;
@@ -109,7 +109,7 @@ bool statement_has_key(StatementCall *call) {
 
 /* What may run within a transaction, and leaves it alone. */
 static bool is_allowed(const char *sql) {
-        static const char *const words[] = {"SELECT", "INSERT", "UPDATE", "DELETE",
+        static const char *const words[] = {"SELECT",  "INSERT", "UPDATE", "DELETE",
                                             "REPLACE", "MERGE",  "WITH",   "VALUES"};
         size_t n = strspn(sql, " \t\r\n("), word = strcspn(sql + n, " \t\r\n(*'\"-/");
 
@@ -123,6 +123,9 @@ static void build(Statements *set, Statement *s, Problems *problems) {
         const StatementConfig *c = s->config;
         Err e = {0};
 
+        /* What was wrong with the file was said; the rest is still looked at. */
+        if (!c->name || !c->database || !c->sql.p || (c->source_name && !c->source))
+                return;
         if (statement_rewrite(c->sql, c->database->is_sqlite, set->arena, s, &e) < 0) {
                 problem_add(problems, c->sql_place, "sql: %s", e.text);
                 return;

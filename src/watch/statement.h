@@ -10,7 +10,7 @@
 enum {
         STATEMENT_PARAMETERS_MAX = 100,
         STATEMENT_ANSWER_MAX_BYTES = 8 * 1024 * 1024,
-        STATEMENT_THREADS = 4,  /* for each database; so many run at once */
+        STATEMENT_THREADS = 4,     /* for each database; so many run at once */
         STATEMENT_QUEUE_MAX = 256, /* calls that wait for one of them */
 };
 
@@ -81,8 +81,8 @@ typedef struct StatementValue {
 
 typedef struct StatementCall StatementCall;
 struct StatementCall {
-        Note note;        /* it is read on the thread of `home` when the call has ended */
-        Inbox *home;      /* NULL: it is only tried (the desk's own) */
+        Note note;   /* it is read on the thread of `home` when the call has ended */
+        Inbox *home; /* NULL: it is only tried (the desk's own) */
         StatementCall *next;
         Statements *set; /* a reference, taken by whoever made it */
         const Statement *statement;
@@ -92,10 +92,10 @@ struct StatementCall {
         /* What it has come to: */
         StatementResult result;
         bool is_untouched; /* it did not even begin: another connection may do better */
-        Buf rows;   /* a JSON array's elements */
-        Buf events; /* so too: their ids */
+        Buf rows;          /* a JSON array's elements */
+        Buf events;        /* so too: their ids */
         int64_t count;
-        char transaction[24];                                /* "" for none */
+        char transaction[24];                                     /* "" for none */
         char message[512], column[80], constraint[80], table[80]; /* of a refusal; "" */
 };
 
@@ -105,7 +105,7 @@ typedef struct StatementWay {
         /* A connection for the statements of a set; with `e` when there is none. */
         int (*open)(const DatabaseConfig *d, size_t n, void **ret, Err *e);
         void (*close)(void *c);
-        void *(*stopper)(void *c); /* for stop(); it ends before the connection */
+        void *(*stopper)(void *c);   /* for stop(); it ends before the connection */
         void (*stop)(void *stopper); /* any thread: what runs ends soon */
         void (*stopper_free)(void *stopper);
         /* Fills in what it has come to. Is the connection good for another? */

@@ -48,8 +48,8 @@ struct Desks {
 static void condition_init(pthread_cond_t *c) {
         pthread_condattr_t a;
 
-        must(pthread_condattr_init(&a) == 0 && pthread_condattr_setclock(&a, CLOCK_MONOTONIC) == 0 &&
-             pthread_cond_init(c, &a) == 0);
+        must(pthread_condattr_init(&a) == 0 &&
+             pthread_condattr_setclock(&a, CLOCK_MONOTONIC) == 0 && pthread_cond_init(c, &a) == 0);
         pthread_condattr_destroy(&a);
 }
 

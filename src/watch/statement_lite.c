@@ -2,9 +2,9 @@
  *
  * Runs statements in a SQLite file, one transaction each. The outbox has no context there. */
 #include "base/clock.h"
-#include "json/value.h"
 #include "watch/lite.h"
 #include "watch/statement.h"
+#include "json/value.h"
 
 #include <errno.h>
 #include <math.h>
@@ -176,8 +176,9 @@ static int add_value(Buf *b, sqlite3_stmt *st, int i) {
                 return buf_addf(b, "%lld", sqlite3_column_int64(st, i));
         case SQLITE_FLOAT:
                 d = sqlite3_column_double(st, i);
-                return isfinite(d) ? buf_addf(b, "%.17g", d)
-                                   : buf_add(b, d > 0 ? SPAN("\"Infinity\"") : SPAN("\"-Infinity\""));
+                return isfinite(d)
+                               ? buf_addf(b, "%.17g", d)
+                               : buf_add(b, d > 0 ? SPAN("\"Infinity\"") : SPAN("\"-Infinity\""));
         case SQLITE_TEXT:
                 return buf_add_json(b, lite_cell(st, i));
         default: {

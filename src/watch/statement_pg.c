@@ -3,9 +3,9 @@
  * Runs statements in PostgreSQL. What returns rows is prepared as a WITH query around it, so that
  * the server itself writes the rows as JSON, just as the outbox's trigger does. */
 #include "base/clock.h"
-#include "json/value.h"
 #include "watch/pg.h"
 #include "watch/statement.h"
+#include "json/value.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -73,8 +73,9 @@ static int prepare_rows(Connection *c, const Statement *s, Err *e) {
         Buf sql = BUF(2 * 1024 * 1024);
         PGresult *told;
         char name[32];
-        int r = buf_addf(&sql, "WITH grapnel_row AS (\n%s\n) SELECT to_json(grapnel_row)::text FROM "
-                               "grapnel_row LIMIT %" PRId64,
+        int r = buf_addf(&sql,
+                         "WITH grapnel_row AS (\n%s\n) SELECT to_json(grapnel_row)::text FROM "
+                         "grapnel_row LIMIT %" PRId64,
                          s->sql, s->config->rows_max + 1);
 
         name_of(s, 's', name);
@@ -149,7 +150,8 @@ static void tell(Connection *c, StatementCall *call, int r, const Err *e) {
         const PgRefusal *f = pg_refusal(c->pg);
 
         call->result = meaning(c->pg, r);
-        (void)snprintf(call->message, sizeof call->message, "%s", f->message[0] ? f->message : e->text);
+        (void)snprintf(call->message, sizeof call->message, "%s",
+                       f->message[0] ? f->message : e->text);
         (void)snprintf(call->column, sizeof call->column, "%s", f->column);
         (void)snprintf(call->table, sizeof call->table, "%s", f->table);
         (void)snprintf(call->constraint, sizeof call->constraint, "%s", f->constraint);
@@ -280,7 +282,8 @@ static int emit(Running *r, Err *e) {
         if (err == 0)
                 PQclear(got);
         if (err == 0 && r->s->outbox->notify) {
-                err = pg_ask(r->c->pg, "SELECT pg_notify('grapnel_' || $1, '')", values, 1, &got, e);
+                err = pg_ask(r->c->pg, "SELECT pg_notify('grapnel_' || $1, '')", values, 1, &got,
+                             e);
                 PQclear(err == 0 ? got : NULL);
         }
         return err;
@@ -311,7 +314,8 @@ static int name_events(Running *r, Err *e) {
 
 static int name_transaction(Running *r, Err *e) {
         PGresult *got;
-        int err = pg_ask(r->c->pg, "SELECT pg_current_xact_id_if_assigned()::text", NULL, 0, &got, e);
+        int err =
+                pg_ask(r->c->pg, "SELECT pg_current_xact_id_if_assigned()::text", NULL, 0, &got, e);
 
         if (err == 0)
                 (void)snprintf(r->call->transaction, sizeof r->call->transaction, "%s",

@@ -110,7 +110,8 @@ static bool take_dollars(Text *t) {
 
         if (t->is_sqlite || isdigit((unsigned char)peek(t, 1)) || peek(t, n + 1) != '$')
                 return false;
-        take_until(t, n + 2, span_make(t->sql.p + t->at, n + 2), "a $...$ text does not end", false);
+        take_until(t, n + 2, span_make(t->sql.p + t->at, n + 2), "a $...$ text does not end",
+                   false);
         return true;
 }
 

@@ -4,6 +4,7 @@
 import concurrent.futures
 import json
 import os
+import pathlib
 import sqlite3
 import threading
 
@@ -47,6 +48,11 @@ SLOW_PG = ("WITH w AS MATERIALIZED (SELECT pg_sleep(60)) UPDATE users SET logins
            "WHERE id = :id RETURNING id")
 SLOW_LITE = ("UPDATE users SET logins=(WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i+1 "
              "FROM n) SELECT max(i) FROM n) WHERE id = :id")
+
+
+def with_user(url, user):
+    """The same database for another role."""
+    return url + ("&" if "?" in url else "?") + f"user={user}"
 
 
 class File:
@@ -97,10 +103,10 @@ class Desk(Watched):
 
     def call(self, name, headers=None, **parameters):
         """Status and answer."""
-        status, _, body = ask(self.daemon.admin, "POST", f"/api/v1/statements/{name}",
-                              json.dumps(parameters).encode(),
-                              {"Content-Type": "application/json", **(headers or {})})
-        return status, json.loads(body)
+        answer = ask(self.daemon.admin, "POST", f"/api/v1/statements/{name}",
+                     json.dumps(parameters).encode(),
+                     {"Content-Type": "application/json", **(headers or {})})
+        return answer.status, answer.json
 
     def last(self, n):
         """The events, once those of the last call are there: `n` in all."""
@@ -282,6 +288,40 @@ def test_a_database_that_is_away(scene):
     status, why = w.call("all-users")
     assert (status, why["code"]) == (503, "database_away"), why
     assert wait_until(lambda: "a statement cannot be prepared" in w.daemon.log.read_text(), 20)
+
+
+# ---- the page ----
+
+
+def test_what_the_page_says(scene, pg):
+    page = (pathlib.Path(__file__).parents[2] / "docs/triggers/statements.md").read_text()
+    config = page.partition("```yaml\n")[2].partition("```")[0]
+    assert "postgresql://grapnel@127.0.0.1/app" in config
+    pg.run(USERS + "INSERT INTO users VALUES ('U1', 'aino@example.com')")
+    w = Desk(scene, config.replace("postgresql://grapnel@127.0.0.1/app", pg.url) + FORWARD)
+    wanted = json.loads(page.partition("answers\n")[2].partition("`events`")[0])
+    sent = json.loads(page.partition("statements/set-email\n")[2].partition("answers")[0])
+    status, answer = w.call("set-email", **sent)
+    assert status == 200 and answer["rows"] == wanted["rows"] and answer["count"] == 1
+    assert answer.keys() == wanted.keys()
+    assert w.call("note", id=1, body="x")[0] == 200
+    changed, noted = w.wait_for(2)
+    assert changed["previous"]["email"] == "aino@example.com" and noted["previous"] is None
+
+
+def test_the_rights_that_the_page_names(scene, pg):
+    w = start(scene, pg)
+    pg.run("DROP ROLE IF EXISTS clerk; CREATE ROLE clerk LOGIN; GRANT USAGE ON SCHEMA grapnel TO "
+           "clerk; GRANT SELECT, DELETE ON grapnel.outbox TO clerk; GRANT ALL ON users, notes TO "
+           "clerk")
+    w.daemon.reload(w.config.replace("${DATABASE}", with_user(pg.url, "clerk")))
+    assert w.call("add-user", id="U1", email="a")[0] == 200
+    status, why = w.call("note", id=1, body="x")
+    assert (status, why["code"]) == (500, "statement") and "permission denied" in why["detail"]
+    pg.run("GRANT INSERT ON grapnel.outbox TO clerk")
+    assert w.call("note", id=1, body="x")[0] == 200
+    assert len(w.last(2)) == 2
+    pg.run("DROP OWNED BY clerk; DROP ROLE clerk")
 
 
 # ---- what a check says ----
