@@ -39,7 +39,7 @@ static const Option statement_options[] = {
          .type = OPTION_NODE,
          .offset = AT(emit_node),
          .help = "Makes an event of each row that it returns, where no trigger does: see "
-                 "[emit](#emit-of-a-statement)."},
+                 "[emit](#statementsnameemit)."},
         {.name = "timeout",
          .type = OPTION_DURATION,
          .offset = AT(timeout_ms),
@@ -86,7 +86,7 @@ const OptionGroup statement_groups[] = {
          "with "
          "the change and its events in one transaction.",
          statement_options, COUNT_OF(statement_options)},
-        {"emit of a statement", "`emit: {table: users, op: update, key: [id]}`", emit_options,
+        {"statements.NAME.emit", "`emit: {table: users, op: update, key: [id]}`", emit_options,
          COUNT_OF(emit_options)},
         {0},
 };
