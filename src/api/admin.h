@@ -11,6 +11,7 @@
 #include "flow/shelf.h"
 #include "trigger/backfiller.h"
 #include "trigger/replayer.h"
+#include "watch/statement.h"
 #include "watch/watch.h"
 
 typedef struct AdminParts {
@@ -22,6 +23,7 @@ typedef struct AdminParts {
         Replayer *replayers;      /* so too */
         Watches *watches;         /* of the daemon; NULL: there are none */
         Backfiller *backfillers;  /* so too */
+        Desks *desks;             /* of the daemon, where statements run; NULL: there are none */
         unsigned n, index;
         const Secret *token;    /* of the administrator; empty: this machine is trusted */
         const char *public_url; /* where the console can be reached; NULL: not said */

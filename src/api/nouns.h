@@ -120,6 +120,10 @@ void task_list(Op *op);
 void task_get(Op *op);
 const char *task_of(Span text); /* what Svix calls a replay of that text */
 /* ---- trigger.c ---- */
+/* ---- statement.c ---- */
+extern const Schema schema_statement_in, schema_statement_out;
+void statement_run(Op *op);
+
 extern const Schema schema_trigger_list;
 void trigger_list(Op *op);
 void trigger_retry(Op *op);

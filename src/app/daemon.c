@@ -43,6 +43,7 @@ typedef struct Daemon {
         Replayer *replayers;
         Backfiller *backfillers;
         Watches *watches;
+        Desks *desks;
         bool watches_stay; /* one of them did not end: what it may touch stays too */
         Task *tasks;       /* that the ledger held at the start */
         size_t n_tasks;
@@ -111,6 +112,8 @@ static void on_stop_signal(uv_signal_t *h, int number) {
         (void)signal(SIGHUP, SIG_IGN);
         /* Events that are on their way still need the loops. */
         d->watches_stay = !watches_stop(d->watches, WATCHES_END_MS);
+        if (!desks_stop(d->desks, WATCHES_END_MS))
+                d->watches_stay = true;
         for (unsigned i = 0; i < d->n; i++)
                 part_stop(&d->parts[i]);
 }
@@ -160,7 +163,7 @@ static void on_hangup(uv_signal_t *h, int number) {
         log_set_level((LogLevel)s->config->log_level);
         for (unsigned i = 0; i < d->n; i++)
                 part_reload(&d->parts[i], snapshot_ref(s));
-        noticing_set(d->watches, s->config);
+        noticing_set(d->watches, d->desks, s->config);
         log_fact(LOG_INFO, "reloaded", "file", span_of(d->path), NULL);
         tell_what_waits(d->snapshot->config, s->config);
         snapshot_unref(d->snapshot);
@@ -307,6 +310,7 @@ static int start(Daemon *d, Snapshot *s, Err *e) {
         d->idempotency = idem_new();
         d->writes = writes_new();
         d->watches = noticing_new(c, &d->inlets[0]);
+        d->desks = noticing_desks();
         all = (PartShares){.ledger = d->ledger,
                            .registry = d->registry,
                            .shelf = d->shelf,
@@ -316,6 +320,7 @@ static int start(Daemon *d, Snapshot *s, Err *e) {
                            .inlets = d->inlets,
                            .replayers = d->replayers,
                            .watches = d->watches,
+                           .desks = d->desks,
                            .backfillers = d->backfillers,
                            .n = d->n,
                            .undrained = &d->undrained};
@@ -360,16 +365,18 @@ int daemon_run(const char *path) {
         d.snapshot = s;
         for (unsigned i = 0; i < d.n; i++)
                 part_start(&d.parts[i]);
-        noticing_set(d.watches, s->config);
+        noticing_set(d.watches, d.desks, s->config);
         (void)uv_run(&d.uv, UV_RUN_DEFAULT);
         for (unsigned i = 0; i < d.n; i++)
                 part_join(&d.parts[i]);
         ledger_close(d.ledger); /* it too sends notes to the loops */
         if (d.watches_stay) {
-                log_fact(LOG_WARN, "stopped, but for a trigger that did not end in time", NULL);
+                log_fact(LOG_WARN,
+                         "stopped, but for a trigger or statement that did not end in time", NULL);
                 _exit(0);
         }
         watches_free(d.watches);
+        desks_free(d.desks);
         parts_done(d.parts, d.n);
         registry_free(d.registry);
         shelf_free(d.shelf);

@@ -47,6 +47,15 @@ Watches *noticing_new(const Config *c, Inlet *inlet) {
         return ws;
 }
 
+static void on_unprepared(const char *statement, const char *why) {
+        log_fact(LOG_WARN, "a statement cannot be prepared", "statement", span_of(statement), "why",
+                 span_of(why), NULL);
+}
+
+Desks *noticing_desks(void) {
+        return desks_new(on_unprepared);
+}
+
 static Problems *problems_new(Arena *a) {
         Problems *p = arena_alloc(a, sizeof *p);
 
@@ -55,15 +64,21 @@ static Problems *problems_new(Arena *a) {
         return p;
 }
 
-void noticing_set(Watches *ws, Config *c) {
+void noticing_set(Watches *ws, Desks *desks, Config *c) {
         AUTO(arena_freep)
         Arena *a = arena_new(PROBLEMS_ARENA);
         Triggers *t = triggers_build(c, problems_new(a));
+        Statements *s = t ? statements_build(c, t, problems_new(a)) : NULL;
 
-        must(t); /* it was checked */
+        must(t && s); /* they were checked */
+        desks_set(desks, s);
         watches_set(ws, t);
 }
 
 void noticing_check(Config *c, Problems *problems) {
-        triggers_unref(triggers_build(c, problems));
+        Triggers *t = triggers_build(c, problems);
+
+        if (t)
+                statements_unref(statements_build(c, t, problems));
+        triggers_unref(t);
 }

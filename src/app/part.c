@@ -383,6 +383,7 @@ int part_init(Part *p, unsigned index, const PartShares *all, Snapshot *s, Err *
         p->inlet = &all->inlets[index];
         p->replayer = &all->replayers[index];
         p->watches = all->watches;
+        p->desks = all->desks;
         p->backfiller = &all->backfillers[index];
         p->snapshot = snapshot_ref(s);
         p->latest = latest_new();
@@ -444,6 +445,7 @@ int part_listen(Part *p, uint16_t port, uint16_t admin_port, Err *e) {
                                             .inlets = p->inlet->all,
                                             .replayers = p->replayer - p->index,
                                             .watches = p->watches,
+                                            .desks = p->desks,
                                             .backfillers = p->backfiller - p->index,
                                             .n = p->n,
                                             .index = p->index,

@@ -24,6 +24,7 @@ typedef struct Part {
         Inlet *inlet;
         Replayer *replayer;
         Watches *watches;
+        Desks *desks;
         Backfiller *backfiller;
         Runner *runner;
         Outlet outlet;
@@ -53,6 +54,7 @@ typedef struct PartShares {
         Inlet *inlets;
         Replayer *replayers;
         Watches *watches; /* NULL: there are none */
+        Desks *desks;     /* so too */
         Backfiller *backfillers;
         unsigned n;
         _Atomic unsigned *undrained; /* parts that have work left */

@@ -22,7 +22,7 @@ typedef struct Top {
         Config c;
         const char *listen, *admin;
         const Node *keep, *outbound, *limits, *connections, *databases, *sources, *flows,
-                *endpoints;
+                *endpoints, *statements;
 } Top;
 
 #define TOP(field) offsetof(Top, field)
@@ -120,6 +120,11 @@ static const Option top_options[] = {
          .offset = TOP(endpoints),
          .help = "Where messages and events are sent to as webhooks, by name: see "
                  "[endpoints](#endpointsname)."},
+        {.name = "statements",
+         .type = OPTION_NODE,
+         .offset = TOP(statements),
+         .help = "What the API may run in databases of applications, by name: see "
+                 "[statements](#statementsname)."},
 };
 
 static const Option keep_options[] = {
@@ -285,6 +290,7 @@ static void read_tables(Reading *r, Top *top, const Node *root) {
         sources_read(r, top->sources);
         flows_read(r, top->flows);
         endpoints_read(r, top->endpoints);
+        statements_read(r, top->statements);
 }
 
 static void wipe_tree(void *root) {

@@ -169,6 +169,27 @@ typedef struct EndpointConfig {
         } batch;
 } EndpointConfig;
 
+/* A statement that the API runs in a database of an application. */
+typedef struct StatementConfig {
+        const char *name;
+        Place place;
+        const char *database_name, *source_name;
+        const DatabaseConfig *database;
+        const SourceConfig *source; /* whose outbox is told; NULL: none */
+        Span sql;                   /* with :name and $name; ended by NUL */
+        Place sql_place;
+        const Node *parameters, *emit_node; /* as written; NULL: none */
+        bool emits;
+        struct StatementEmit {
+                const char *table;
+                int op; /* index into insert, update, delete */
+                const Node *key_node;
+                const char **key;
+                size_t n_key;
+        } emit;
+        int64_t timeout_ms, rows_max;
+} StatementConfig;
+
 typedef struct Config {
         _Atomic unsigned refs;
         Arena *arena;
@@ -197,6 +218,8 @@ typedef struct Config {
         size_t n_flows;
         EndpointConfig *endpoints;
         size_t n_endpoints;
+        StatementConfig *statements;
+        size_t n_statements;
 
         /* For config_connection and its like. */
         struct Table *connection_names, *database_names, *source_names;

@@ -60,8 +60,9 @@ static int print_groups(const OptionGroup *groups, Buf *out) {
 }
 
 int config_print_reference(Buf *out) {
-        const OptionGroup *const all[] = {top_groups,    connection_groups, database_groups,
-                                          source_groups, flow_groups,       endpoint_groups};
+        const OptionGroup *const all[] = {top_groups,      connection_groups, database_groups,
+                                          source_groups,   flow_groups,       endpoint_groups,
+                                          statement_groups};
         int r = 0;
 
         for (size_t i = 0; r == 0 && i < COUNT_OF(all); i++) {

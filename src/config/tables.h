@@ -18,12 +18,13 @@ typedef struct Reading {
 void connections_read(Reading *r, const Node *map);
 void databases_read(Reading *r, const Node *map);
 void sources_read(Reading *r, const Node *map);
-void flows_read(Reading *r, const Node *map);     /* after the sources */
-void endpoints_read(Reading *r, const Node *map); /* after the sources */
+void flows_read(Reading *r, const Node *map);      /* after the sources */
+void endpoints_read(Reading *r, const Node *map);  /* after the sources */
+void statements_read(Reading *r, const Node *map); /* after databases and sources */
 
 /* For the manual; ended by a NULL title. */
 extern const OptionGroup top_groups[], connection_groups[], database_groups[], source_groups[],
-        flow_groups[], endpoint_groups[];
+        flow_groups[], endpoint_groups[], statement_groups[];
 
 /* What flows and endpoints have in common. Each reads one value of theirs. */
 void on_read(Reading *r, const Node *on, const char ***ret, size_t *ret_n);

@@ -13,6 +13,7 @@ struct Pg {
         Watch *watch;
         PGconn *conn;
         char state[6];
+        PgRefusal refusal;
 };
 
 static const char *const settings =
@@ -124,6 +125,10 @@ const char *pg_state(const Pg *p) {
         return p->state;
 }
 
+const PgRefusal *pg_refusal(const Pg *p) {
+        return &p->refusal;
+}
+
 /* ---- questions ---- */
 
 static int flush(Pg *p, Err *e) {
@@ -187,6 +192,23 @@ static bool is_copy(const PGresult *r) {
         return s == PGRES_COPY_BOTH || s == PGRES_COPY_OUT || s == PGRES_COPY_IN;
 }
 
+static void keep_field(const PGresult *r, int code, char *ret, size_t n) {
+        const char *text = PQresultErrorField(r, code);
+
+        (void)snprintf(ret, n, "%s", text ? text : "");
+}
+
+static void keep_refusal(Pg *p, const PGresult *r) {
+        PgRefusal *f = &p->refusal;
+
+        keep_field(r, PG_DIAG_SQLSTATE, p->state, sizeof p->state);
+        keep_field(r, PG_DIAG_MESSAGE_PRIMARY, f->message, sizeof f->message);
+        keep_field(r, PG_DIAG_MESSAGE_DETAIL, f->detail, sizeof f->detail);
+        keep_field(r, PG_DIAG_COLUMN_NAME, f->column, sizeof f->column);
+        keep_field(r, PG_DIAG_TABLE_NAME, f->table, sizeof f->table);
+        keep_field(r, PG_DIAG_CONSTRAINT_NAME, f->constraint, sizeof f->constraint);
+}
+
 static int collect(Pg *p, PGresult **ret, Err *e) {
         PGresult *last = NULL, *one = NULL;
         int r;
@@ -206,9 +228,7 @@ static int collect(Pg *p, PGresult **ret, Err *e) {
         if (r == 0 && !last)
                 r = FAIL(e, -EIO, "the server gave no answer");
         if (r == 0 && !is_fine(last)) {
-                const char *state = PQresultErrorField(last, PG_DIAG_SQLSTATE);
-
-                (void)snprintf(p->state, sizeof p->state, "%s", state ? state : "");
+                keep_refusal(p, last);
                 r = refuse(p, PQstatus(p->conn) == CONNECTION_BAD ? -ENOTCONN : -EBADMSG,
                            "the database refuses", PQresultErrorMessage(last), e);
         }
@@ -220,17 +240,39 @@ static int collect(Pg *p, PGresult **ret, Err *e) {
         return r;
 }
 
-int pg_ask(Pg *p, const char *sql, const char *const *values, size_t n, PGresult **ret, Err *e) {
-        int sent = n ? PQsendQueryParams(p->conn, sql, (int)n, NULL, values, NULL, NULL, 0)
-                     : PQsendQuery(p->conn, sql);
+static int answer(Pg *p, int sent, PGresult **ret, Err *e) {
         int r;
 
         p->state[0] = 0;
+        p->refusal = (PgRefusal){0};
         *ret = NULL;
         if (!sent)
                 return refuse(p, -ENOTCONN, "the connection broke", PQerrorMessage(p->conn), e);
         r = flush(p, e);
         return r < 0 ? r : collect(p, ret, e);
+}
+
+int pg_ask(Pg *p, const char *sql, const char *const *values, size_t n, PGresult **ret, Err *e) {
+        int sent = n ? PQsendQueryParams(p->conn, sql, (int)n, NULL, values, NULL, NULL, 0)
+                     : PQsendQuery(p->conn, sql);
+
+        return answer(p, sent, ret, e);
+}
+
+int pg_ask_prepared(Pg *p, const char *name, const char *const *values, size_t n, PGresult **ret,
+                    Err *e) {
+        int sent = PQsendQueryPrepared(p->conn, name, (int)n, values, NULL, NULL, 0);
+
+        return answer(p, sent, ret, e);
+}
+
+int pg_prepare(Pg *p, const char *name, const char *sql, PGresult **ret, Err *e) {
+        int r = answer(p, PQsendPrepare(p->conn, name, sql, 0, NULL), ret, e);
+
+        if (r < 0)
+                return r;
+        PQclear(*ret);
+        return answer(p, PQsendDescribePrepared(p->conn, name), ret, e);
 }
 
 int pg_do(Pg *p, const char *sql, Err *e) {

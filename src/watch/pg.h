@@ -27,6 +27,17 @@ MUST_CHECK int pg_ask(Pg *p, const char *sql, const char *const *values, size_t 
 MUST_CHECK int pg_do(Pg *p, const char *sql, Err *e);
 /* SQLSTATE of the last refusal; "" when there was none. */
 const char *pg_state(const Pg *p);
+/* What the server said of the last refusal; texts are cut, "" for what it did not say. */
+typedef struct PgRefusal {
+        char message[400], detail[400], column[80], table[80], constraint[80];
+} PgRefusal;
+const PgRefusal *pg_refusal(const Pg *p);
+
+/* Prepares one statement under a name; its description (parameters, columns) is at *ret. */
+MUST_CHECK int pg_prepare(Pg *p, const char *name, const char *sql, PGresult **ret, Err *e);
+/* As pg_ask, one that was prepared. */
+MUST_CHECK int pg_ask_prepared(Pg *p, const char *name, const char *const *values, size_t n,
+                               PGresult **ret, Err *e);
 /* Waits until a notification comes, at most `ms`. 1: there was one (all are taken); 0: the time is
  * over. */
 MUST_CHECK int pg_wait_notified(Pg *p, int64_t ms, Err *e);
