@@ -16,9 +16,10 @@ NONE = {"app_id": "app_0123456789abc", "endpoint_id": "ep_0123456789abc",
         "msg_id": "msg_0123456789abc", "attempt_id": "atmpt_0123456789abc_1",
         "event_type_name": "none", "key_id": "key_0123456789abc", "event_id": "evt_0123456789abc",
         "replay_id": "rpl_0123456789abc", "task_id": "rpl_0123456789abc", "source": "nobody",
-        "backfill_id": "bfl_0123456789abc"}
+        "backfill_id": "bfl_0123456789abc", "statement": "nothing"}
 # A body that each route's schema takes.
 BODIES = {
+    "StatementIn": {},
     "ApplicationIn": {"name": "n"}, "ApplicationPatch": {},
     "EndpointIn": {"url": "https://example.com/"}, "EndpointUpdate": {"url": "https://example.com/"},
     "EndpointPatch": {}, "EndpointHeadersIn": {"headers": {}},
