@@ -19,7 +19,7 @@
 #define SUBMIT_MAX_MS   2000
 #define SUBMIT_TELL_MS  5000 /* then it is said that events wait for the ledger */
 #define PARKED_PREFIX   "parked/"
-#define PARKED_MAX_TEXT (8 * 1024 * 1024)
+#define PARKED_MAX_TEXT ((size_t)NOTE_VALUE_MAX_BYTES)
 
 struct Watch {
         Watches *all;
@@ -176,16 +176,22 @@ static int hand_in(Watch *w, const EnvelopeEvent *events, size_t n, WatchTaken *
         return 0;
 }
 
+/* 1 when it lay there already. */
 static int note_parked(Notes *notes, const EnvelopeEvent *event, const char *why, Err *e) {
         AUTO(buf_done)
         Buf key = BUF(NOTE_KEY_MAX_BYTES);
         AUTO(buf_done)
         Buf value = BUF(PARKED_MAX_TEXT);
-        Span body = event->body.n <= PARKED_MAX_TEXT / 8 ? event->body : SPAN("null");
+        AUTO(buf_done)
+        Buf before = BUF(NOTE_VALUE_MAX_BYTES);
+        Span body = event->body.n + 4096 <= PARKED_MAX_TEXT ? event->body : SPAN("null");
         int r = buf_addf(&key, PARKED_PREFIX SPAN_FMT, SPAN_ARG(event->key));
 
         if (r == 0)
-                r = buf_add(&value, SPAN("{\"why\":"));
+                r = notes_get(notes, buf_span(&key), &before, e);
+        if (r != 0)
+                return r;
+        r = buf_add(&value, SPAN("{\"why\":"));
         if (r == 0)
                 r = buf_add_json(&value, span_of(why));
         if (r == 0)
@@ -194,8 +200,9 @@ static int note_parked(Notes *notes, const EnvelopeEvent *event, const char *why
                      : notes_put(notes, buf_span(&key), buf_span(&value), e);
 }
 
-static int park(Watch *w, const EnvelopeEvent *event, const char *why, Err *e) {
+int watch_park(Watch *w, const EnvelopeEvent *event, const char *why, Err *e) {
         Notes *notes = watch_notes(w, e);
+        int r;
 
         if (!notes)
                 return -EIO;
@@ -203,8 +210,9 @@ static int park(Watch *w, const EnvelopeEvent *event, const char *why, Err *e) {
                 return FAIL(e, -ENOSPC,
                             "%d events were put aside as they cannot be taken; the next: %s",
                             WATCH_PARKED_MAX, why);
-        if (note_parked(notes, event, why, e) < 0)
-                return -EIO;
+        r = note_parked(notes, event, why, e);
+        if (r != 0)
+                return r < 0 ? -EIO : 0;
         w->n_parked++;
         pthread_mutex_lock(&w->lock);
         w->status.parked = w->n_parked;
@@ -219,7 +227,7 @@ static int hand_in_singly(Watch *w, const EnvelopeEvent *events, size_t n, Err *
                 int r = hand_in(w, &events[i], 1, &taken);
 
                 if (r == 0 && taken.fault < 0)
-                        r = park(w, &events[i], taken.why, e);
+                        r = watch_park(w, &events[i], taken.why, e);
                 if (r < 0)
                         return r;
         }
