@@ -2,7 +2,7 @@
 BUILD ?= build
 NINJA  = ninja --quiet
 
-.PHONY: build install demo run test unit e2e lint format asan tsan fuzz faults interop bench clean
+.PHONY: build install demo demo-database run test unit e2e lint format asan tsan fuzz faults interop bench clean
 
 build:
 	@tools/deps build
@@ -16,6 +16,11 @@ install: build
 demo: build
 	@tools/deps demo
 	@python3 examples/onboarding/walkthrough.py --grapnel $(BUILD)/grapnel
+
+# The identity service sends no webhook: its database alone says what changed.
+demo-database: build
+	@tools/deps demo
+	@python3 examples/database/database_walkthrough.py --grapnel $(BUILD)/grapnel
 
 # The same three programs, staying until Ctrl-C.
 run: build

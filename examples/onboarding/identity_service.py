@@ -44,6 +44,7 @@ FIELD_MAX_CHARS = 200
 FIELDS = tuple(field.name for field in pages.FIELDS)
 REQUIRED = ("firstName", "lastName", "email")
 EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
+USER_ID = re.compile(r"[A-Za-z0-9]{1,64}")
 PHONE = re.compile(r"\+?[0-9][0-9 ()-]{4,30}")
 
 SCHEMA = (
@@ -165,6 +166,11 @@ def field_errors(values):
     return errors
 
 
+def stripped(values):
+    """The same without blanks around texts."""
+    return {k: v.strip() if isinstance(v, str) else v for k, v in values.items()}
+
+
 class InvalidUser(Exception):
     """The values of a user that this service itself does not take; nothing was committed."""
 
@@ -190,6 +196,25 @@ class Users:
             raise Refusal(404, f"there is no user {user_id}")
         return user
 
+    def create(self, user_id, values):
+        """Commits a new user and returns it. Fields that are not given are empty."""
+        user = {name: "" for name in FIELDS} | stripped(values)
+        errors = field_errors(user)
+        if errors:
+            raise InvalidUser(errors)
+        user = {"id": user_id, **user, "version": 1, "lastModified": now_text()}
+        with self._database.write() as rows:
+            if self._database.one("SELECT id FROM users WHERE id = ?", user_id):
+                raise Refusal(409, f"there is a user {user_id} already")
+            insert(rows, "users", user)
+        return user
+
+    def delete(self, user_id):
+        """Removes a user for good; a Refusal when there is none."""
+        with self._database.write() as rows:
+            self.get(user_id)
+            rows.execute("DELETE FROM users WHERE id = ?", (user_id,))
+
     def save(self, user_id, values, check=lambda user: None):
         """Commits new values and returns the user. Equal values change nothing, not the version.
 
@@ -198,8 +223,7 @@ class Users:
         with self._database.write() as rows:
             user = self.get(user_id)
             check(user)
-            values = {k: v.strip() if isinstance(v, str) else v for k, v in values.items()}
-            changed = {name: value for name, value in values.items() if user[name] != value}
+            changed = {k: v for k, v in stripped(values).items() if user[k] != v}
             errors = field_errors(changed)
             if errors:
                 raise InvalidUser(errors)
@@ -223,13 +247,14 @@ class Outbox:
         """Whether there is a second address that answers at once and delivers later."""
         return bool(self._urls[True])
 
-    def send(self, user_id, later=False, timestamp=None):
-        """Tells that a user was updated; waits for the answer and returns the record of both."""
+    def send(self, user_id, later=False, timestamp=None, event_type="UPDATE"):
+        """Tells what happened to a user; waits for the answer and returns the record of both."""
+        if not any(self._urls.values()):
+            return None  # the webhook is switched off
         if not self._urls[later]:
             raise Refusal(409, "there is no address that delivers later")
-        message = webhook.user_updated(
-            self._urls[later], self._key, user_id, timestamp or now_text(milliseconds=False)
-        )
+        moment = timestamp or now_text(milliseconds=False)
+        message = webhook.user_changed(self._urls[later], self._key, event_type, user_id, moment)
         answer = webhook.send(message, self._deadline_s)
         row = {
             "user_id": user_id,
@@ -307,7 +332,9 @@ class IdentityService(App):
         self.route("GET", "/", self.list_page)
         self.route("GET", "/users/{}", self.user_page)
         self.route("POST", "/users/{}", self.save_form)
+        self.route("POST", "/demo/users", self.create_demo)
         self.route("POST", "/demo/users/{}", self.save_demo)
+        self.route("DELETE", "/demo/users/{}", self.delete_demo)
         self.route("GET", "/demo/webhooks", self.demo_webhooks)
 
     # The REST API
@@ -384,7 +411,8 @@ class IdentityService(App):
             verdict = webhook.Verdict("error", "Nothing was saved.", invalid.errors)
             return self._form_page(self._users.get(user_id), values, verdict, 422)
         record = self._outbox.send(user_id, later=form.get("action") == "later")
-        return redirect(f"/users/{segment(user_id)}?webhook={record['id']}")
+        shown = f"?webhook={record['id']}" if record else ""
+        return redirect(f"/users/{segment(user_id)}{shown}")
 
     def _form_page(self, user, values, verdict, status=200):
         content = pages.user_form(user, values, verdict, self._outbox.has_later)
@@ -408,7 +436,28 @@ class IdentityService(App):
             self._users.save(user_id, known_fields(document))
         except InvalidUser as invalid:
             raise problem_of(invalid) from None
-        return json_response(self._outbox.send(user_id, later, timestamp))
+        record = self._outbox.send(user_id, later, timestamp)
+        return json_response(record or {"webhook": None})
+
+    def create_demo(self, request):
+        """POST /demo/users: a new user, and the webhook that tells of it.
+
+        The body holds the user's fields, and its `id` where it shall not be made up.
+        """
+        document = request.json_object()
+        user_id = document.pop("id", f"IDNUMBER{secrets.randbelow(10**8):08}")
+        if not isinstance(user_id, str) or not USER_ID.fullmatch(user_id):
+            raise Refusal(422, "an id is 1 to 64 letters and digits")
+        try:
+            self._users.create(user_id, known_fields(document))
+        except InvalidUser as invalid:
+            raise problem_of(invalid) from None
+        return json_response(self._outbox.send(user_id, event_type="CREATE"))
+
+    def delete_demo(self, _request, user_id):
+        """DELETE /demo/users/{id}: the user is gone, and the webhook tells of it."""
+        self._users.delete(user_id)
+        return json_response(self._outbox.send(user_id, event_type="DELETE"))
 
     def demo_webhooks(self, _request):
         """GET /demo/webhooks: what was sent and answered, newest first."""
@@ -440,7 +489,9 @@ def problem_of(invalid):
 def main():
     """Reads the command line and serves until told to stop."""
     parser = argument_parser(__doc__, "identity.db")
-    parser.add_argument("--webhook", metavar="URL", required=True, help="call this after Save")
+    parser.add_argument(
+        "--webhook", metavar="URL", help="call this after Save (without it, nobody is told)"
+    )
     parser.add_argument(
         "--webhook-later", metavar="URL", help="call this after 'Save, deliver later'"
     )

@@ -117,10 +117,13 @@ class Program:
 class Stack:
     """Identity service, commercial service and Grapnel; a context manager."""
 
+    config = HERE / "grapnel.yaml"
+
     def __init__(self, grapnel):
         self._grapnel_path = str(pathlib.Path(grapnel).resolve())
         self._folder = tempfile.TemporaryDirectory(prefix="onboarding-")
         folder = pathlib.Path(self._folder.name)
+        self.folder = folder
         self.identity = Program("identity", folder)
         self.commercial = Program("commercial", folder)
         self.grapnel = Program("grapnel", folder)
@@ -162,24 +165,44 @@ class Stack:
         command = self._service("commercial_service.py", self.commercial_port)
         self.commercial_port = self._start_service(self.commercial, command)
 
+    def webhooks(self):
+        """Where the identity service tells of what was saved, as arguments of its command."""
+        to = f"http://127.0.0.1:{self.grapnel_port}/in"
+        return ["--webhook", f"{to}/oneportal", "--webhook-later", f"{to}/oneportal-async"]
+
     def _start_identity(self):
-        webhooks = f"http://127.0.0.1:{self.grapnel_port}/in"
-        command = self._service("identity_service.py", 0)
-        command += ["--webhook", f"{webhooks}/oneportal"]
-        command += ["--webhook-later", f"{webhooks}/oneportal-async"]
+        command = self._service("identity_service.py", 0) + self.webhooks()
         self.identity_port = self._start_service(self.identity, command)
 
-    def _start_grapnel(self):
-        environment = {
+    def _environment(self):
+        return {
             **self._secrets,
             "GRAPNEL_PORT": str(self.grapnel_port),
             "GRAPNEL_ADMIN_PORT": str(self.admin_port),
             "GRAPNEL_DATA": str(self.grapnel.folder),
             "IDENTITY_PORT": str(self.identity_port),
             "COMMERCIAL_PORT": str(self.commercial_port),
+            "IDENTITY_DATABASE": str(self.identity.folder / "identity.db"),
         }
-        command = [self._grapnel_path, "serve", str(HERE / "grapnel.yaml")]
-        self.grapnel.start(command, environment, lambda: answers(self.admin_port, "/readyz"))
+
+    def run_grapnel(self, *words):
+        """Another command of Grapnel, on the same configuration."""
+        done = subprocess.run(
+            [self._grapnel_path, *words, "--config", str(self.config)],
+            env={**os.environ, **self._environment()},
+            cwd=self.grapnel.folder,
+            capture_output=True,
+            text=True,
+            timeout=START_MAX_S,
+            check=False,
+        )
+        if done.returncode:
+            raise StackError(f"grapnel {' '.join(words)}: {done.stderr}")
+        return done.stdout
+
+    def _start_grapnel(self):
+        command = [self._grapnel_path, "serve", str(self.config)]
+        self.grapnel.start(command, self._environment(), lambda: answers(self.admin_port, "/readyz"))
 
     @staticmethod
     def _service(script, port):

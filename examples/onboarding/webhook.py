@@ -49,10 +49,10 @@ class Webhook:
     body: bytes
 
 
-def user_updated(url, key, user_id, timestamp):
-    """The webhook that says: this user was updated at that moment."""
+def user_changed(url, key, event_type, user_id, timestamp):
+    """The webhook that says: CREATE, UPDATE or DELETE happened to this user at that moment."""
     body = json.dumps(
-        {"id": user_id, "entityType": "USER", "eventType": "UPDATE", "timestamp": timestamp},
+        {"id": user_id, "entityType": "USER", "eventType": event_type, "timestamp": timestamp},
         separators=(",", ":"),
     ).encode()
     # The id in the body names the user; this one names the message, so that a repeat can be told

@@ -9,6 +9,7 @@
 #include "base/secret.h"
 #include "flow/registry.h"
 #include "flow/shelf.h"
+#include "trigger/backfiller.h"
 #include "trigger/replayer.h"
 #include "watch/watch.h"
 
@@ -20,6 +21,7 @@ typedef struct AdminParts {
         Inlet *inlets;            /* of all loops, by their index */
         Replayer *replayers;      /* so too */
         Watches *watches;         /* of the daemon; NULL: there are none */
+        Backfiller *backfillers;  /* so too */
         unsigned n, index;
         const Secret *token;    /* of the administrator; empty: this machine is trusted */
         const char *public_url; /* where the console can be reached; NULL: not said */

@@ -107,28 +107,14 @@ const Schema schema_message_in = {.name = "MessageIn", SCHEMA_FIELDS(in_fields)}
 
 /* ---- parts ---- */
 
-/* The depth that the member says, or one more than that of the message which led here. */
+/* The depth that the member says, else one more than that of the message which led here. */
 static bool read_depth(Op *op, const Values *v, const Where *at, int64_t *ret, Complaints *c) {
-        Span header = http_head_get(op->x->head, "grapnel-depth");
-        Where top = {NULL, SPAN("header")}, there = {&top, SPAN("grapnel-depth")};
         Where here = {at, SPAN("depth")};
-        uint64_t n;
 
+        if (!value_of(v, "depth").p)
+                return op_depth(op, ret, c);
         *ret = value_int(v, "depth", 0);
-        if (header.p && !value_of(v, "depth").p) {
-                if (!span_to_u64(header, 1000000, &n)) {
-                        complain(c, &there, "value_error", "must be a number");
-                        return false;
-                }
-                *ret = (int64_t)n + 1;
-        }
-        if (*ret <= MESSAGE_DEPTH_MAX)
-                return true;
-        complain(c, header.p ? &there : &here, "value_error.loop",
-                 "%" PRId64 " messages led to this one: it is taken for a loop and refused; the "
-                 "limit is %d",
-                 *ret, MESSAGE_DEPTH_MAX);
-        return false;
+        return op_depth_fits(*ret, &here, c);
 }
 
 static bool read_payload(Op *op, const Values *v, const Where *at, MessageIn *ret, Complaints *c) {
@@ -226,13 +212,6 @@ static bool read_moment(const Values *v, const Where *at, MessageIn *ret, Compla
         return false;
 }
 
-/* A traceparent that is none is not handed on (W3C Trace Context). */
-static Span read_trace(const Op *op) {
-        Span t = http_head_get(op->x->head, "traceparent");
-
-        return http_head_count(op->x->head, "traceparent") == 1 && t.n == 55 ? t : (Span){NULL, 0};
-}
-
 static bool read_type(Op *op, const Values *v, const Where *at, MessageIn *ret, Complaints *c) {
         Where here = {at, SPAN("eventType")};
 
@@ -250,7 +229,7 @@ bool message_read(Op *op, const Values *v, Span idem, const Where *at, MessageIn
 
         *ret = (MessageIn){.application = op_application(op),
                            .subject = value_text(v, "subject", op->arena),
-                           .trace = read_trace(op)};
+                           .trace = op_trace(op)};
         if (!read_type(op, v, at, ret, c) || !read_depth(op, v, at, &depth, c) ||
             !read_payload(op, v, at, ret, c) || !read_moment(v, at, ret, c))
                 return false;

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "api/list.h"
+#include "source/envelope.h"
 #include "trigger/message.h"
 
 /* ---- application.c ---- */
@@ -139,6 +140,19 @@ void replay_list(Op *op);
 void replay_get(Op *op);
 void replay_cancel(Op *op);
 
+/* ---- backfill.c ---- */
+extern const Schema schema_backfill_in, schema_backfill_report_in, schema_backfill_report_out,
+        schema_backfill_out, schema_backfill_list, query_backfill_list;
+void backfill_create(Op *op);
+void backfill_report(Op *op);
+void backfill_list(Op *op);
+void backfill_get(Op *op);
+void backfill_cancel(Op *op);
+void backfill_resume(Op *op);
+/* What the body asks for, checked against the configuration, its expression compiled; then `then`,
+ * with its text as an object has it. */
+void backfill_wish(Op *op, void (*then)(Op *op, Span text));
+
 /* ---- auth.c ---- */
 extern const Schema schema_portal_in, schema_portal_out;
 void auth_portal(Op *op);
@@ -149,6 +163,27 @@ extern const Schema schema_key_in, schema_key_out, schema_key_made, schema_key_l
 void key_create(Op *op);
 void key_list(Op *op);
 void key_revoke(Op *op);
+
+/* ---- event_in.c ---- */
+typedef struct EventsIn {
+        EnvelopeEvent *at; /* room for ENVELOPE_EVENTS_MAX; lives with the op */
+        size_t n;
+        bool are_many; /* it was a list or lines, if only of one */
+} EventsIn;
+typedef struct EventPlace {
+        Where body, one;
+        char word[24];
+} EventPlace;
+extern const RouteMedia media_event_in[];
+/* The events of the body, each fit for the source. 0; -EBADMSG with complaints; -ENOTSUP: it is of
+ * a kind that is not read; -EAGAIN: there was no memory to judge them. */
+int event_read(Op *op, const Source *s, EventsIn *ret, Complaints *c);
+/* Where the event `i` stands in the request; lives as long as `room`. */
+const Where *event_place(const EventsIn *in, size_t i, EventPlace *room);
+
+/* ---- event.c ---- */
+extern const Schema schema_events_out;
+void event_create(Op *op);
 
 /* ---- daemon.c: what the admin listener told before there was an API ---- */
 extern const Schema query_events;

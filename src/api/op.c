@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "http/media.h"
 #include "http/url.h"
+#include "trigger/message.h"
 #include "json/check.h"
 
 #define ARENA_MAX_BYTES (64 * 1024 * 1024)
@@ -402,6 +403,38 @@ bool op_idempotency_key(const Op *op, Span *ret) {
                 key = (Span){key.p + 1, key.n - 2};
         *ret = key;
         return http_head_count(h, "idempotency-key") == 1 && is_key_text(key);
+}
+
+Span op_trace(const Op *op) {
+        Span t = http_head_get(op->x->head, "traceparent");
+
+        return http_head_count(op->x->head, "traceparent") == 1 && t.n == 55 ? t : (Span){NULL, 0};
+}
+
+bool op_depth_fits(int64_t depth, const Where *at, Complaints *c) {
+        if (depth <= MESSAGE_DEPTH_MAX)
+                return true;
+        complain(c, at, "value_error.loop",
+                 "%" PRId64 " messages led to this one: it is taken for a loop and refused; the "
+                 "limit is %d",
+                 depth, MESSAGE_DEPTH_MAX);
+        return false;
+}
+
+bool op_depth(const Op *op, int64_t *ret, Complaints *c) {
+        Span header = http_head_get(op->x->head, "grapnel-depth");
+        Where top = {NULL, SPAN("header")}, there = {&top, SPAN("grapnel-depth")};
+        uint64_t n;
+
+        *ret = 0;
+        if (!header.p)
+                return true;
+        if (!span_to_u64(header, 1000000, &n)) {
+                complain(c, &there, "value_error", "must be a number");
+                return false;
+        }
+        *ret = (int64_t)n + 1;
+        return op_depth_fits(*ret, &there, c);
 }
 
 /* Gives the first answer again, or takes the ticket. False when it has answered. */

@@ -35,6 +35,12 @@ typedef struct Op {
 Span op_param(Op *op, const char *name);
 /* The Idempotency-Key, .p NULL when there is none; false when it is malformed. */
 bool op_idempotency_key(const Op *op, Span *ret);
+/* Its traceparent; .p NULL for none, and for what is none (W3C Trace Context). */
+Span op_trace(const Op *op);
+/* One more than its Grapnel-Depth says, 0 without one. False with a complaint when it is no number,
+ * or so many led to this one that it is taken for a loop. */
+bool op_depth(const Op *op, int64_t *ret, Complaints *c);
+bool op_depth_fits(int64_t depth, const Where *at, Complaints *c);
 int64_t op_application(const Op *op); /* its id */
 int64_t op_endpoint(const Op *op);
 

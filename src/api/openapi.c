@@ -189,18 +189,58 @@ static void put_content(Put *p, const Schema *s, const char *type, Named *named)
         put_close(p, '}');
 }
 
+static void put_array(Put *p, const char *key, const Schema *s, Named *named) {
+        put_open(p, key, '{');
+        put_text(p, "type", SPAN("array"));
+        put_ref(p, "items", s, named);
+        put_close(p, '}');
+}
+
 /* Many of them, in either of two ways. */
 static void put_many(Put *p, const Schema *s, const char *lines, Named *named) {
         put_open(p, "content", '{');
         put_open(p, "application/json", '{');
-        put_open(p, "schema", '{');
-        put_text(p, "type", SPAN("array"));
-        put_ref(p, "items", s, named);
-        put_close(p, '}');
+        put_array(p, "schema", s, named);
         put_close(p, '}');
         put_open(p, lines, '{');
         put_ref(p, "schema", s, named);
         put_close(p, '}');
+        put_close(p, '}');
+}
+
+static void put_media(Put *p, const RouteMedia *m, Named *named) {
+        put_open(p, m->type, '{');
+        switch (m->count) {
+        case MEDIA_ONE:
+                put_ref(p, "schema", m->of, named);
+                break;
+        case MEDIA_MANY:
+                put_array(p, "schema", m->of, named);
+                break;
+        case MEDIA_ONE_OR_MANY:
+                put_open(p, "schema", '{');
+                put_open(p, "oneOf", '[');
+                put_ref(p, NULL, m->of, named);
+                put_array(p, NULL, m->of, named);
+                put_close(p, ']');
+                put_close(p, '}');
+                break;
+        }
+        put_close(p, '}');
+}
+
+static void put_body(Put *p, const Route *r, Named *named) {
+        put_open(p, "requestBody", '{');
+        put_bool(p, "required", !r->takes_optional);
+        if (r->takes_media) {
+                put_open(p, "content", '{');
+                for (const RouteMedia *m = r->takes_media; m->type; m++)
+                        put_media(p, m, named);
+                put_close(p, '}');
+        } else if (r->takes_lines)
+                put_many(p, r->takes, r->takes_lines, named);
+        else
+                put_content(p, r->takes, NULL, named);
         put_close(p, '}');
 }
 
@@ -321,15 +361,8 @@ static void put_route(Put *p, const Route *r, Named *named) {
         put_text(p, "summary", span_of(r->summary));
         put_security(p, r);
         put_parameters(p, r, named);
-        if (r->takes) {
-                put_open(p, "requestBody", '{');
-                put_bool(p, "required", !r->takes_optional);
-                if (r->takes_lines)
-                        put_many(p, r->takes, r->takes_lines, named);
-                else
-                        put_content(p, r->takes, NULL, named);
-                put_close(p, '}');
-        }
+        if (r->takes || r->takes_media)
+                put_body(p, r, named);
         put_responses(p, r, named);
         put_close(p, '}');
 }

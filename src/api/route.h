@@ -20,6 +20,15 @@ typedef enum Role {
         ROLE_ADMIN,
 } Role;
 
+typedef enum MediaCount { MEDIA_ONE, MEDIA_MANY, MEDIA_ONE_OR_MANY } MediaCount;
+
+/* One of the forms that a body may have. */
+typedef struct RouteMedia {
+        const char *type; /* NULL ends the list */
+        const Schema *of;
+        MediaCount count; /* many are an array */
+} RouteMedia;
+
 typedef struct Route {
         HttpMethod method;
         const char *path; /* "/api/v1/app/{app_id}": names in braces take one segment */
@@ -33,6 +42,9 @@ typedef struct Route {
         /* Not NULL: it takes many, as an array or, in this media type, one per line; the operation
          * reads the body itself. */
         const char *takes_lines;
+        /* Not NULL: it takes one of these in place of `takes`; the operation reads the body itself.
+         */
+        const RouteMedia *takes_media;
         /* The application or the last thing that the path names need not be there: the operation
          * makes it, or says itself that it is missing. */
         bool makes;

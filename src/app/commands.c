@@ -49,14 +49,7 @@ static const Command command_check = {
         .run = check,
 };
 
-const Command *const commands[] = {&command_serve,
-                                   &command_check,
-                                   &command_test,
-                                   &command_explain,
-                                   &command_emit,
-                                   &command_endpoints,
-                                   &command_replay,
-                                   &command_listen,
-                                   &command_secret,
-                                   &command_trigger,
-                                   NULL};
+const Command *const commands[] = {&command_serve,    &command_check,   &command_test,
+                                   &command_explain,  &command_emit,    &command_endpoints,
+                                   &command_backfill, &command_replay,  &command_listen,
+                                   &command_secret,   &command_trigger, NULL};

@@ -21,6 +21,12 @@
 #define WATCHES_END_MS     5000
 #define CHANGES_LOADED_MAX 16384 /* some 10 ms */
 
+/* A replay or a backfill. */
+typedef struct Task {
+        ObjectKind kind;
+        int64_t id;
+} Task;
+
 typedef struct Daemon {
         const char *path;
         Snapshot *snapshot; /* the newest */
@@ -35,10 +41,11 @@ typedef struct Daemon {
         Hub *hubs;
         Inlet *inlets;
         Replayer *replayers;
+        Backfiller *backfillers;
         Watches *watches;
         bool watches_stay; /* one of them did not end: what it may touch stays too */
-        int64_t *replays;  /* that the ledger held at the start */
-        size_t n_replays;
+        Task *tasks;       /* that the ledger held at the start */
+        size_t n_tasks;
         unsigned n;
         _Atomic unsigned undrained;
 } Daemon;
@@ -206,11 +213,12 @@ static void load_object(void *arg, const Object *o) {
                 l->result = FAIL(l->e, -EINVAL,
                                  "the ledger holds an object that this version cannot read: %s",
                                  why.text);
-        if (o->kind == OBJECT_REPLAY) {
-                l->daemon->replays = realloc(l->daemon->replays, (l->daemon->n_replays +
-                                                                  1) * sizeof *l->daemon->replays);
-                must(l->daemon->replays);
-                l->daemon->replays[l->daemon->n_replays++] = o->id;
+        if (o->kind == OBJECT_REPLAY || o->kind == OBJECT_BACKFILL) {
+                Daemon *d = l->daemon;
+
+                d->tasks = realloc(d->tasks, (d->n_tasks + 1) * sizeof *d->tasks);
+                must(d->tasks);
+                d->tasks[d->n_tasks++] = (Task){o->kind, o->id};
         }
 }
 
@@ -225,11 +233,14 @@ static int load_registry(Daemon *d, Err *e) {
 }
 
 /* Those that have ended see it at their first look. */
-static void load_replays(Daemon *d) {
-        for (size_t i = 0; i < d->n_replays; i++)
-                replayer_wake(d->replayers, d->n, d->replays[i]);
-        free(d->replays);
-        d->replays = NULL;
+static void load_tasks(Daemon *d) {
+        for (size_t i = 0; i < d->n_tasks; i++)
+                if (d->tasks[i].kind == OBJECT_REPLAY)
+                        replayer_wake(d->replayers, d->n, d->tasks[i].id);
+                else
+                        backfiller_wake(d->backfillers, d->n, d->tasks[i].id);
+        free(d->tasks);
+        d->tasks = NULL;
 }
 
 static void load_backlog(void *arg, Span target, int64_t due_ms) {
@@ -285,6 +296,7 @@ static int start(Daemon *d, Snapshot *s, Err *e) {
         d->hubs = must_alloc(d->n * sizeof *d->hubs);
         d->inlets = must_alloc(d->n * sizeof *d->inlets);
         d->replayers = must_alloc(d->n * sizeof *d->replayers);
+        d->backfillers = must_alloc(d->n * sizeof *d->backfillers);
         raise_descriptors();
         d->undrained = d->n;
         r = open_ledger(d, c, e);
@@ -304,6 +316,7 @@ static int start(Daemon *d, Snapshot *s, Err *e) {
                            .inlets = d->inlets,
                            .replayers = d->replayers,
                            .watches = d->watches,
+                           .backfillers = d->backfillers,
                            .n = d->n,
                            .undrained = &d->undrained};
         for (unsigned i = 0; i < d->n && r == 0; i++)
@@ -313,7 +326,7 @@ static int start(Daemon *d, Snapshot *s, Err *e) {
         if (r == 0)
                 r = ledger_each_change(d->ledger, CHANGES_LOADED_MAX, load_change, d, e);
         if (r == 0)
-                load_replays(d);
+                load_tasks(d);
         return r < 0 ? r : listen_all(d, c, e);
 }
 
@@ -368,6 +381,7 @@ int daemon_run(const char *path) {
         free(d.hubs);
         free(d.inlets);
         free(d.replayers);
+        free(d.backfillers);
         log_fact(LOG_INFO, "stopped", NULL);
         return 0;
 }

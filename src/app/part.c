@@ -315,6 +315,14 @@ static void on_replay_failed(void *arg, int64_t replay, const char *why) {
         log_fact(LOG_WARN, "a replay waits", "replay", span_of(id), "why", span_of(why), NULL);
 }
 
+static void on_backfill_failed(void *arg, int64_t backfill, const char *why) {
+        char id[ID_TEXT];
+
+        (void)arg;
+        id_print("bfl", backfill, id);
+        log_fact(LOG_WARN, "a backfill waits", "backfill", span_of(id), "why", span_of(why), NULL);
+}
+
 static void on_keys_failed(void *self, const char *address, const char *why) {
         (void)self;
         log_fact(LOG_WARN, "no keys of an issuer", "address", span_of(address), "why", span_of(why),
@@ -375,6 +383,7 @@ int part_init(Part *p, unsigned index, const PartShares *all, Snapshot *s, Err *
         p->inlet = &all->inlets[index];
         p->replayer = &all->replayers[index];
         p->watches = all->watches;
+        p->backfiller = &all->backfillers[index];
         p->snapshot = snapshot_ref(s);
         p->latest = latest_new();
         r = client_new(&p->loop.uv, &client_limits, &p->client, e);
@@ -392,6 +401,8 @@ int part_init(Part *p, unsigned index, const PartShares *all, Snapshot *s, Err *
         p->inlet->jwks.failed = on_keys_failed;
         replayer_init(p->replayer, p->inlet);
         p->replayer->failed = on_replay_failed;
+        backfiller_init(p->backfiller, p->inlet, &p->outlet.mapper);
+        p->backfiller->failed = on_backfill_failed;
         must(uv_timer_init(&p->loop.uv, &p->engine_timer) == 0 &&
              uv_timer_init(&p->loop.uv, &p->stop_timer) == 0 &&
              uv_prepare_init(&p->loop.uv, &p->turn) == 0);
@@ -433,6 +444,7 @@ int part_listen(Part *p, uint16_t port, uint16_t admin_port, Err *e) {
                                             .inlets = p->inlet->all,
                                             .replayers = p->replayer - p->index,
                                             .watches = p->watches,
+                                            .backfillers = p->backfiller - p->index,
                                             .n = p->n,
                                             .index = p->index,
                                             .token = &c->admin_token,
@@ -508,6 +520,7 @@ static void close_rest(Part *p) {
         runner_retire(p->runner, NULL, NULL);
         inlet_close(p->inlet);
         replayer_close(p->replayer);
+        backfiller_close(p->backfiller);
         server_close(p->server, NULL, NULL);
         if (p->admin_server)
                 server_close(p->admin_server, NULL, NULL);
@@ -531,7 +544,8 @@ static void on_stop_tick(uv_timer_t *t) {
 
         if (!p->drained && g.running == 0 && g.unsettled == 0 && !g.is_asking &&
             atomic_load(&p->inlet->coming) == 0 && p->outlet.writes.n == 0 &&
-            replayer_idle(p->replayer) && p->inlet->keeping == 0 && server_idle(p->server)) {
+            replayer_idle(p->replayer) && backfiller_idle(p->backfiller) &&
+            p->inlet->keeping == 0 && server_idle(p->server)) {
                 p->drained = true;
                 atomic_fetch_sub(p->undrained, 1);
         }
@@ -560,6 +574,7 @@ static void on_stop(Note *n) {
         server_drain(p->server);
         engine_drain(p->engine);
         replayer_stop(p->replayer);
+        backfiller_stop(p->backfiller);
         must(uv_timer_start(&p->stop_timer, on_stop_tick, 0, STOP_TICK_MS) == 0);
 }
 

@@ -7,6 +7,7 @@
 #include "api/admin.h"
 #include "engine/latest.h"
 #include "flow/outlet.h"
+#include "trigger/backfiller.h"
 #include "trigger/replayer.h"
 #include "watch/watch.h"
 
@@ -23,6 +24,7 @@ typedef struct Part {
         Inlet *inlet;
         Replayer *replayer;
         Watches *watches;
+        Backfiller *backfiller;
         Runner *runner;
         Outlet outlet;
         Latest *latest; /* of the flows whose subjects live here */
@@ -51,6 +53,7 @@ typedef struct PartShares {
         Inlet *inlets;
         Replayer *replayers;
         Watches *watches; /* NULL: there are none */
+        Backfiller *backfillers;
         unsigned n;
         _Atomic unsigned *undrained; /* parts that have work left */
 } PartShares;

@@ -24,6 +24,7 @@ struct Stage {
         Hub hub;
         Inlet inlet;
         Replayer replayer;
+        Backfiller backfiller;
         _Atomic unsigned undrained;
         RunnerHost real;
         struct InletCounts before; /* as they stood when the play began */
@@ -124,6 +125,7 @@ int stage_new(Snapshot *snapshot, const StageCast *cast, Stage **ret, Err *e) {
                           .hubs = &s->hub,
                           .inlets = &s->inlet,
                           .replayers = &s->replayer,
+                          .backfillers = &s->backfiller,
                           .n = 1,
                           .undrained = &s->undrained};
         if (r == 0)

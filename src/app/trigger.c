@@ -152,11 +152,10 @@ static int run(const CommandLine *l) {
 
 const Command command_trigger = {
         .name = "trigger",
-        .arguments = "install|uninstall|status [SOURCE]",
-        .help = "Put what a trigger needs into a database; see how they go.",
-        .more = "  install SOURCE     prints the SQL that the source's trigger needs, for "
-                "somebody\n"
-                "                     to read and run; with --apply it is run, all or nothing\n"
+        .arguments = "VERB [SOURCE]",
+        .help = "What triggers need, and how they go.",
+        .more = "  install SOURCE     prints the SQL that the source's trigger needs, to be\n"
+                "                     read and run; with --apply it is run, all or nothing\n"
                 "  uninstall SOURCE   the same for what takes it out again\n"
                 "  status [SOURCE]    how the triggers of the running daemon go\n"
                 "\n"

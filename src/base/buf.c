@@ -75,25 +75,13 @@ void buf_done(Buf *b) {
         b->n = b->cap = 0;
 }
 
-/* Length of the UTF-8 sequence at s[i], or 0 where the bytes are none (RFC 3629). */
-static size_t utf8_len(Span s, size_t i) {
-        unsigned char c = (unsigned char)s.p[i];
-        size_t n = c < 0x80 ? 1 : c >= 0xc2 && c < 0xe0 ? 2 : (c & 0xf0) == 0xe0 ? 3 : 0;
-
-        if (c >= 0xf0 && c < 0xf5)
-                n = 4;
-        if (n == 0 || n > s.n - i)
-                return 0;
-        for (size_t k = 1; k < n; k++)
-                if (((unsigned char)s.p[i + k] & 0xc0) != 0x80)
-                        return 0;
-        if (n > 2) {
-                unsigned char d = (unsigned char)s.p[i + 1];
-                if ((c == 0xe0 && d < 0xa0) || (c == 0xed && d > 0x9f) || (c == 0xf0 && d < 0x90) ||
-                    (c == 0xf4 && d > 0x8f))
-                        return 0;
+bool buf_is_utf8(const Buf *b) {
+        for (size_t i = 0, n; i < b->n; i += n) {
+                n = span_utf8(buf_span(b), i);
+                if (n == 0)
+                        return false;
         }
-        return n;
+        return true;
 }
 
 static int add_json_char(Buf *b, char c) {
@@ -127,7 +115,7 @@ int buf_add_json(Buf *b, Span s) {
                         r = buf_add(b, (Span){s.p + i, n});
                         continue;
                 }
-                n = utf8_len(s, i);
+                n = span_utf8(s, i);
                 if (n > 1)
                         r = buf_add(b, (Span){s.p + i, n});
                 else if (n == 1)

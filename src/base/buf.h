@@ -28,5 +28,7 @@ void buf_done(Buf *b);
 static inline Span buf_span(const Buf *b) {
         return (Span){b->p, b->n};
 }
+/* Is all of it UTF-8 (RFC 3629)? */
+bool buf_is_utf8(const Buf *b);
 /* Appends `s` as a JSON string with its quotes; bytes that are not UTF-8 become U+FFFD. */
 MUST_CHECK int buf_add_json(Buf *b, Span s);

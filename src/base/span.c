@@ -61,3 +61,23 @@ bool span_eq_secret(Span a, Span b) {
         }
         return !differs;
 }
+
+size_t span_utf8(Span s, size_t i) {
+        unsigned char c = (unsigned char)s.p[i];
+        size_t n = c < 0x80 ? 1 : c >= 0xc2 && c < 0xe0 ? 2 : (c & 0xf0) == 0xe0 ? 3 : 0;
+
+        if (c >= 0xf0 && c < 0xf5)
+                n = 4;
+        if (n == 0 || n > s.n - i)
+                return 0;
+        for (size_t k = 1; k < n; k++)
+                if (((unsigned char)s.p[i + k] & 0xc0) != 0x80)
+                        return 0;
+        if (n > 2) {
+                unsigned char d = (unsigned char)s.p[i + 1];
+                if ((c == 0xe0 && d < 0xa0) || (c == 0xed && d > 0x9f) || (c == 0xf0 && d < 0x90) ||
+                    (c == 0xf4 && d > 0x8f))
+                        return 0;
+        }
+        return n;
+}

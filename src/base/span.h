@@ -36,6 +36,8 @@ static inline bool span_starts(Span s, Span head) {
 }
 bool span_eq_nocase(Span a, Span b);        /* ASCII letters only */
 Span span_trim(Span s, const char *blanks); /* both ends */
+/* Length of the UTF-8 sequence at s[i], or 0 where the bytes are none (RFC 3629). */
+size_t span_utf8(Span s, size_t i);
 /* Offset of byte `c`, or s.n. */
 size_t span_find(Span s, char c);
 /* Plain decimal digits only, at most `max`; false for empty, signs, blanks or overflow. */

@@ -2,32 +2,17 @@
 #include "cli/rehearse.h"
 
 #include "cli/api.h"
+#include "cli/show.h"
 
 bool rehearse_wants(const char *word) {
         return strncmp(word, "evt_", 4) == 0;
-}
-
-/* Bytes that a terminal would obey are shown as dots. */
-static void show(const char *text) {
-        for (; *text; text++) {
-                unsigned char c = (unsigned char)*text;
-
-                (void)putchar(c < ' ' || c == 0x7f ? '.' : c);
-        }
-}
-
-static void show_json(const json_t *j) {
-        char *text = json_dumps(j, JSON_COMPACT | JSON_ENCODE_ANY);
-
-        show(text ? text : "?");
-        free(text);
 }
 
 static void show_call(const json_t *c) {
         const json_t *status = json_object_get(c, "status");
 
         printf("  %-6s ", api_text(c, "method"));
-        show(api_text(c, "url"));
+        show_text(api_text(c, "url"));
         if (json_integer_value(status))
                 printf(" -> %d", (int)json_integer_value(status));
         else
@@ -41,7 +26,7 @@ static void show_changes(const json_t *changes) {
 
         json_object_foreach((json_t *)changes, key, change) {
                 printf("           ");
-                show(key);
+                show_text(key);
                 printf(": ");
                 show_json(json_object_get(change, "from"));
                 printf(" -> ");
@@ -56,7 +41,7 @@ static void show_words(const json_t *words) {
 
                 if (i)
                         (void)putchar(' ');
-                show(word ? word : "");
+                show_text(word ? word : "");
         }
 }
 
@@ -75,12 +60,12 @@ static void show_what(const json_t *w) {
                 if (json_is_array(what))
                         show_words(what);
                 else
-                        show(api_text(w, others[i].key));
+                        show_text(api_text(w, others[i].key));
                 printf("  (%s)\n", others[i].after);
                 return;
         }
         printf("  %-6s ", api_text(w, "method"));
-        show(api_text(w, "url"));
+        show_text(api_text(w, "url"));
         printf("  (not sent)\n");
 }
 
@@ -92,9 +77,9 @@ static void show_write(const json_t *w) {
         show_what(w);
         json_object_foreach(json_object_get(w, "headers"), name, value) {
                 printf("           ");
-                show(name);
+                show_text(name);
                 printf(": ");
-                show(json_is_string(value) ? json_string_value(value) : "");
+                show_text(json_is_string(value) ? json_string_value(value) : "");
                 (void)putchar('\n');
         }
         if (body) {
@@ -112,7 +97,7 @@ static void show_flow(const json_t *flow) {
 
         printf("flow %s: %d %s: ", api_text(flow, "flow"),
                (int)json_integer_value(json_object_get(flow, "status")), api_text(flow, "code"));
-        show(api_text(flow, "message"));
+        show_text(api_text(flow, "message"));
         (void)putchar('\n');
         json_array_foreach(json_object_get(flow, "calls"), i, one) {
                 const char *method = api_text(one, "method");

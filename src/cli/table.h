@@ -5,5 +5,5 @@
 
 #include "cli/command.h"
 
-extern const Command command_emit, command_endpoints, command_listen, command_replay,
-        command_secret;
+extern const Command command_backfill, command_emit, command_endpoints, command_listen,
+        command_replay, command_secret;

@@ -66,10 +66,22 @@ static int difference(Act *a, const PatchFormat *format, const ChangeTo *t, Span
         return -EMSGSIZE;
 }
 
-const char *change_content_type(const Change *c) {
-        const char *type = patch_formats[c->as].content_type;
+static bool is_scim(const Change *c) {
+        return strcmp(patch_formats[c->as].content_type, SCIM_CONTENT_TYPE) == 0;
+}
 
-        return strcmp(type, SCIM_CONTENT_TYPE) == 0 ? type : "application/json";
+const char *change_content_type(const Change *c) {
+        return is_scim(c) ? SCIM_CONTENT_TYPE : "application/json";
+}
+
+Span change_whole(Act *a, const Change *c, Span body) {
+        AUTO(buf_done)
+        Buf whole = BUF(MAP_OUTPUT_MAX_BYTES);
+
+        if (!is_scim(c))
+                return body;
+        return json_merge(SPAN("null"), body, &whole) < 0 ? (Span){NULL, 0}
+                                                          : act_keep(a, buf_span(&whole));
 }
 
 void change_start(Act *a, const Change *c, const ChangeTo *to) {

@@ -44,7 +44,10 @@ typedef struct ChangeTo {
         void (*then)(Act *a, Span value, bool was_sent);
 } ChangeTo;
 
-/* How an entity that is sent whole is written for the same target. */
+/* How an entity that is sent whole is written for the same target: its media type. */
 const char *change_content_type(const Change *c);
+/* And its body: in SCIM without the nulls, since null is unassigned there (RFC 7643 section 2.5)
+ * and every server understands an attribute that is not there. .p NULL: there is no room. */
+Span change_whole(Act *a, const Change *c, Span body);
 /* Sends what differs; a `want` that is no object fails the run. The struct is copied. */
 void change_start(Act *a, const Change *c, const ChangeTo *t);

@@ -4,6 +4,7 @@
 #include "flow/run.h"
 #include "flow/step.h"
 #include "map/field.h"
+#include "map/mention.h"
 #include "map/path.h"
 #include "map/trace.h"
 #include "json/check.h"
@@ -235,6 +236,53 @@ static void add(Act *a, Outcome *o, Span field, Span detail, const Program *mapp
                 o->errors[o->n_errors++] = (OutcomeError){SPAN(""), detail, field};
 }
 
+/* ---- a field that only the sentence names ---- */
+
+/* A name that the program does not spell out, and that no field has. */
+#define NO_FIELD "\x7f"
+
+/* Does the mapping take members whatever their names are? */
+static bool takes_any(Act *a, const Program *mapping) {
+        TraceOrigin origin[TRACE_MAX];
+
+        return trace_field(program_text(mapping), SPAN(NO_FIELD), a->run->arena, origin) > 0;
+}
+
+/* Is that a field of what was sent, not a value or just a word? What is missing was not sent, so
+ * the mapping's own text has to name it, or the source to have it. */
+static bool is_field(Act *a, Span name, const Program *mapping) {
+        TraceOrigin origin[TRACE_MAX];
+        size_t n = trace_field(program_text(mapping), name, a->run->arena, origin);
+        bool is_named = n > 0 && !takes_any(a, mapping);
+
+        for (size_t i = 0; i < n && !is_named; i++)
+                is_named = json_at(act_root(a, origin[i].root), origin[i].pointer).p;
+        return is_named;
+}
+
+static bool is_scim_error(Span body) {
+        Span schemas = json_member(body, SPAN("schemas"));
+
+        return schemas.p && json_kind(schemas) == JSON_ARRAY &&
+               json_equal(json_element(schemas, 0),
+                          SPAN("\"urn:ietf:params:scim:api:messages:2.0:Error\""));
+}
+
+/* RFC 7644, section 3.12: {"schemas": [...], "detail": "Attribute 'id' is readOnly"}. The first
+ * field of the sentence is the one that it is about. */
+static void read_scim_error(Act *a, Span body, Outcome *o, const Program *mapping,
+                            const Target *target) {
+        Span detail = text_of(a, json_member(body, SPAN("detail"))), name;
+
+        if (!mapping || !detail.p)
+                return;
+        for (size_t pos = 0; mention_next(detail, &pos, &name);)
+                if (is_field(a, name, mapping)) {
+                        add(a, o, name, detail, mapping, target);
+                        return;
+                }
+}
+
 /* ---- the shapes ---- */
 
 static void read_one(Act *a, Span object, size_t n_names, Outcome *o, const Program *mapping,
@@ -313,4 +361,6 @@ void complaint_read(Act *a, Span body, const Program *mapping, const Target *tar
                 read_object(a, body, o, mapping, target);
         if (is_wrapped && o->n_errors == 0 && !o->message.p)
                 read_by_field(a, error, o, mapping, target);
+        if (o->n_errors == 0 && is_scim_error(body))
+                read_scim_error(a, body, o, mapping, target);
 }

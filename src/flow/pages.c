@@ -30,6 +30,15 @@ static const Option options[] = {
          .min = 0,
          .max = 1000000,
          .help = "The `number` of the first page."},
+        {.name = "offset",
+         .type = OPTION_TEXT,
+         .offset = offsetof(Pages, offset),
+         .help = "In place of `next`: the query parameter that says how many items come before the "
+                 "page, 0 before the first, up to an empty one."},
+        {.name = "index",
+         .type = OPTION_TEXT,
+         .offset = offsetof(Pages, index),
+         .help = "The same for one that counts from 1 on, such as SCIM's startIndex."},
         {.name = "list",
          .type = OPTION_EXPR,
          .offset = offsetof(Pages, list),
@@ -49,29 +58,36 @@ const OptionGroup step_pages = {
         "pages", "`pages: {next: link}`: the step's value is the list of all pages' items.",
         options, COUNT_OF(options)};
 
+const char *pages_settle(Pages *p, Place *ret_at) {
+        int ways = !!p->next.text.p + !!p->number + !!p->offset + !!p->index;
+
+        *ret_at = (Place){0};
+        p->are_given = true;
+        p->by_link = span_eq(p->next.text, SPAN("link"));
+        if (ways != 1)
+                return "pages: one of next, number, offset and index says where the next page is";
+        if (p->as && (p->by_link || !p->next.text.p))
+                return "as: only a cursor that next finds in the answer needs it";
+        *ret_at = p->next.place;
+        if (p->next.text.p && !p->by_link && !path_parse(p->next.text, &p->next_path))
+                return "next is link, or a plain path such as .meta.next";
+        *ret_at = p->list.place;
+        if (!path_parse(p->list.text, &p->list_path))
+                return "list is a plain path such as .items";
+        return NULL;
+}
+
 int pages_prepare(Build *b, const Node *node, Pages *ret) {
-        int r = 0;
+        const char *wrong;
+        Place at;
 
         if (!node)
                 return 0;
         if (options_read(node, options, COUNT_OF(options), ret, b->snapshot->arena, b->problems) <
             0)
                 return -EINVAL;
-        ret->are_given = true;
-        ret->by_link = span_eq(ret->next.text, SPAN("link"));
-        if (!ret->next.text.p == !ret->number)
-                r = problem_add(b->problems, node->place,
-                                "pages: one of next and number says where the next page is");
-        if (ret->next.text.p && !ret->by_link && !path_parse(ret->next.text, &ret->next_path))
-                r = problem_add(b->problems, ret->next.place,
-                                "next is link, or a plain path such as .meta.next");
-        if (ret->as && (ret->by_link || ret->number))
-                r = problem_add(b->problems, node->place,
-                                "as: only a cursor that next finds in the answer needs it");
-        if (!path_parse(ret->list.text, &ret->list_path))
-                r = problem_add(b->problems, ret->list.place,
-                                "list is a plain path such as .items");
-        return r;
+        wrong = pages_settle(ret, &at);
+        return wrong ? problem_add(b->problems, at.line ? at : node->place, "%s", wrong) : 0;
 }
 
 /* ---- a list on its way ---- */
@@ -86,8 +102,7 @@ typedef struct Turning {
         void (*then)(Act *a, Span items);
         void (*missing)(Act *a);
         Page *last;
-        int64_t n;
-        const char *first; /* its URL, before anything was added to it */
+        PageAt at;
 } Turning;
 
 static void no_room(Act *a) {
@@ -98,7 +113,7 @@ static void no_room(Act *a) {
 /* All items, in one array. */
 static Span join(Act *a, const Turning *t) {
         size_t bytes = 2, n = 0;
-        const Page **pages = arena_alloc(a->run->arena, ((size_t)t->n + 1) * sizeof *pages);
+        const Page **pages = arena_alloc(a->run->arena, ((size_t)t->at.pages + 1) * sizeof *pages);
         char *text, *at;
 
         for (const Page *p = t->last; p && pages; p = p->earlier) {
@@ -167,7 +182,7 @@ static size_t origin_bytes(const char *url) {
         return host ? (size_t)(host + 3 - url) + strcspn(host + 3, "/?") : strlen(url);
 }
 
-static bool is_same_origin(const char *a, const char *b) {
+bool pages_is_same_origin(const char *a, const char *b) {
         Url x, y;
         Err e = {0};
 
@@ -189,24 +204,42 @@ static char *resolve(Act *a, Span text) {
         else if (span_starts(text, SPAN("?")))
                 url = arena_printf(a->run->arena, "%.*s" SPAN_FMT, (int)strcspn(now, "?"), now,
                                    SPAN_ARG(text));
-        return url && is_same_origin(url, base) ? url : NULL;
+        return url && pages_is_same_origin(url, base) ? url : NULL;
 }
 
-/* *ret is NULL at the last page. False when the act has failed. */
-static bool find_next(Act *a, const Turning *t, const ClientAnswer *answer, Span value, Span list,
-                      const char **ret) {
-        const Pages *p = t->p;
-        AUTO(buf_done)
-        Buf text = BUF(URL_MAX_BYTES);
+/* Those that count need no word of the answer. NULL when next does not count, or there is no room;
+ * `ret_counts` tells which. */
+static const char *counted(Act *a, const Pages *p, const PageAt *at, bool *ret_counts) {
+        const char *name = p->number ? p->number : p->offset ? p->offset : p->index;
+        int64_t n = p->number ? p->from + at->pages : p->offset ? at->items : at->items + 1;
         char number[24];
 
-        *ret = NULL;
-        if (p->number) {
-                if (json_length(list) == 0)
-                        return true;
-                (void)snprintf(number, sizeof number, "%" PRId64, p->from + t->n);
-                *ret = with_parameter(a, t->first, p->number, span_of(number));
-        } else {
+        *ret_counts = name;
+        if (!name)
+                return NULL;
+        (void)snprintf(number, sizeof number, "%" PRId64, n);
+        return with_parameter(a, at->first, name, span_of(number));
+}
+
+const char *pages_first(Act *a, const Pages *p, const char *first) {
+        bool counts;
+        const char *url = counted(a, p, &(PageAt){.first = first}, &counts);
+
+        return counts ? url : first;
+}
+
+bool pages_next(Act *a, const Pages *p, const PageAt *at, const ClientAnswer *answer, Span value,
+                Span list, const char **ret) {
+        AUTO(buf_done)
+        Buf text = BUF(URL_MAX_BYTES);
+        bool counts;
+
+        *ret = counted(a, p, at, &counts);
+        if (counts && json_length(list) == 0) {
+                *ret = NULL;
+                return true;
+        }
+        if (!counts) {
                 Span next = p->by_link ? linked(answer) : path_follow(&p->next_path, 0, value);
                 int r = 0;
 
@@ -216,7 +249,7 @@ static bool find_next(Act *a, const Turning *t, const ClientAnswer *answer, Span
                 if (r == 0 && text.n == 0)
                         return true;
                 if (r == 0)
-                        *ret = p->as ? with_parameter(a, t->first, p->as, buf_span(&text))
+                        *ret = p->as ? with_parameter(a, at->first, p->as, buf_span(&text))
                                      : resolve(a, buf_span(&text));
         }
         if (*ret)
@@ -233,13 +266,13 @@ static void on_page(Act *a, const ClientAnswer *answer) {
         Page *page = arena_alloc(a->run->arena, sizeof *page);
         Span value, list;
 
-        if (answer->status == 404 && t->n == 0) {
+        if (answer->status == 404 && t->at.pages == 0) {
                 t->missing(a);
                 return;
         }
         if (answer->status == 404) {
                 act_fail(a, 424, "target-refused", true, "%s has no page %" PRId64 " (404).", name,
-                         t->n + 1);
+                         t->at.pages + 1);
                 return;
         }
         if (!page) {
@@ -257,8 +290,9 @@ static void on_page(Act *a, const ClientAnswer *answer) {
         }
         *page = (Page){t->last, list};
         t->last = page;
-        t->n++;
-        if (!find_next(a, t, answer, value, list, &next))
+        t->at.pages++;
+        t->at.items += (int64_t)json_length(list);
+        if (!pages_next(a, t->p, &t->at, answer, value, list, &next))
                 return;
         if (!next) {
                 Span all = join(a, t);
@@ -267,22 +301,18 @@ static void on_page(Act *a, const ClientAnswer *answer) {
                         t->then(a, all);
                 else
                         no_room(a);
-        } else if (t->n == t->p->max) {
+        } else if (t->at.pages == t->p->max) {
                 act_fail(a, 424, "too-large", false,
-                         "%s has more than %" PRId64 " pages of this list.", name, t->n);
+                         "%s has more than %" PRId64 " pages of this list.", name, t->at.pages);
         } else
                 exchange_go_on(a, next, on_page);
 }
 
 static void on_address(Act *a, const char *url) {
         Turning *t = a->scratch;
-        char number[24];
 
-        t->first = url;
-        if (t->p->number) {
-                (void)snprintf(number, sizeof number, "%" PRId64, t->p->from);
-                url = with_parameter(a, url, t->p->number, span_of(number));
-        }
+        t->at.first = url;
+        url = pages_first(a, t->p, url);
         if (url)
                 exchange_go_on(a, url, on_page);
         else

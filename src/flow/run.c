@@ -168,6 +168,25 @@ void run_partly(Run *r, const Outcome *o) {
                 r->partly = &no_room;
 }
 
+void run_item_failed(Run *r, Span step, size_t item, const Outcome *o) {
+        Outcome first = *o;
+
+        if (r->unsettled && (r->unsettled->retryable || !o->retryable))
+                return; /* the first is told, and whether a second try may help */
+        char *text = arena_printf(r->arena, "Item %zu of step " SPAN_FMT " failed: " SPAN_FMT, item,
+                                  SPAN_ARG(step), SPAN_ARG(o->message));
+        if (text)
+                first.message = span_of(text);
+        first.not_tried = false;
+        if (r->unsettled) {
+                first = *r->unsettled;
+                first.retryable = true;
+        }
+        r->unsettled = outcome_copy(r->arena, &first);
+        if (!r->unsettled)
+                r->unsettled = &no_room;
+}
+
 static void undo_next(Run *r);
 
 static void add_to_message(Run *r, Span step, const char *what, Span why) {
@@ -180,7 +199,12 @@ static void add_to_message(Run *r, Span step, const char *what, Span why) {
 }
 
 static void on_undone(Walk *w) {
-        undo_next(w->run);
+        Run *r = w->run;
+        const Step *s = w->arg;
+
+        if (r->partly)
+                add_to_message(r, s->name, "could not be undone: ", r->partly->message);
+        undo_next(r);
 }
 
 /* The others are undone all the same. */
@@ -194,6 +218,7 @@ static void on_not_undone(Walk *w, const Outcome *o) {
 static void undo(Run *r, const Undo *u) {
         Walk *from = u->walk;
 
+        r->partly = NULL; /* from here on of this undoing */
         r->walk = walk_new(r, from, from->base + from->list->n, NULL, 0, u->step->undo);
         must(r->walk);         /* the first in an arena of its own, and small */
         r->walk->outer = NULL; /* that one has failed */
@@ -222,6 +247,9 @@ static void undo_next(Run *r) {
 void run_broke_off(Run *r, const Outcome *o) {
         r->outcome = *o;
         if (o->status < 300) {
+                /* A step may end the flow well; what failed before has failed. */
+                if (r->partly || r->unsettled)
+                        r->outcome = r->partly ? *r->partly : *r->unsettled;
                 r->phase = RUN_ENDED;
                 return;
         }

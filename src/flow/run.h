@@ -52,10 +52,11 @@ struct Run {
         unsigned writes, unchanged; /* PATCHes and the like sent; left out as nothing differed */
         const char *told_verb;      /* of the last write: "Updated"; NULL: it was a program */
         Span told_target;
-        Span told_fields;      /* what was written, for the message */
-        Span data;             /* what the first get fetched, or the flow's answer */
-        bool is_answer;        /* it is the flow's answer */
-        const Outcome *partly; /* what failed without ending the run, which fails in the end */
+        Span told_fields;         /* what was written, for the message */
+        Span data;                /* what the first get fetched, or the flow's answer */
+        bool is_answer;           /* it is the flow's answer */
+        const Outcome *partly;    /* what failed without ending the run, which fails in the end */
+        const Outcome *unsettled; /* an item that failed, and whose for_each is not through */
         Outcome outcome;
 };
 
@@ -68,6 +69,9 @@ void run_tell(const Act *a, const char *method, Span url, const ClientAnswer *an
 /* Something failed and the steps go on all the same: when they have ended well, the run ends with
  * this outcome, and nothing is undone. The outcome is copied. */
 void run_partly(Run *r, const Outcome *o);
+/* The same, said beforehand of one item (from 1 on) of a step: it counts when another step ends the
+ * flow before run_partly has told of all items. */
+void run_item_failed(Run *r, Span step, size_t item, const Outcome *o);
 /* Goes on with what can go on; the last thing that a caller does, since the run may be gone. */
 void run_go(Run *r);
 

@@ -13,7 +13,8 @@ struct StepKind {
         bool reads;            /* changes nothing anywhere; `prepare` may say so of one step */
         const Option *options; /* all keys of the step but those of every step */
         size_t n_options;
-        size_t size; /* of the options' struct */
+        const OptionGroup *more; /* the keys of an option that is a map; NULL for none */
+        size_t size;             /* of the options' struct */
         /* Checks and compiles. 0 or -EINVAL with the problems added. Options that were wrong are
          * zero here, and told already: nothing will run then. */
         int (*prepare)(Build *b, void *options);
@@ -28,5 +29,9 @@ extern const StepKind *const step_kinds[]; /* ended by NULL */
 
 /* What every step may say, and what `missing` may. */
 extern const OptionGroup step_common, step_missing;
-/* The reference of all steps as Markdown, written from the tables. */
-MUST_CHECK int steps_print_reference(Buf *out);
+
+/* The manual, as Markdown written from the tables: of one kind, for its own page; of what all kinds
+ * may say; and one line for each kind, with a link to its page. */
+MUST_CHECK int step_print_reference(const StepKind *k, Buf *out);
+MUST_CHECK int steps_print_shared(Buf *out);
+MUST_CHECK int steps_print_index(Buf *out);

@@ -9,7 +9,8 @@
 #include "json/value.h"
 
 /* Of events that events cause: deeper ones are refused, so that a circle of flows ends. */
-#define EMIT_DEPTH_MAX 16
+#define EMIT_DEPTH_MAX    16
+#define SUBJECT_MAX_BYTES 4096
 
 typedef struct EmitOptions {
         Expr emit, body, subject;
@@ -89,20 +90,27 @@ static int64_t depth_of(const Event *e) {
         return depth.p && span_to_u64(json_trim(depth), 1000, &n) ? (int64_t)n : 0;
 }
 
-static Span text_of(Act *a, Span value) {
+/* Which entity it is about; nothing is none. False when the act has failed: an event that has lost
+ * its subject would be out of order. */
+static bool read_subject(Act *a, Span value, Span *ret) {
         AUTO(buf_done)
-        Buf text = BUF(4096);
+        Buf text = BUF(SUBJECT_MAX_BYTES);
+        int r = value.p ? json_text(value, &text) : 0;
 
-        if (!value.p || json_text(value, &text) < 0 || text.n == 0)
-                return SPAN("");
-        return act_keep(a, buf_span(&text));
+        *ret = r == 0 && text.n ? act_keep(a, buf_span(&text)) : SPAN("");
+        if (r == 0 && ret->p)
+                return true;
+        act_fail(a, 422, r == -EINVAL ? "mapping-failed" : "too-large", false,
+                 "step " SPAN_FMT ": the subject is %s", SPAN_ARG(a->step->name),
+                 r == -EINVAL ? "no text or number" : "too long");
+        return false;
 }
 
 static void on_values(Act *a) {
         const EmitOptions *o = a->step->options;
         const Span *type = a->scratch;
         Run *r = a->run;
-        Span body = a->evaluation.values[0];
+        Span body = a->evaluation.values[0], subject;
         char id[ID_TEXT];
         Emission *e;
 
@@ -112,6 +120,8 @@ static void on_values(Act *a) {
                          SPAN_ARG(a->step->name), EMIT_DEPTH_MAX);
                 return;
         }
+        if (!read_subject(a, a->evaluation.values[1], &subject))
+                return;
         if (r->dialler) {
                 r->dialler->note(r->dialler->self, a, "emit", *type, body.p ? body : SPAN("null"));
                 r->emitted++;
@@ -123,7 +133,7 @@ static void on_values(Act *a) {
         *e = (Emission){.source = o->as ? span_of(o->as) : SPAN(""),
                         .application = o->application ? span_of(o->application) : SPAN(""),
                         .type = *type,
-                        .subject = text_of(a, a->evaluation.values[1]),
+                        .subject = subject,
                         .body = body.p ? body : SPAN("null"),
                         .key = span_of(arena_printf(r->arena, "%s/" SPAN_FMT "/" SPAN_FMT "/%zu",
                                                     id, SPAN_ARG(r->job->target),

@@ -223,30 +223,47 @@ static void failed(Act *a, const Exec *e) {
         act_fail_with(a, &o);
 }
 
-static void succeeded(Act *a, const Exec *e) {
+/* What it said in full, or the step fails: a part of it, or another text, is not the value. */
+static bool read_value(Act *a, const Exec *e, Span *ret) {
         const ExecOptions *o = a->step->options;
-        Span said = buf_span(&e->child->output), value = {NULL, 0};
+        Span said = buf_span(&e->child->output);
         AUTO(buf_done)
-        Buf text = BUF(2 * CHILD_OUTPUT_MAX_BYTES);
+        Buf text = BUF(6 * CHILD_OUTPUT_MAX_BYTES + 2); /* each byte may have to be written so */
         JsonFault fault;
 
-        a->run->writes++;
-        a->run->told_verb = NULL;
-        a->run->told_target = span_of(name_of(e));
-        a->run->told_fields = (Span){NULL, 0};
+        *ret = (Span){NULL, 0};
         if (o->output == OUTPUT_TEXT) {
+                if (!buf_is_utf8(&e->child->output)) {
+                        act_fail(a, 424, "unreadable-answer", false, "%s said what is no UTF-8.",
+                                 name_of(e));
+                        return false;
+                }
                 if (buf_add_json(&text, span_trim(said, "\n")) == 0)
-                        value = act_keep(a, buf_span(&text));
+                        *ret = act_keep(a, buf_span(&text));
         } else if (o->output == OUTPUT_JSON && span_trim(said, " \n\r\t").n) {
                 if (json_check(said, JSON_KEYS_MAX, &fault) < 0) {
                         act_fail(a, 424, "unreadable-answer", false,
                                  "%s said what is no JSON: %s at byte %zu.", name_of(e), fault.why,
                                  fault.offset);
-                        return;
+                        return false;
                 }
-                value = act_keep(a, json_trim(said));
-        }
-        act_done(a, value);
+                *ret = act_keep(a, json_trim(said));
+        } else
+                return true;
+        if (!ret->p)
+                act_fail(a, 422, "too-large", false, "the results of the steps are too large");
+        return ret->p;
+}
+
+static void succeeded(Act *a, const Exec *e) {
+        Span value;
+
+        a->run->writes++;
+        a->run->told_verb = NULL;
+        a->run->told_target = span_of(name_of(e));
+        a->run->told_fields = (Span){NULL, 0};
+        if (read_value(a, e, &value))
+                act_done(a, value);
 }
 
 static void on_done(Child *c) {

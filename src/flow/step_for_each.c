@@ -225,6 +225,7 @@ static void on_item_failed(Walk *w, const Outcome *o) {
         if (options_of(r)->on_error == ERROR_CONTINUE) {
                 r->values[place_of(w)] = failure_of(w->run, o);
                 note_failure(r, w, o);
+                run_item_failed(w->run, r->act->step->name, w->item, o);
                 item_ended(w);
                 return;
         }

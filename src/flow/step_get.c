@@ -101,6 +101,7 @@ const StepKind step_get = {
         .reads = true,
         .options = options,
         .n_options = COUNT_OF(options),
+        .more = &step_pages,
         .size = sizeof(GetOptions),
         .prepare = prepare,
         .run = run,

@@ -251,6 +251,8 @@ static void create(Act *a) {
                 if (json_merge(u->want, u->more, &merged) >= 0)
                         body = act_keep(a, buf_span(&merged));
         }
+        if (body.p)
+                body = change_whole(a, &o->change, body);
         if (!body.p)
                 no_room(a);
         else

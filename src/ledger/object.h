@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * An object: what people make through the API and the ledger keeps whole: applications, endpoints,
- * event types, keys, replays. There are few of them (a hundred thousand at most), they change
- * seldom, and every process has them all in memory; what is inside is the business of whoever
- * made it, as one JSON text. */
+ * event types, keys, replays, backfills. There are few of them (a hundred thousand at most), they
+ * change seldom, and every process has them all in memory; what is inside is the business of
+ * whoever made it, as one JSON text. */
 #pragma once
 
 #include "base/base.h"
@@ -17,7 +17,8 @@ typedef enum ObjectKind {
         OBJECT_EVENT_TYPE = 3,  /* name: the event type's */
         OBJECT_KEY = 4,         /* of the API; owner: the application of a portal key, or 0 */
         OBJECT_REPLAY = 5,      /* owner: its application, or 0 */
-        OBJECT_KINDS = 6,
+        OBJECT_BACKFILL = 6,
+        OBJECT_KINDS = 7,
 } ObjectKind;
 
 typedef struct Object {

@@ -66,12 +66,14 @@ int envelope_each(const EnvelopeCall *call, Span list, const char *where, Envelo
                                               "%s holds more than %d events", where,
                                               ENVELOPE_EVENTS_MAX);
                 ret[n].body = json_trim(value);
+                fault->event = (size_t)n + 1;
                 if (json_kind(value) != JSON_OBJECT)
                         return envelope_fault(fault, 400, "bad-envelope",
                                               "event %d of %s is no object", n + 1, where);
                 int r = fill(call, &ret[n], fault);
                 if (r < 0)
                         return r;
+                fault->event = 0;
                 n++;
         }
         return n;

@@ -13,6 +13,7 @@ typedef struct EnvelopeEvent {
         Span body; /* JSON, within the request's body; empty: the event has no data */
         /* As plain text, in the arena or the request; .p NULL where the envelope is silent. */
         Span type, subject, time, key;
+        bool is_key_first;  /* the key goes before the source's `once`, whatever that says */
         bool is_always_new; /* nothing tells it from another with the same bytes: never a repeat */
         Span meta; /* members of `.meta`, without braces: "cloudevent":{...}; may be empty */
 } EnvelopeEvent;
@@ -26,6 +27,7 @@ typedef struct EnvelopeCall {
 typedef struct EnvelopeFault {
         int status;       /* of the refusal */
         const char *code; /* static */
+        size_t event;     /* which of a list is at fault, from 1; 0: none of them alone */
         char why[200];
 } EnvelopeFault;
 

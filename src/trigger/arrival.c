@@ -6,10 +6,16 @@
 struct Arriving {
         void (*done)(void *arg, const ArrivalOut *out);
         void *arg;
+        Arrived *events; /* room for all */
 };
 
 static void tell(const Intake *k, const ArrivalOut *out) {
         k->arriving->done(k->arriving->arg, out);
+}
+
+/* While expressions are evaluated, one event after the other, a refusal is about one of them. */
+static size_t at_fault(const Intake *k) {
+        return k->item < k->n_items ? k->item + 1 : 0;
 }
 
 void arrival_refused(Intake *k, const Outcome *o) {
@@ -17,26 +23,37 @@ void arrival_refused(Intake *k, const Outcome *o) {
 
         tell(k, &(ArrivalOut){.fault = o->retryable ? -EAGAIN : -EINVAL,
                               .code = o->code,
-                              .why = why ? why : "it is too large"});
+                              .why = why ? why : "it is too large",
+                              .at_fault = at_fault(k)});
+}
+
+static Arrived result_of(const Recording *r, size_t i) {
+        Arrived ret = {.id = r->events[i]->id};
+        int64_t known = 0;
+
+        ret.result = recording_result(r, i, &known);
+        if (ret.result == RECORD_NEW)
+                ret.jobs = recording_jobs(r, i);
+        else
+                ret.id = known;
+        return ret;
 }
 
 static void on_recorded(Recording *r, void *arg) {
         Intake *k = arg;
-        ArrivalOut out = {.first = k->event_id};
+        Arrived *events = k->arriving->events;
 
         if (r->fault < 0) {
                 intake_refuse(k, 503, "ledger", "the events could not be stored; try again");
                 return;
         }
+        ArrivalOut out = {.events = events};
         for (size_t i = 0; i < r->n_events; i++) {
-                int64_t known = 0;
-                RecordResult result = recording_result(r, i, &known);
-
-                out.n_new += result == RECORD_NEW;
-                out.n_known += result != RECORD_NEW;
-                if (i == 0 && result != RECORD_NEW)
-                        out.first = known;
+                events[i] = result_of(r, i);
+                out.n_new += events[i].result == RECORD_NEW;
+                out.n_known += events[i].result != RECORD_NEW;
         }
+        out.first = events[0].id;
         k->in->counts.accepted += out.n_new;
         k->in->counts.repeats += out.n_known;
         tell(k, &out);
@@ -66,9 +83,9 @@ static bool take(Intake *k, const EnvelopeEvent *events, size_t n) {
         bool fits = true;
 
         k->items = arena_alloc(k->arena, n * sizeof *k->items);
-        if (!k->items)
+        k->arriving->events = arena_alloc(k->arena, n * sizeof *k->arriving->events);
+        if (!k->items || !k->arriving->events)
                 return false;
-        k->n_items = n;
         for (size_t i = 0; i < n && fits; i++) {
                 const EnvelopeEvent *e = &events[i];
                 Item *item = &k->items[i];
@@ -78,28 +95,55 @@ static bool take(Intake *k, const EnvelopeEvent *events, size_t n) {
                                            .subject = copy(k, e->subject, &fits),
                                            .time = copy(k, e->time, &fits),
                                            .key = copy(k, e->key, &fits),
+                                           .is_key_first = e->is_key_first,
                                            .meta = copy(k, e->meta, &fits),
                                            .is_always_new = e->is_always_new};
                 item->view = item->in.body.n ? item->in.body : SPAN("null");
         }
+        k->n_items = fits ? n : 0;
         return fits;
+}
+
+static Intake *begin(Inlet *in, Span source, void (*done)(void *arg, const ArrivalOut *out),
+                     void *arg) {
+        Intake *k = intake_new(in);
+
+        k->arriving = arena_alloc(k->arena, sizeof *k->arriving);
+        must(k->arriving);
+        *k->arriving = (struct Arriving){.done = done, .arg = arg};
+        k->source = snapshot_source(k->snapshot, source);
+        return k;
+}
+
+static void take_in(Intake *k, const EnvelopeEvent *events, size_t n) {
+        if (!k->source)
+                intake_refuse(k, 404, "unknown-source", "there is no source of this name");
+        else if (!take(k, events, n))
+                intake_refuse(k, 413, "too-large", "the events are too large");
+        else
+                intake_ask(k);
+}
+
+void arrival_send_to(Inlet *in, Span flow, Span source, const EnvelopeEvent *event,
+                     void (*done)(void *arg, const ArrivalOut *out), void *arg) {
+        Intake *k = begin(in, source, done, arg);
+
+        k->only = snapshot_flow(k->snapshot, flow);
+        if (!k->only)
+                intake_refuse(k, 404, "unknown-flow", "there is no flow of this name");
+        else
+                take_in(k, event, 1);
 }
 
 void arrival_send(Inlet *in, Span source, const EnvelopeEvent *events, size_t n, Span trace,
                   void (*done)(void *arg, const ArrivalOut *out), void *arg) {
-        Intake *k = intake_new(in);
+        Intake *k = begin(in, source, done, arg);
         bool fits = true;
 
         must(n > 0 && n <= ENVELOPE_EVENTS_MAX);
-        k->arriving = arena_alloc(k->arena, sizeof *k->arriving);
-        must(k->arriving);
-        *k->arriving = (struct Arriving){done, arg};
-        k->source = snapshot_source(k->snapshot, source);
         k->trace = copy(k, trace, &fits);
-        if (!k->source)
-                intake_refuse(k, 404, "unknown-source", "there is no source of this name");
-        else if (!take(k, events, n) || !fits)
-                intake_refuse(k, 413, "too-large", "the events are too large");
+        if (fits)
+                take_in(k, events, n);
         else
-                intake_ask(k);
+                intake_refuse(k, 413, "too-large", "the events are too large");
 }

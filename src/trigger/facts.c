@@ -30,14 +30,17 @@ static bool is_composed(Span value) {
         return value.p && (json_kind(value) == JSON_ARRAY || json_kind(value) == JSON_OBJECT);
 }
 
-/* The key of this delivery: the message's id, what `once` says, what the envelope says, else the
- * hash of the body. Empty: nothing makes it a repeat. */
+/* The key of this delivery: the one that goes first, the message's id, what `once` says, what the
+ * envelope says, else the hash of the body. Empty: nothing makes it a repeat. */
 static Span delivery_key(Intake *k, const Item *item) {
         Span once = item->values[VALUE_ONCE];
         unsigned char digest[EVP_MAX_MD_SIZE];
         unsigned n = 0;
         Span key = k->n_items == 1 ? k->message_id : (Span){NULL, 0};
 
+        if (k->only ||
+            (item->in.is_key_first && item->in.key.n && item->in.key.n <= EVENT_KEY_MAX_BYTES))
+                return item->in.key;
         if (k->source->is_always_new)
                 return (Span){NULL, 0};
         if (!key.p)

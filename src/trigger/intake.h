@@ -52,6 +52,7 @@ struct Intake {
         bool is_recorded, is_told; /* what was heard of it, in any order */
         int64_t event_id;          /* of the first */
         Span trace;                /* where no head tells it */
+        const Flow *only;          /* it is for this flow alone; NULL: for whoever matches */
         struct Arriving *arriving; /* who is told in the place of a source */
 };
 

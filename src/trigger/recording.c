@@ -114,6 +114,10 @@ RecordResult recording_result(const Recording *r, size_t i, int64_t *ret_known) 
         return w->record.result;
 }
 
+size_t recording_jobs(const Recording *r, size_t i) {
+        return write_of(r, i)->record.n_jobs;
+}
+
 static void arrive_all(const Recording *r, unsigned home) {
         size_t at = 0;
 

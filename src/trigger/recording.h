@@ -47,6 +47,7 @@ enum { EVENTS_TOGETHER_MAX = LEDGER_TOGETHER_MAX + 1 };
 /* What became of the event `i`: for `done`. *ret_known is the event it repeats or is in conflict
  * with. */
 RecordResult recording_result(const Recording *r, size_t i, int64_t *ret_known);
+size_t recording_jobs(const Recording *r, size_t i); /* how many it has, for `done` */
 /* One that is not sent: frees its jobs too. */
 void recording_drop(Recording *r);
 /* Jobs whose home has no room for anyone, or to which too many are on their way, are spilled; those

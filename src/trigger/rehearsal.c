@@ -389,12 +389,25 @@ static void begin(Rehearsal *r, Runner *runner, const Flow *flow) {
         runner_rehearse(runner, s->job, flow, clock_mono_ms() + patience, &r->host, &s->dialler);
 }
 
-int rehearsal_start(Runner *runner, const Event *event, void (*done)(void *arg, Span json),
-                    void *arg) {
+static void begin_all(Rehearsal *r, Runner *runner) {
+        const Snapshot *s = r->snapshot;
+        Span view = view_of_event(r->event, r->arena);
+
+        for (size_t i = 0; i < s->config->n_flows && r->n < FLOWS_PER_EVENT_MAX; i++) {
+                const Flow *f = &s->flows[i];
+
+                if (comes_from(f->config, r->source->config->name) &&
+                    wants_type(f->config, r->event->type) && plan_matches(&f->plan, view))
+                        begin(r, runner, f);
+        }
+}
+
+/* `only` NULL: all that want the event. */
+static int start(Runner *runner, const Event *event, const Flow *only,
+                 void (*done)(void *arg, Span json), void *arg) {
         Snapshot *snapshot = runner->snapshot;
         const Source *source = snapshot_source(snapshot, event->source);
         Rehearsal *r;
-        Span view;
 
         if (!source)
                 return -ENOENT;
@@ -408,16 +421,22 @@ int rehearsal_start(Runner *runner, const Event *event, void (*done)(void *arg, 
         r->done = done;
         r->arg = arg;
         r->is_begun = true;
-        view = view_of_event(r->event, r->arena);
-        for (size_t i = 0; i < snapshot->config->n_flows && r->n < FLOWS_PER_EVENT_MAX; i++) {
-                const Flow *f = &snapshot->flows[i];
-
-                if (comes_from(f->config, source->config->name) &&
-                    wants_type(f->config, r->event->type) && plan_matches(&f->plan, view))
-                        begin(r, runner, f);
-        }
+        if (only)
+                begin(r, runner, only);
+        else
+                begin_all(r, runner);
         r->is_begun = false;
         if (r->running == 0)
                 finish_later(r);
         return 0;
+}
+
+int rehearsal_start(Runner *runner, const Event *event, void (*done)(void *arg, Span json),
+                    void *arg) {
+        return start(runner, event, NULL, done, arg);
+}
+
+int rehearsal_start_one(Runner *runner, const Event *event, const Flow *flow,
+                        void (*done)(void *arg, Span json), void *arg) {
+        return start(runner, event, flow, done, arg);
 }

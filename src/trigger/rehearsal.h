@@ -17,3 +17,6 @@ enum {
  * large. The event's spans are copied. -ENOENT when its source is no longer configured. */
 MUST_CHECK int rehearsal_start(Runner *runner, const Event *event,
                                void (*done)(void *arg, Span json), void *arg);
+/* The same for one flow of the runner's snapshot alone, whatever its `match` says. */
+MUST_CHECK int rehearsal_start_one(Runner *runner, const Event *event, const Flow *flow,
+                                   void (*done)(void *arg, Span json), void *arg);

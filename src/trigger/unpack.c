@@ -107,6 +107,10 @@ static bool is_plain(Intake *k, const Item *item, const Plan *plan) {
 static bool plan_flows(Intake *k, Item *item) {
         const Snapshot *s = k->snapshot;
 
+        if (k->only) {
+                item->flows[item->n_flows++] = k->only;
+                return true;
+        }
         for (size_t i = 0; i < s->config->n_flows; i++) {
                 const Flow *f = &s->flows[i];
 
@@ -126,7 +130,7 @@ static bool plan_endpoints(Intake *k, Item *item) {
 
         item->endpoints = arena_alloc(k->arena, (s->config->n_endpoints + 1) * sizeof(Declared *));
         must(item->endpoints);
-        for (size_t i = 0; i < s->config->n_endpoints; i++) {
+        for (size_t i = 0; !k->only && i < s->config->n_endpoints; i++) {
                 const Declared *d = &s->endpoints[i];
 
                 if (!declared_hears(d, span_of(k->source->config->name)))
@@ -239,9 +243,9 @@ void intake_ask(Intake *k) {
 
                 ask(k, item, VALUE_TYPE, &s->type);
                 ask(k, item, VALUE_TIME, &s->time);
-                if (!k->message_id.p)
+                if ((!k->message_id.p || k->n_items > 1) && !k->only)
                         ask(k, item, VALUE_ONCE, &s->once);
-                if (k->n_items == 1)
+                if (k->n_items == 1 && !k->only)
                         ask(k, item, VALUE_PREFER, &s->prefer);
         }
         evaluate(k);

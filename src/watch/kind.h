@@ -29,6 +29,7 @@ typedef struct TriggerKind {
         const char *help; /* one sentence */
         const Option *options;
         size_t n_options, size;
+        const OptionGroup *more; /* tables within it, for the manual; NULL: none */
         /* Looks closer at what the table has read. 0, or -EINVAL after adding a problem. */
         int (*prepare)(TriggerBuild *b, void *options);
         /* On the watch's own thread: notices and hands in (watch/watch.h) until it is to stop.
@@ -43,6 +44,8 @@ extern const TriggerKind *const trigger_kinds[]; /* ended by NULL */
 const TriggerKind *trigger_kind_find(Span name); /* NULL when unknown */
 
 /* ---- for the rows ---- */
+
+extern const TriggerKind trigger_outbox, trigger_table, trigger_schedule;
 
 /* The database of that name, which the key `key` names; NULL after adding a problem. */
 const DatabaseConfig *trigger_database(TriggerBuild *b, const char *key, const char *name);

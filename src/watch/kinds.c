@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "watch/outbox.h"
-#include "watch/table.h"
+#include "watch/kind.h"
 
-const TriggerKind *const trigger_kinds[] = {&trigger_outbox, &trigger_table, NULL};
+const TriggerKind *const trigger_kinds[] = {&trigger_outbox, &trigger_table, &trigger_schedule, NULL};

@@ -90,7 +90,6 @@ int lite_table(sqlite3 *db, const DatabaseConfig *d, Span name, Arena *a, LiteTa
         }
         sqlite3_finalize(st);
         if (r == 0 && ret->n == 0)
-                r = FAIL(e, -ENOENT, "database %s has no table " SPAN_FMT, d->name,
-                         SPAN_ARG(name));
+                r = FAIL(e, -ENOENT, "database %s has no table " SPAN_FMT, d->name, SPAN_ARG(name));
         return r;
 }

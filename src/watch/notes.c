@@ -23,8 +23,7 @@ static const char *const schema =
 
 static const char *const sql[STATEMENTS] = {
         [GET] = "SELECT value FROM note WHERE owner=?1 AND key=?2",
-        [PUT] = "INSERT INTO note VALUES (?1,?2,?3)"
-                " ON CONFLICT DO UPDATE SET value=excluded.value",
+        [PUT] = "INSERT INTO note VALUES (?1,?2,?3) ON CONFLICT DO UPDATE SET value=excluded.value",
         [DELETE] = "DELETE FROM note WHERE owner=?1 AND key=?2",
         [EACH] = "SELECT key, value FROM note WHERE owner=?1 AND key>?2 AND key>=?3 ORDER BY key",
         [BEGIN] = "BEGIN IMMEDIATE",

@@ -73,8 +73,8 @@ static const Option table_options[] = {
                  "updated counts when it holds before or after."},
 };
 
-const OptionGroup outbox_table_group = {
-        "tables of an outbox",
+static const OptionGroup table_group = {
+        "Tables of an outbox",
         "`tables: {users: {columns: [email, name], when: \"{row}.active\"}}`", table_options,
         COUNT_OF(table_options)};
 
@@ -201,14 +201,15 @@ static int prepare(TriggerBuild *b, void *into) {
 static int run(Watch *w, const void *options_, Err *e) {
         const OutboxOptions *o = options_;
 
-        return outbox_pg_run(w, o, e);
+        return o->database->is_sqlite ? outbox_lite_run(w, o, e) : outbox_pg_run(w, o, e);
 }
 
 static int install(const Trigger *t, bool removes, TriggerScript *ret, Err *e) {
         const OutboxOptions *o = t->options;
 
         ret->database = o->database;
-        return outbox_pg_install(t, o, removes, &ret->sql, e);
+        return o->database->is_sqlite ? outbox_lite_install(t, o, removes, &ret->sql, e)
+                                      : outbox_pg_install(t, o, removes, &ret->sql, e);
 }
 
 const TriggerKind trigger_outbox = {
@@ -218,6 +219,7 @@ const TriggerKind trigger_outbox = {
         .options = options,
         .n_options = COUNT_OF(options),
         .size = sizeof(OutboxOptions),
+        .more = &table_group,
         .prepare = prepare,
         .run = run,
         .install = install,

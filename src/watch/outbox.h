@@ -38,11 +38,13 @@ typedef struct OutboxOptions {
         size_t n_tables;
 } OutboxOptions;
 
-extern const TriggerKind trigger_outbox;
-
 MUST_CHECK int outbox_pg_run(Watch *w, const OutboxOptions *o, Err *e);
 MUST_CHECK int outbox_pg_install(const Trigger *t, const OutboxOptions *o, bool removes, Buf *sql,
                                  Err *e);
+
+MUST_CHECK int outbox_lite_run(Watch *w, const OutboxOptions *o, Err *e);
+MUST_CHECK int outbox_lite_install(const Trigger *t, const OutboxOptions *o, bool removes, Buf *sql,
+                                   Err *e);
 
 /* ---- for both ---- */
 

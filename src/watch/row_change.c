@@ -120,6 +120,8 @@ static int write_body(const RowChange *c, Span id, Span type, Buf *b) {
                 r = add_raw(b, "context", c->context);
         if (r == 0 && c->is_backfill)
                 r = buf_add(b, SPAN(",\"backfill\":true"));
+        if (r == 0 && c->more.n)
+                r = buf_addf(b, "," SPAN_FMT, SPAN_ARG(c->more));
         if (r == 0)
                 r = buf_addf(b, ",\"trigger\":{\"kind\":\"%s\",\"source\":\"" SPAN_FMT "\"",
                              c->kind, SPAN_ARG(c->source));

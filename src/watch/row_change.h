@@ -26,6 +26,7 @@ typedef struct RowChange {
         Span context;               /* JSON object: actor, trace and so on; may be empty */
         Span id;                    /* what makes it this change and no other, within the source */
         bool is_backfill;
+        Span more; /* further members, without braces; may be empty */
 } RowChange;
 
 enum { ROW_CHANGE_MAX_BYTES = 256 * 1024 * 1024 };

@@ -117,8 +117,15 @@ const Trigger *triggers_find(const Triggers *t, Span source) {
         return NULL;
 }
 
-int triggers_print_reference(const TriggerKind *kind, Buf *out) {
-        OptionGroup group = {kind->name, kind->help, kind->options, kind->n_options};
+int triggers_print_reference(Buf *out) {
+        int r = 0;
 
-        return option_print_group(&group, out);
+        for (const TriggerKind *const *k = trigger_kinds; r == 0 && *k; k++) {
+                OptionGroup group = {(*k)->name, (*k)->help, (*k)->options, (*k)->n_options};
+
+                r = option_print_group(&group, out);
+                if (r == 0 && (*k)->more)
+                        r = option_print_group((*k)->more, out);
+        }
+        return r;
 }

@@ -26,5 +26,5 @@ Triggers *triggers_unref(Triggers *t); /* any thread */
 /* NULL when the source has none. */
 const Trigger *triggers_find(const Triggers *t, Span source);
 
-/* The reference of all kinds as Markdown, written from their tables; of one kind by its name. */
-MUST_CHECK int triggers_print_reference(const TriggerKind *kind, Buf *out);
+/* The reference of all kinds as Markdown, written from their tables. */
+MUST_CHECK int triggers_print_reference(Buf *out);

@@ -115,9 +115,13 @@ static void tell(Watch *w, WatchState state, const char *why) {
                 w->all->port.told(w->all->port.self, &copy);
 }
 
-void watch_works(Watch *w) {
+void watch_remarks(Watch *w, const char *text) {
         w->again_ms = AGAIN_MIN_MS;
-        tell(w, WATCH_WORKING, "");
+        tell(w, WATCH_WORKING, text);
+}
+
+void watch_works(Watch *w) {
+        watch_remarks(w, "");
 }
 
 void watch_gauge(Watch *w, const char *name, int64_t value) {

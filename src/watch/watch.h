@@ -32,6 +32,8 @@ MUST_CHECK int watch_submit(Watch *w, const EnvelopeEvent *events, size_t n, Err
 MUST_CHECK int watch_park(Watch *w, const EnvelopeEvent *event, const char *why, Err *e);
 /* It works: it is connected, it looks. Until then it is starting, and after a failure failing. */
 void watch_works(Watch *w);
+/* It works, but a person should know something: a sentence, "" for nothing. */
+void watch_remarks(Watch *w, const char *text);
 /* A number that says how it goes, such as "pending" or "lag_bytes"; `name` is static and its help
  * stands in docs. */
 void watch_gauge(Watch *w, const char *name, int64_t value);

@@ -6,6 +6,7 @@ undone."""
 import base64
 import json
 import pathlib
+import re
 import secrets
 import shutil
 import socket
@@ -28,6 +29,13 @@ LOAD_EXTRA_S = 30  # beyond its seconds; its own drain ends after 10
 
 class Missing(Exception):
     """A contender that cannot be had here; the message says why."""
+
+
+def reason_of(complaint):
+    """The sentence in what npm complains: between codes and much advice it is the first."""
+    lines = [re.sub(r"^npm (error|ERR!) ?", "", line) for line in complaint.splitlines()]
+    return next((line for line in lines if line and not re.match(r"(code|syscall|errno|path) ", line)),
+                "npm says nothing")
 
 
 class Contender:
@@ -170,8 +178,7 @@ class NodeRed(Contender):
             shutil.rmtree(installed, ignore_errors=True)
             raise Missing(f"npm did not end within {INSTALL_MAX_S} s") from None
         if run.returncode:
-            why = (run.stderr.strip() or "npm failed").splitlines()[-1]
-            raise Missing(f"npm could not install it: {why}")
+            raise Missing(f"npm could not install it: {reason_of(run.stderr)}")
 
     def __init__(self, build, folder):
         package = self.home / "node_modules" / "node-red" / "package.json"

@@ -3,6 +3,7 @@
 and a target of its own, so that what one counts is nobody else's."""
 
 import json
+import math
 import pathlib
 import sys
 import time
@@ -88,7 +89,7 @@ class Scene(Grapnel):
 
     def drain(self, backlog):
         """Deliveries a second of a backlog that becomes due in one moment."""
-        due = time.time() + DELAY_S
+        due = math.ceil(time.time() + DELAY_S)  # its text below has no parts of a second
         stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(due))
         payload = {"note": "." * (BODY_BYTES - 12)}
         for _ in range(backlog // CHUNK):

@@ -15,7 +15,8 @@ METHODS = ("get", "head", "post", "put", "patch", "delete")
 NONE = {"app_id": "app_0123456789abc", "endpoint_id": "ep_0123456789abc",
         "msg_id": "msg_0123456789abc", "attempt_id": "atmpt_0123456789abc_1",
         "event_type_name": "none", "key_id": "key_0123456789abc", "event_id": "evt_0123456789abc",
-        "replay_id": "rpl_0123456789abc", "task_id": "rpl_0123456789abc"}
+        "replay_id": "rpl_0123456789abc", "task_id": "rpl_0123456789abc", "source": "nobody",
+        "backfill_id": "bfl_0123456789abc"}
 # A body that each route's schema takes.
 BODIES = {
     "ApplicationIn": {"name": "n"}, "ApplicationPatch": {},
@@ -25,7 +26,9 @@ BODIES = {
     "RecoverIn": {"since": "2024-01-01T00:00:00Z"}, "EventExampleIn": {"eventType": "a.b"},
     "EventTypeIn": {"name": "n", "description": "d"}, "EventTypeUpdate": {"description": "d"},
     "EventTypePatch": {}, "MessageIn": {"eventType": "a.b", "payload": {}},
-    "AppPortalAccessIn": {}, "KeyIn": {"name": "n", "role": "admin"},
+    "EventIn": {"n": 1}, "AppPortalAccessIn": {}, "KeyIn": {"name": "n", "role": "admin"},
+    "BackfillIn": {"flow": "none", "from": "none:/x"},
+    "BackfillReportIn": {"flow": "none", "from": "none:/x"},
     "ReplayIn": {"application": "none", "since": "2024-01-01T00:00:00Z", "dryRun": True},
 }
 
@@ -54,9 +57,8 @@ def routes(desk):
             if method in operations:
                 operation = operations[method]
                 content = operation.get("requestBody", {}).get("content", {})
-                names = [one["schema"].get("$ref", "").rpartition("/")[2]
-                         for one in list(content.values())[::-1]]
-                body = BODIES[names[0]] if names else None
+                one = content.get("application/x-ndjson") or content.get("application/json")
+                body = BODIES[one["schema"]["$ref"].rpartition("/")[2]] if one else None
                 if "application/x-ndjson" in content:
                     body = [body]
                 yield method.upper(), path, operation, body

@@ -8,7 +8,7 @@ import urllib.parse
 
 import pytest
 
-from api_desk import Desk, unique
+from api_desk import CONFIG, Desk, unique
 from harness import Reply
 from test_api_access import BODIES, NONE, filled, required_query, routes
 
@@ -28,7 +28,8 @@ RAW = [b"", b" ", b"{", b"}", b"[[[", b"nul", b'"\xff"', b"\xef\xbb\xbf{}", b"{}
 
 @pytest.fixture(scope="module")
 def desk(tmp_path_factory):
-    one = Desk(tmp_path_factory.mktemp("hostile"))
+    one = Desk(tmp_path_factory.mktemp("hostile"),
+               CONFIG + "sources: {portal: {verify: internal}}\n")
     one.target.act = Reply(200, {})
     yield one
     one.close()
@@ -40,7 +41,7 @@ def ids(desk):
     endpoint = desk.endpoint(app, disabled=True)
     desk.post("/event-type", {"name": "hostile", "description": "d"})
     return {**NONE, "app_id": app, "endpoint_id": endpoint, "msg_id": desk.send(app),
-            "event_type_name": "hostile"}
+            "event_type_name": "hostile", "source": "portal"}
 
 
 def taken_by(document, operation):
@@ -82,8 +83,10 @@ def test_every_body_is_anything_but_json(desk, ids):
             continue
         for raw in RAW:
             check(desk.call(method, filled(path, ids), raw), method, path, raw)
-            check(desk.call(method, filled(path, ids), raw, content_type="application/x-ndjson"),
-                  method, path, raw)
+            for kind in ("application/x-ndjson", "application/cloudevents+json",
+                         "application/cloudevents-batch+json"):
+                check(desk.call(method, filled(path, ids), raw, content_type=kind),
+                      method, path, kind, raw)
 
 
 def test_every_query_takes_every_text(desk, ids):

@@ -16,7 +16,9 @@ import urllib.parse
 
 import pytest
 
-from harness import GRAPNEL, JSON, Reply, Scene, ask, signature
+from harness import (GRAPNEL, JSON, PATIENCE_S, Reply, Scene, ask, one_after_the_other, signature,
+                     wait_until)
+from test_fault_matrix import FAULTS, Told
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -60,27 +62,43 @@ USER = {"id": "IDNUMBER1234", "email": "aino@example.com", "firstName": "Aino",
         "lastName": "Virtanen"}
 CONTACT = {"id": "C-1001", "email": "old@example.com", "name": "Aino Virtanen"}
 PERSON = {"id": "P-7", "active": True, "title": "Dr", "emails": [
-    {"type": "work", "value": "old@example.com", "primary": True}]}
+    {"type": "work", "value": "old@example.com", "primary": True}],
+    "userName": "old@example.com", "externalId": USER["id"],
+    "name": {"givenName": "Aino", "familyName": "Virtanen"}}
+NEWCOMER = {"id": "IDNUMBER7777", "email": "venla@example.com", "firstName": "Venla",
+            "lastName": "Salo", "phone": "+358 9 123 4567"}
+USERS = {one["id"]: one for one in (USER, NEWCOMER)}
+PERSONS = {USER["id"]: PERSON, "IDNUMBER9999": {**PERSON, "id": "P-9"}}
+
+
+# How they fail, where an example is about that.
+TROUBLE = {
+    "/crm/taken": Reply(422, {"errors": [{"field": "mail",
+                                          "message": "This address belongs to somebody else."}]}),
+    "/crm/locked": Reply(403, {"message": "No."}), "/crm/busy": Reply(429),
+    "/crm/down": Reply(500), "/crm/flaky": Reply(503),
+    "/id/website": b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n<p>Hi</p>",
+    "/crm/contacts/NOBODY": Reply(404)}
 
 
 def world(request):
     """The two systems of the examples."""
     where = urllib.parse.urlsplit(request.path)
     if request.method == "GET" and where.path.startswith("/id/users/"):
-        return Reply(200, USER) if where.path.endswith(USER["id"]) else Reply(404)
+        user = USERS.get(where.path.rpartition("/")[2])
+        return Reply(200, user) if user else Reply(404)
+    if where.path in TROUBLE:
+        return TROUBLE[where.path]
     if request.method == "GET" and where.path == "/crm/contacts":
         count = {f"external_id={USER['id']}": 1, "external_id=TWICE": 2}.get(where.query, 0)
-        return Reply(200, {"items": [CONTACT] * count})
+        return Reply(200, {"items": [CONTACT, {**CONTACT, "id": "C-1002"}][:count]})
     if request.method == "GET" and where.path == "/id/groups":
         return Reply(200, {"items": [3]} if "after" in where.query else
                      {"items": [1, 2], "next": "x/1"})
     if request.method == "GET" and where.path == "/directory/Users":
-        return Reply(200, {"totalResults": 1, "Resources": [PERSON]})
-    if where.path == "/crm/taken":
-        return Reply(422, {"errors": [{"field": "mail",
-                                       "message": "This address belongs to somebody else."}]})
-    if where.path == "/crm/contacts/NOBODY":
-        return Reply(404)
+        wanted = urllib.parse.unquote(where.query).split('"')[1]
+        found = [PERSONS[wanted]] if wanted in PERSONS else []
+        return Reply(200, {"totalResults": len(found), "Resources": found})
     return Reply(201, {"id": "C-2002"}) if request.method == "POST" else Reply(204)
 
 
@@ -115,7 +133,11 @@ def every_credential(body):
 def its_scene(tmp_path):
     """The two systems, on one port."""
     scene = Scene(tmp_path)
-    scene.target.act = world
+    flaky = one_after_the_other(TROUBLE["/crm/flaky"], Reply(201, {"id": "C-2002"}))
+    slow = scene.target.hold()
+    scene.target.act = lambda request: (
+        flaky(request) if request.path == "/crm/flaky" else
+        slow if request.path == "/id/slow" else world(request))
     yield scene
     scene.close()
 
@@ -126,17 +148,45 @@ def in_any_order(text):
     return [line for together, lines in groups for line in (sorted(lines) if together else lines)]
 
 
-def transcript(scene, daemon, asked):
-    """What happened, as the page writes it."""
+def is_call(line):
+    """Is it a line of what a target was asked, or of what was logged?"""
+    return line.startswith("  ")
+
+
+def what_happened(scene, daemon, asked, wanted, later):
+    """One webhook and what came of it, as the page writes it: of the `wanted` calls, so many come
+    `later` than the answer."""
     source, body = re.fullmatch(r"POST /in/(\S+) (.*)", asked).groups()
+    before, logs = len(scene.target.requests), {log: log.read_text() for log in
+                                                daemon.folder.glob("*.jsonl")}
     answer = daemon.post(source, body.encode(), **every_credential(body.encode()))
-    lines = [asked]
-    for one in scene.target.requests:
-        system, _, path = one.path[1:].partition("/")
-        lines.append(f"  {one.method} {system}.example.com/{path} {one.body.decode()}".rstrip())
     told = answer.json
-    lines.append(f"{answer.status} {told['code']}: {told.get('message') or told['detail']}")
+    lines = [f"{answer.status} {told['code']}: {told.get('message') or told['detail']}"
+             if "code" in told else f"{answer.status}"]
     lines += [f"{one['pointer']}: {one['detail']}" for one in told.get("errors", [])]
+    at_once = [f"  LOG {log.name} {json.dumps(json.loads(line)['log'], separators=(',', ':'))}"
+               for log in sorted(daemon.folder.glob("*.jsonl"))
+               for line in log.read_text().removeprefix(logs.get(log, "")).splitlines()]
+    calls = scene.target.requests
+    if later:
+        wait_until(lambda: len(calls) - before >= wanted, PATIENCE_S)
+    told_of = []
+    for one in calls[before:]:
+        system, _, path = one.path[1:].partition("/")
+        told_of.append(
+            f"  {one.method} {system}.example.com/{path} {one.body.decode()}".rstrip())
+    behind = len(told_of) - later
+    return [asked, *told_of[:behind], *at_once, *lines, *told_of[behind:]]
+
+
+def transcript(scene, daemon, wanted):
+    """What happened, as the page writes it. Calls that stand behind an answer are made later."""
+    lines = []
+    for part in re.split(r"^(?=POST /in/)", wanted, flags=re.M)[1:]:
+        asked, *rest = part.splitlines()
+        answer = next(i for i, line in enumerate(rest) if not is_call(line))
+        calls = [is_call(line) and not line.startswith("  LOG ") for line in rest]
+        lines += what_happened(scene, daemon, asked, sum(calls), sum(calls[answer:]))
     return "\n".join(lines) + "\n"
 
 
@@ -145,10 +195,7 @@ def test_each_example_does_what_its_page_says(scene, config, wanted):
     here = f"http://127.0.0.1:{scene.target.port}"
     names = dict.fromkeys(re.findall(r"\$\{(\w+)\}", config), ANY_SECRET)
     daemon = scene.start(re.sub(r"https://(\w+)\.example\.com", rf"{here}/\1", config), **names)
-    assert in_any_order(transcript(scene, daemon, wanted.splitlines()[0])) == in_any_order(wanted)
-    if "changes.log" in config:
-        line = json.loads((daemon.folder / "changes.log").read_text())
-        assert line["log"] == {"who": USER["id"]} and line["meta"]["source"] == "portal"
+    assert in_any_order(transcript(scene, daemon, wanted)) == in_any_order(wanted)
 
 
 def test_the_example_of_a_schema_does_what_the_page_says(scene):
@@ -158,7 +205,7 @@ def test_the_example_of_a_schema_does_what_the_page_says(scene):
     found = [(language, text) for language, text, _ in blocks(SCHEMAS)]
     config, wanted = (next(text for one, text in found if one == kind) for kind in ("yaml", "text"))
     daemon = scene.start(config)
-    assert transcript(scene, daemon, wanted.splitlines()[0]) == wanted
+    assert transcript(scene, daemon, wanted) == wanted
     assert daemon.events() == []
 
 
@@ -218,6 +265,52 @@ def test_the_page_on_operating_knows_every_metric_and_every_code(scene):
             told |= {code for one in CODES for code in re.findall(one, file.read_text())}
     told.discard("accepted")  # a 202 shows its URL instead
     assert len(told) > 25 and told <= listed, told - listed
+
+
+KINDS = re.findall(r"&step_(\w+),", re.search(
+    r"step_kinds\[\] = \{(.*?)\};", (ROOT / "src/flow/steps.c").read_text(), re.S)[1])
+EVERY_STEP = ROOT / "docs" / "steps" / "every-step.md"
+SECTIONS = ["Example", "What the source hears when it fails", "Limits", "Reference"]
+
+
+def codes_of_tables(text):
+    """The codes in the first or third column of the tables."""
+    return set(re.findall(r"^\| `([a-z-]+)`", text, re.M)) | set(
+        re.findall(r"^\|[^|]*\|[^|]*\| `([a-z-]+)` \|", text, re.M))
+
+
+def test_each_page_of_steps_is_one_of_a_kind():
+    assert {page.stem for page in EVERY_STEP.parent.glob("*.md")} == {*KINDS, "every-step"}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_each_kind_has_a_page_that_tells_all(kind):
+    page = EVERY_STEP.with_name(f"{kind}.md")
+    text = page.read_text()
+    headings = [line for line in re.findall(r"^## (.*)$", text, re.M) if line in SECTIONS]
+    assert text.startswith(f"# {kind}\n\n") and headings == SECTIONS
+    assert {language for language, _, _ in blocks(page)} <= {"yaml", "text"}
+    # Its example is of it, and is run; so is one that fails.
+    played = [(config, wanted) for config, wanted in
+              (one.values for one in runs() if one.id.startswith(f"{kind}:"))]
+    assert played and all(re.search(rf"\b{kind}: ", config) for config, _ in played)
+    assert re.search(r"^4\d\d ", "".join(wanted for _, wanted in played), re.M)
+    # What its code says of failures stands on it, or on the page of all.
+    files = [page for page in (ROOT / "src" / "flow").glob("*.c")
+             if page.stem in (f"step_{kind}", kind)]
+    told = {code for one in CODES for file in files for code in re.findall(one, file.read_text())}
+    failing = text.partition("## What the source hears")[2].partition("## Limits")[0]
+    listed = codes_of_tables(failing)
+    assert files and listed and told <= listed | codes_of_tables(EVERY_STEP.read_text()), told
+    known = set(re.findall(r"`([a-z-]+)`", OPERATING.partition("### Codes")[2]))
+    assert listed <= known, listed - known
+
+
+def test_the_page_of_all_steps_knows_every_fault_of_calls():
+    text = EVERY_STEP.read_text().partition("## Calls that fail")[2].partition("## ")[0]
+    rows = re.findall(r"^\| (\w+)[^|]*\| (\d+) \| `([a-z-]+)` \| (yes|no) \|$", text, re.M)
+    assert {fault: Told(int(status), code, again == "yes") for fault, status, code, again in rows} \
+        == {fault: told for fault, (_, told) in FAULTS.items()}
 
 
 def test_the_admin_listener_answers_as_the_page_says(scene):

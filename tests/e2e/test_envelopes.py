@@ -1,13 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """Calls that hold several events, forms, headers and types, said key by key by a source of no kind."""
 
+import base64
 import json
+import subprocess
+import time
 
 import pytest
 
-from harness import GRAPNEL, TO_TARGET, Hold, Reply, ask, wait_until
-import subprocess
+from harness import GRAPNEL, TO_TARGET, Hold, Reply, ask, signature, wait_until
 
+SECRET = "whsec_" + base64.b64encode(b"s" * 32).decode()
 SOURCES = TO_TARGET + """
 sources:
   notices: {verify: none, envelope: graph, handshake: graph}
@@ -19,6 +22,7 @@ sources:
   always: {verify: none, once: never}
   rewritten: {verify: none, once: .id, changed: repeat}
   bundled: {verify: none, envelope: graph, once: .key, changed: repeat}
+  signed: {verify: {scheme: standard, secret: "${SECRET}"}, envelope: graph, once: .key}
 flows:
   changed: {on: [notices, keyed, refusing], type: updated, steps: [{sent: {post: 'target:/changed', body: '.event.n'}}]}
   waiting: {on: waiting, reply: wait, steps: [{sent: {post: 'target:/waited', body: '.event.n'}}]}
@@ -31,7 +35,7 @@ flows:
 @pytest.fixture(name="daemon")
 def its_daemon(scene):
     """On all of these sources."""
-    return scene.start(SOURCES)
+    return scene.start(SOURCES, SECRET=SECRET)
 
 
 def notices(*items):
@@ -191,6 +195,16 @@ def test_what_is_written_anew_may_be_known_all_the_same(daemon):
     for n in range(2):
         assert daemon.post("bundled", notices({"key": "a", "n": n}, {"key": "b"})).status == 202
     assert len(daemon.events()) == 3
+
+
+def test_events_of_one_message_have_keys_of_their_own(daemon):
+    body = notices({"key": "a"}, {"key": "b"})
+    for message in ("msg_1", "msg_2"):
+        now = int(time.time())
+        answer = daemon.post("signed", body, webhook_id=message, webhook_timestamp=str(now),
+                             webhook_signature=signature(SECRET, message, now, body))
+        assert answer.status == 202
+        assert len(daemon.events()) == 2
 
 
 def check(tmp_path, text):

@@ -420,7 +420,7 @@ def test_dripping_receiver_ends_at_the_deadline(drip):
         thread = threading.Thread(target=feed, daemon=True)
         thread.start()
         url = f"http://127.0.0.1:{server.getsockname()[1]}/"
-        answer = webhook.send(webhook.user_updated(url, KEY, "U", "T"), 0.2)
+        answer = webhook.send(webhook.user_changed(url, KEY, "UPDATE", "U", "T"), 0.2)
         done.set()
         thread.join(20)
     assert (answer.status, answer.body) == (0, "no answer within 0.2 s")
@@ -502,6 +502,45 @@ def test_demo_door_does_what_save_does(identity, receiver):
 def test_demo_door_refuses_nonsense(identity, receiver, user, body, status):
     assert identity.call("POST", f"/demo/users/{user}", body, JSON)[0] == status
     assert receiver.seen == []
+
+
+NEW = {"firstName": "Venla", "lastName": "Salo", "email": " venla@example.com "}
+
+
+def test_demo_door_creates_a_user_and_tells_of_it(identity, receiver):
+    record = json.loads(identity.call("POST", "/demo/users", {"id": "ID7", **NEW}, JSON)[2])
+    assert record["user"] == "ID7" and record["answer"]["status"] == 200
+    (_, _, body), = receiver.seen
+    told = json.loads(body)
+    assert (told["id"], told["eventType"], told["entityType"]) == ("ID7", "CREATE", "USER")
+    user = json.loads(identity.call("GET", "/api/v1/users/ID7", headers=bearer(identity))[2])
+    assert user["email"] == "venla@example.com" and user["phone"] == "" and user["version"] == 1
+    assert "Venla Salo" in identity.call("GET", "/")[2]
+    made_up = json.loads(identity.call("POST", "/demo/users", NEW, JSON)[2])["user"]
+    assert re.fullmatch(r"IDNUMBER\d{8}", made_up)
+
+
+@pytest.mark.parametrize(
+    "more, status, pointers",
+    [({"id": "IDNUMBER1234"}, 409, []), ({"id": "a/b"}, 422, []), ({"id": 7}, 422, []),
+     ({"email": "", "phone": "x"}, 422, ["/email", "/phone"]), ({"version": 1}, 422, ["/version"])],
+)
+def test_demo_door_makes_no_wrong_user(identity, receiver, more, status, pointers):
+    answer = identity.call("POST", "/demo/users", {**NEW, **more}, JSON)
+    told = [error["pointer"] for error in json.loads(answer[2]).get("errors", [])]
+    assert (answer[0], told, receiver.seen) == (status, pointers, [])
+    assert identity.row("SELECT count(*) FROM users") == (3,)
+
+
+def test_demo_door_deletes_a_user_and_tells_of_it(identity, receiver):
+    record = json.loads(identity.call("DELETE", "/demo/users/IDNUMBER1234")[2])
+    assert record["answer"]["status"] == 200
+    (_, _, body), = receiver.seen
+    told = json.loads(body)
+    assert (told["id"], told["eventType"]) == ("IDNUMBER1234", "DELETE")
+    path = "/api/v1/users/IDNUMBER1234"
+    assert identity.call("GET", path, headers=bearer(identity))[0] == 404
+    assert identity.call("DELETE", "/demo/users/IDNUMBER1234")[0] == 404 and len(receiver.seen) == 1
 
 
 # Commercial service

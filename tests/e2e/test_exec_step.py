@@ -74,7 +74,8 @@ def test_a_program_gets_json_and_gives_json(scene, tool):
 
 @pytest.mark.parametrize("output, said, value", [
     ("json", "'  \\n'", None), ("json", "'[1, 2.50]'", [1, 2.5]), ("text", "'a\"b\\nc\\n'", "a\"b\nc"),
-    ("none", "'no json'", None), ("text", "''", "")])
+    ("none", "'no json'", None), ("text", "''", ""),
+    pytest.param("text", "'\\1' * 1048576", "\1" * 1048576, id="as much as it may")])
 def test_what_it_says_is_the_value(scene, tool, output, said, value):
     program = tool(f"sys.stdout.write({said})")
     daemon = scene.start(flow(f"exec: [{program}], output: {output}", SENT))
@@ -196,9 +197,12 @@ def test_much_input_is_read_or_not(scene, tool):
 
 @pytest.mark.parametrize("options, complaint", [
     ("exec: /bin/true", "a list of the program"), ("exec: []", "a list of the program"),
+    ("exec: [/bin/true" + ", a" * 64 + "]", "a list of the program"),
     ("exec: ['{.event.program}']", "no holes here"), ("exec: [/bin/true, {a: 1}]", "a text is"),
     ("exec: [/bin/true, '{']", "exec"), ("exec: [/bin/true], env: [A]", "env: a map"),
     ("exec: [/bin/true], env: {A: [1]}", "NAME: text"),
+    ("exec: [/bin/true], env: {" + ", ".join(f"A{n}: x" for n in range(65)) + "}",
+     "a map of at most 64 texts"),
     ("exec: [/bin/true], output: jsno", "did you mean 'json'")])
 def test_check_says_what_is_wrong(tmp_path, options, complaint):
     (tmp_path / "grapnel.yaml").write_text(flow(options))

@@ -2,12 +2,13 @@
 """A ledger whose disk is full: nothing is acknowledged, what is there can be looked at, and it
 goes on by itself when there is room again."""
 
+import json
 import os
 import subprocess
 
 import pytest
 
-from harness import PATIENCE_S, TO_TARGET, wait_until
+from harness import JSON, PATIENCE_S, TO_TARGET, Reply, ask, wait_until
 
 DISK = 12 * 1024 * 1024
 CONFIG = TO_TARGET + """
@@ -96,3 +97,24 @@ def test_no_room_to_begin_with_is_said(disk, scene):
     fill(disk)
     with pytest.raises(AssertionError, match="it does not start:\n(?s:.*)grapnel.db"):
         scene.start(CONFIG, DISK=str(disk))
+
+
+def test_a_backfill_waits_for_room_and_goes_on(disk, scene):
+    # Few commits: the log has to have room until it is copied back for the first time.
+    users = [{"id": n, "filler": "x" * 2_000} for n in range(60)]
+    scene.target.act = lambda r: Reply(200, users) if r.method == "GET" else Reply(204)
+    daemon = scene.start(CONFIG, DISK=str(disk))
+
+    def call(method, path, body=None):
+        return ask(daemon.admin, method, f"/api/v1/backfills{path}", json.dumps(body), JSON).json
+
+    one = call("POST", "", {"flow": "later", "from": "target:/users", "rate": 30})["id"]
+    assert wait_until(lambda: len(scene.target.seen("POST")) > 4, PATIENCE_S)
+    fill(disk)
+    assert wait_until(lambda: daemon.facts("a backfill waits"), PATIENCE_S)
+    assert daemon.process.poll() is None and call("GET", f"/{one}")["progress"] == "running"
+    (disk / "filler").unlink()
+    assert wait_until(lambda: call("GET", f"/{one}")["progress"] == "done", 3 * PATIENCE_S)
+    done = call("GET", f"/{one}")
+    assert (done["seen"], done["succeeded"], done["failed"]) == (60, 60, 0)
+    assert daemon.metrics()["grapnel_ledger_events"] == 60

@@ -103,6 +103,13 @@ def test_a_full_disk_is_told(scene):
     assert "cannot write to /dev/full: " in answer.json["detail"]
 
 
+def test_a_line_that_is_too_long_is_told_and_nothing_is_written(scene):
+    daemon = scene.start(CONFIG)
+    answer = daemon.post("app", b'"' + b"x" * 1_048_500 + b'"')
+    assert answer.status == 422 and answer.json["code"] == "too-large"
+    assert not (daemon.folder / "events.log").exists()
+
+
 def logging(step):
     """A flow that logs like this."""
     return CONFIG.replace("{log: events.log}", step)

@@ -70,6 +70,15 @@ def by_number(request):
     return Reply(200, [page] if page < 7 else [])
 
 
+def by_place(name, first):
+    """Two items in a page, by the place of the first."""
+    def act(request):
+        query = urllib.parse.parse_qs(urllib.parse.urlsplit(request.path).query)
+        at = int(query[name][0]) - first
+        return Reply(200, {"Resources": [1, 2, 3, 4, 5][at:at + 2]})
+    return act
+
+
 PAGES = {
     "link": ("{get: 'target:/l?page=1', pages: {next: link}}", by_link, [1, 10, 2, 20, 3, 30]),
     "path": ("{get: 'target:/u/1', pages: {next: .next, list: .items}}",
@@ -81,6 +90,10 @@ PAGES = {
             [{"n": 1}, {"n": 2}, {"n": 3}]),
     "cursor": ("{get: 'target:/c?size=2', pages: {next: .cursor, as: after, list: .data.list}}",
                by_cursor, [0, 1, 2]),
+    "offset": ("{get: 'target:/n?size=2', pages: {offset: skip, list: .Resources}}",
+               by_place("skip", 0), [1, 2, 3, 4, 5]),
+    "index": ("{get: 'target:/n', pages: {index: startIndex, list: .Resources}}",
+              by_place("startIndex", 1), [1, 2, 3, 4, 5]),
     "number": ("{get: 'target:/n', pages: {number: p, from: 5}}", by_number, [5, 6]),
 }
 
@@ -285,8 +298,9 @@ def test_without_a_tag_nothing_is_demanded(scene):
 
 
 @pytest.mark.parametrize("step, complaint", [
-    ("{get: 'target:/x', pages: {}}", "one of next and number"),
-    ("{get: 'target:/x', pages: {next: link, number: p}}", "one of next and number"),
+    ("{get: 'target:/x', pages: {}}", "one of next, number, offset and index"),
+    ("{get: 'target:/x', pages: {next: link, number: p}}", "one of next, number, offset"),
+    ("{get: 'target:/x', pages: {offset: o, as: p}}", "only a cursor"),
     ("{get: 'target:/x', pages: {next: link, as: a}}", "only a cursor"),
     ("{get: 'target:/x', pages: {next: '.a | .b'}}", "plain path"),
     ("{get: 'target:/x', pages: {next: link, list: '.[]'}}", "plain path"),

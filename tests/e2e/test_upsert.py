@@ -189,6 +189,24 @@ def test_new_ones_get_more_and_later_it_is_left_alone(scene, crm):
     assert scene.target.seen("PATCH")[0].json == {"email": "c@example.com"}
 
 
+@pytest.mark.parametrize("how", ["merge", "scim", "scim-entra", "scim-okta"])
+def test_what_is_unassigned_in_scim_is_not_sent_to_a_new_one(scene, crm, how):
+    body = "'{external_id: .event.id, title: null, name: {first: .event.first, last: null}}'"
+    new = "'{phones: null, team: {lead: null, size: 1.50}}'"
+    daemon = scene.start(flow(f"contact: {{upsert: 'target:/contacts', as: {how}, pick: .items, "
+                              f"find: '?external_id={{.event.id}}', body: {body}, new: {new}}}"))
+    assert tell(daemon, {"id": "bob", "first": "Bob"}).json["code"] == "updated"
+    _, created = scene.target.requests
+    if how == "merge":
+        assert created.json["title"] is None and created.json["name"]["last"] is None
+        return
+    assert created.json == {"external_id": "bob", "name": {"first": "Bob"}, "team": {"size": 1.5}}
+    assert created.headers["content-type"] == "application/scim+json"
+    # They are not missed later either.
+    assert tell(daemon, {"id": "bob", "first": "Bob"}).json["code"] == "unchanged"
+    assert len(crm.contacts) == 2
+
+
 @pytest.mark.parametrize("missing, status, code, noted", [
     ("null", 200, "updated", [{"done": "skipped", "id": None, "entity": None}]),
     ("{fail: 410, message: 'No {.event.id}'}", 410, "missing", []),

@@ -174,6 +174,10 @@ def test_time_that_is_over_is_over_for_undoing_too(scene):
     (["one: {map: .event, undo: [{a: {map: .event, undo: [{b: {map: .event}}]}}]}"],
      "what undoes a step cannot be undone itself"),
     (["one: {map: .event, undo: [{two: {mapp: .event}}]}"], "did you mean 'map'?"),
+    ([f"s{n}: {{map: .event}}" for n in range(33)], "a list of 1 to 32 steps"),
+    (["a: {for_each: '[1]', steps: [b: {for_each: '[1]', steps: [c: {for_each: '[1]', steps: "
+      "[d: {for_each: '[1]', steps: [e: {for_each: '[1]', steps: [f: {map: .item}]}]}]}]}]}"],
+     "at most 4 deep"),
 ])
 def test_check_says_what_is_wrong(tmp_path, steps, complaint):
     (tmp_path / "grapnel.yaml").write_text(flow(steps))

@@ -42,14 +42,8 @@ export class Daemon {
     #ended;
 
     /** `config` is what the file holds beside the listeners, `environment` what it takes from it. */
-    static async start(config = '', environment = {}) {
-        const daemon = new Daemon();
-        await daemon.#start(config, environment);
-        return daemon;
-    }
-
-    async #start(config, environment) {
-        fs.writeFileSync(path.join(this.#folder, 'grapnel.yaml'), [
+    static start(config = '', environment = {}) {
+        return Daemon.serve([
             'listen: 127.0.0.1:0',
             'admin: 127.0.0.1:0',
             `admin_token: "${TOKEN}"`,
@@ -57,7 +51,18 @@ export class Daemon {
             'outbound: {allow: [127.0.0.0/8]}',
             'threads: 2',
             config,
-        ].join('\n'));
+        ].join('\n'), environment);
+    }
+
+    /** `file` is all that the file holds. */
+    static async serve(file, environment) {
+        const daemon = new Daemon();
+        await daemon.#start(file, environment);
+        return daemon;
+    }
+
+    async #start(file, environment) {
+        fs.writeFileSync(path.join(this.#folder, 'grapnel.yaml'), file);
         this.#child = spawn(program, ['serve', 'grapnel.yaml'],
             {
                 cwd: this.#folder,

@@ -55,6 +55,22 @@ static void text_becomes_json(void **state) {
                      "\\u007f\"")));
 }
 
+static void text_is_told_from_what_is_none(void **state) {
+        static const Span texts[] = {{"", 0}, {"a\0b", 3}, {"\xc3\xa4\xf0\x9f\x8e\xa3", 6}};
+        static const Span others[] = {{"a\xff", 2}, {"\xc3", 1}, {"\xed\xa0\x80", 3}};
+
+        (void)state;
+        for (size_t i = 0; i < COUNT_OF(texts); i++) {
+                AUTO(buf_done)
+                Buf b = BUF(100);
+
+                assert_int_equal(buf_add(&b, texts[i]), 0);
+                assert_true(buf_is_utf8(&b));
+                assert_int_equal(buf_add(&b, others[i]), 0);
+                assert_false(buf_is_utf8(&b));
+        }
+}
+
 static void an_error_keeps_its_first_sentence(void **state) {
         Err e = {0};
 
@@ -370,6 +386,7 @@ int main(void) {
                 cmocka_unit_test(a_buffer_keeps_its_maximum),
                 cmocka_unit_test(formatted_text_is_whole_or_absent),
                 cmocka_unit_test(text_becomes_json),
+                cmocka_unit_test(text_is_told_from_what_is_none),
                 cmocka_unit_test(an_error_keeps_its_first_sentence),
                 cmocka_unit_test(an_arena_ends_everything_at_once),
                 cmocka_unit_test(a_small_arena_grows_like_any),

@@ -29,7 +29,8 @@ static void places_count_characters_behind_a_mark(void **state) {
                         nothing,
                         "t:1:2: unknown key '\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80'; known here: "
                         "listen, admin, admin_token, public_url, ledger, keep, once_window, "
-                        "outbound, threads, limits, log, connections, sources, flows, endpoints\n"
+                        "outbound, threads, limits, log, connections, databases, sources, flows, "
+                        "endpoints\n"
                         "t:1:17: log: 'x' is not debug, info, warn or error\n");
 }
 

@@ -1,21 +1,50 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * docs/steps.md holds what the tables of the steps say. */
+ * docs/steps.md and the pages of docs/steps hold what the tables of the steps say. */
+#include <unistd.h>
+
 #include "flow/step.h"
 #include "manual.h"
 
 static const char *cases;
 
-static void the_page_of_the_steps_holds_what_their_tables_say(void **state) {
+static void the_overview_names_every_kind(void **state) {
         AUTO(buf_done)
-        Buf reference = BUF(1 << 20);
+        Buf index = BUF(1 << 20);
 
         (void)state;
-        assert_int_equal(steps_print_reference(&reference), 0);
-        manual_check(cases, "steps.md", buf_span(&reference));
+        assert_int_equal(steps_print_index(&index), 0);
+        manual_check(cases, "steps.md", buf_span(&index));
 }
 
-/* Each has its own page there, with its own name for a heading. */
+static void the_page_of_every_step_holds_what_all_may_say(void **state) {
+        AUTO(buf_done)
+        Buf shared = BUF(1 << 20);
+
+        (void)state;
+        assert_int_equal(steps_print_shared(&shared), 0);
+        manual_check(cases, "steps/every-step.md", buf_span(&shared));
+}
+
+/* A new kind is not done before somebody has told what it is for. */
+static void every_kind_has_a_page_that_holds_what_its_table_says(void **state) {
+        (void)state;
+        for (const StepKind *const *kind = step_kinds; *kind; kind++) {
+                AUTO(buf_done)
+                Buf reference = BUF(1 << 20);
+                char page[128], path[4096];
+
+                (void)snprintf(page, sizeof page, "steps/%s.md", (*kind)->name);
+                (void)snprintf(path, sizeof path, "%s/../../docs/%s", cases, page);
+                if (access(path, R_OK) != 0)
+                        fail_msg("the step '%s' has no page: write docs/%s, with the two marks for "
+                                 "its options",
+                                 (*kind)->name, page);
+                assert_int_equal(step_print_reference(*kind, &reference), 0);
+                manual_check(cases, page, buf_span(&reference));
+        }
+}
+
 static void every_kind_is_explained(void **state) {
         (void)state;
         for (const StepKind *const *kind = step_kinds; *kind; kind++) {
@@ -33,7 +62,9 @@ static void every_kind_is_explained(void **state) {
 
 int main(int argc, char **argv) {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(the_page_of_the_steps_holds_what_their_tables_say),
+                cmocka_unit_test(the_overview_names_every_kind),
+                cmocka_unit_test(the_page_of_every_step_holds_what_all_may_say),
+                cmocka_unit_test(every_kind_has_a_page_that_holds_what_its_table_says),
                 cmocka_unit_test(every_kind_is_explained),
         };
 

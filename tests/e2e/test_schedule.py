@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Events by the clock: at each moment once, and what becomes of those that were missed. What a
+daemon remembers is a note beside its ledger, which these tests set back in place of waiting."""
+
+import datetime
+import sqlite3
+
+import pytest
+
+from databases import FORWARD, Watched
+from harness import wait_until
+
+CONFIG = """
+sources: {rows: {trigger: {schedule: '%s'%s}}}
+""" + FORWARD
+
+
+def ago(**how):
+    """Seconds since 1970, some time ago."""
+    at = datetime.datetime.now(datetime.timezone.utc) - datetime.timedelta(**how)
+    return int(at.timestamp())
+
+
+def time_of(text):
+    return datetime.datetime.fromisoformat(text.replace("Z", "+00:00"))
+
+
+def set_last(w, moment):
+    """The daemon has not looked since then."""
+    w.daemon.stop()
+    with sqlite3.connect(w.daemon.folder / "grapnel.db-triggers") as notes:
+        changed = notes.execute("UPDATE note SET value=? WHERE owner='rows' AND key=?",
+                                (str(moment).encode(), b"last"))
+        assert changed.rowcount == 1
+    w.daemon.start()
+
+
+def start(scene, expression, more=""):
+    w = Watched(scene, CONFIG % (expression, more), installs=False)
+    w.wait_state("working")
+    return w
+
+
+def test_the_first_start_has_missed_nothing(scene):
+    w = start(scene, "* * * * *", ", missed: all")
+    assert w.status()["gauges"]["next_s"] > ago()
+    assert not w.arrived() or len(w.arrived()) == 1
+
+
+def test_of_those_that_were_missed_the_last_comes_late(scene):
+    w = start(scene, "0 * * * *")
+    set_last(w, ago(hours=5))
+    event = w.wait_for(1)[0]
+    at, made = time_of(event["schedule"]["at"]), time_of(event["schedule"]["made"])
+    assert at.minute == 0 and datetime.timedelta() <= made - at < datetime.timedelta(hours=1)
+    assert event["op"] == "schedule" and event["type"] == "rows.schedule"
+    assert event["time"] == event["schedule"]["at"] and event["timeIs"] == "schedule"
+    assert time_of(event["schedule"]["after"]) == at - datetime.timedelta(hours=1)
+    assert event["schedule"]["zone"] == "UTC"
+    assert w.status()["events"] == 1
+
+
+def test_or_each_of_them_in_their_order(scene):
+    w = start(scene, "0 * * * *", ", missed: all")
+    set_last(w, ago(hours=5))
+    times = [time_of(e["time"]) for e in w.wait_for(5)]
+    assert [b - a for a, b in zip(times, times[1:])] == [datetime.timedelta(hours=1)] * 4
+
+
+def test_but_no_more_than_a_hundred(scene):
+    w = start(scene, "* * * * *", ", missed: all")
+    set_last(w, ago(days=30))
+    events = w.wait_for(100)
+    assert time_of(events[-1]["time"]).timestamp() > ago(minutes=3)
+    assert w.status()["gauges"]["left_out"] >= 30 * 24 * 60 - 100 - 2
+
+
+def test_or_none(scene):
+    w = start(scene, "0 0 1 1 *", ", missed: skip")
+    set_last(w, ago(days=400))
+    w.wait_state("working")
+    assert wait_until(lambda: w.status()["gauges"].get("next_s", 0) > ago(), 20)
+    assert w.status()["events"] == 0 and not w.arrived()
+
+
+def test_no_moment_comes_twice(scene):
+    """The note is older than the truth, as after a crash between the event and it."""
+    w = start(scene, "0 * * * *", ", missed: all")
+    set_last(w, ago(hours=3))
+    first = w.wait_for(3)
+    set_last(w, ago(hours=3))
+    assert wait_until(lambda: (w.status() or {}).get("known") == 3, 20)
+    assert w.status()["events"] == 0
+    assert len({e["id"] for e in first}) == 3 and len(w.arrived()) == 3
+
+
+def test_a_clock_that_was_ahead_does_not_silence_it(scene):
+    w = start(scene, "* * * * *")
+    set_last(w, ago(days=-400))
+    w.wait_state("working")
+    assert wait_until(lambda: ago() < w.status()["gauges"].get("next_s", 0) < ago(minutes=-3), 20)
+
+
+@pytest.mark.parametrize("expression, more, says", [
+    ("61 * * * *", "", "schedule: minute: '61' is none; 0 to 59"),
+    ("0 0 30 2 *", "", "schedule: there is no such day within ten years"),
+    ("0 0 * * *", ", zone: Europe/Nowhere", "zone: there is no time zone Europe/Nowhere"),
+    ("0 0 * * *", ", missed: never", "missed: 'never' is not once, skip or all"),
+])
+def test_what_is_wrong_is_told_at_its_place(scene, expression, more, says):
+    with pytest.raises(AssertionError, match="does not start") as error:
+        Watched(scene, CONFIG % (expression, more), installs=False)
+    assert says in str(error.value)
