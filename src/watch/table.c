@@ -58,7 +58,8 @@ static const Option options[] = {
          .type = OPTION_TEXT,
          .offset = AT(order),
          .shape = "column",
-         .help = "Of the rows that are in sight, the lowest goes first. Without it, in no order."},
+         .help = "Of the rows that are in sight, the lowest goes first. Without it, the id where "
+                 "that is a whole number, else the time."},
         {.name = "after",
          .type = OPTION_TEXT,
          .offset = AT(after),
@@ -67,6 +68,14 @@ static const Option options[] = {
          .help = "What becomes of a row whose event is recorded. A column that is marked is of "
                  "type `boolean` (set to true) or a time (set to now); rows whose column is "
                  "neither true nor a time are read."},
+        {.name = "notify",
+         .type = OPTION_TEXT,
+         .offset = AT(notify),
+         .shape = "channel",
+         .help = "The reader is woken by `NOTIFY` on this channel, which the application sends, "
+                 "and "
+                 "looks every `poll` otherwise. Without it, it looks ever more seldom, up to "
+                 "`poll`."},
         {.name = "poll",
          .type = OPTION_DURATION,
          .offset = AT(poll_ms),
@@ -113,6 +122,13 @@ static int read_column(TriggerBuild *b, const char *key, bool may_lack, const ch
                            key, OUTBOX_NAME_MAX_BYTES);
 }
 
+static int read_channel(TriggerBuild *b, const TableOptions *o) {
+        if (!o->notify || (*o->notify && strlen(o->notify) <= OUTBOX_NAME_MAX_BYTES))
+                return 0;
+        return problem_add(b->problems, place_of(b, "notify"),
+                           "notify: a channel's name has 1 to %d bytes", OUTBOX_NAME_MAX_BYTES);
+}
+
 static int read_columns(TriggerBuild *b, TableOptions *o) {
         const struct {
                 const char *key;
@@ -148,7 +164,7 @@ static int prepare(TriggerBuild *b, void *into) {
         TableOptions *o = into;
         int r = read_after(b, o);
 
-        if (read_table(b, o) < 0 || read_columns(b, o) < 0)
+        if (read_table(b, o) < 0 || read_columns(b, o) < 0 || read_channel(b, o) < 0)
                 r = -EINVAL;
         o->database = trigger_database(b, "table", o->name);
         if (o->database && o->database->is_sqlite)

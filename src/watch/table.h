@@ -14,14 +14,13 @@ typedef struct TableOptions {
         Span schema, relation;
         /* Columns; NULL: the table has none that says it. */
         const char *id, *aggregate_type, *aggregate_id, *type, *payload;
-        const char *time;  /* NULL: `timestamp`, if there is one */
-        const char *order; /* NULL: no order */
-        const char *after; /* as written */
-        const char *mark;  /* the column; NULL: rows are deleted */
+        const char *time;   /* NULL: `timestamp`, if there is one */
+        const char *order;  /* NULL: the id if that counts, else the time */
+        const char *after;  /* as written */
+        const char *mark;   /* the column; NULL: rows are deleted */
+        const char *notify; /* the channel that wakes the reader; NULL: none does */
         int64_t poll_ms;
 } TableOptions;
-
-extern const TriggerKind trigger_table;
 
 MUST_CHECK int table_pg_run(Watch *w, const TableOptions *o, Err *e);
 
@@ -29,7 +28,7 @@ MUST_CHECK int table_pg_run(Watch *w, const TableOptions *o, Err *e);
 
 /* The statements that read and settle its rows, written for the columns that it has. */
 typedef struct TableSql {
-        Buf read;  /* $1: rows at most */
+        Buf read;  /* $1: rows at most, $2: array of ids that are passed by */
         Buf after; /* $1: array of ids */
         Buf gauges;
 } TableSql;
@@ -40,7 +39,7 @@ enum { ROW_ID, ROW_TYPE, ROW_KIND, ROW_ENTITY, ROW_TIME, ROW_REST, ROW_BYTES, RO
 typedef struct TableColumn {
         Span name, type; /* "uuid", "jsonb"; of a domain, what it is made of */
         Span cast;       /* the type as SQL writes it */
-        bool is_never_null;
+        bool is_never_null, is_unique;
 } TableColumn;
 
 typedef struct TableColumns {

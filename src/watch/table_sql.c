@@ -116,17 +116,37 @@ static int add_rest(Buf *b, const TableOptions *o, const TableColumns *c) {
         return r < 0 ? r : buf_add(b, SPAN(") rest)::text AS rest, "));
 }
 
+/* Numbers count upwards as a rule, other ids say nothing; the next best is the time. */
+static const TableColumn *order_of(const TableOptions *o, const TableColumns *c) {
+        static const char *const counts[] = {"int8", "int4", "int2", NULL};
+        const TableColumn *id = table_column(c, o->id);
+
+        if (o->order)
+                return table_column(c, o->order);
+        return is_one_of(id, counts) ? id : table_column(c, o->time ? o->time : "timestamp");
+}
+
 static int add_order(Buf *b, const TableOptions *o, const TableColumns *c) {
+        const TableColumn *order = order_of(o, c);
         int r;
 
-        if (!o->order)
+        if (!order)
                 return 0;
         r = buf_add(b, SPAN(" ORDER BY "));
         if (r == 0)
-                r = add_name(b, table_column(c, o->order));
+                r = add_name(b, order);
         if (r == 0)
                 r = buf_add(b, SPAN(", "));
         return r < 0 ? r : add_name(b, table_column(c, o->id));
+}
+
+/* Without those that are too large. */
+static int add_but(Buf *b, const TableColumn *id) {
+        int r = buf_add(b, SPAN(" AND "));
+
+        if (r == 0)
+                r = add_name(b, id);
+        return r < 0 ? r : buf_addf(b, " <> ALL($2::" SPAN_FMT "[])", SPAN_ARG(id->cast));
 }
 
 /* From the inside: so many rows; of these, as many as take so many bytes on disk; what they hold,
@@ -172,6 +192,8 @@ static int write_read(const TableOptions *o, const TableColumns *c, Buf *b) {
                 r = add_table(b, o);
         if (r == 0)
                 r = add_unread(b, table_column(c, o->mark));
+        if (r == 0)
+                r = add_but(b, table_column(c, o->id));
         if (r == 0)
                 r = add_order(b, o, c);
         return r < 0 ? r
@@ -281,6 +303,14 @@ static int look_at_types(const TableOptions *o, const TableColumns *c, Err *e) {
                          "without it could not be told from others: ALTER TABLE ... ALTER COLUMN "
                          "%s SET NOT NULL",
                          o->id, SPAN_ARG(o->schema), SPAN_ARG(o->relation), o->id);
+        if (r == 0 && !table_column(c, o->id)->is_unique)
+                r = FAIL(
+                        e, -ENOTRECOVERABLE,
+                        "column %s of table " SPAN_FMT "." SPAN_FMT " has no unique index, and two "
+                        "rows with the same id would be one event: CREATE UNIQUE INDEX ON " SPAN_FMT
+                        "." SPAN_FMT " (%s)",
+                        o->id, SPAN_ARG(o->schema), SPAN_ARG(o->relation), SPAN_ARG(o->schema),
+                        SPAN_ARG(o->relation), o->id);
         return r;
 }
 

@@ -35,6 +35,7 @@ ONLY_RECORD = """
 flows:
   none: {on: rows, match: {.op: never}, steps: [{done: {skip: 'never'}}]}
 """
+DELETES = " query LIKE 'DELETE FROM \"public\".\"outbox\"%' AND wait_event_type='Lock'"
 PUT = "INSERT INTO outbox (aggregatetype, aggregateid, type, payload) VALUES (%s, %s, %s, %s)"
 
 
@@ -114,6 +115,17 @@ def test_each_type_of_payload(watch, base, kind, value, sent):
     assert w.scene.target.requests[0].body == sent
 
 
+def test_a_row_with_odd_columns_is_taken(watch, base):
+    w = watch(columns="note json, t2 text, ", more=SHOW)
+    base.run("INSERT INTO outbox (aggregatetype, aggregateid, type, payload, note, t2, timestamp) VALUES"
+             " ('a', '1', 't', '{\"n\": 1}', (repeat('[', 1500) || repeat(']', 1500))::json, %s,"
+             " 'infinity')", ('"\\\x01\u2028',))
+    seen = w.wait_for(1)[0]
+    assert seen["meta"]["outbox"]["t2"] == '"\\\x01\u2028'
+    assert seen["meta"]["outboxMissing"] == ["note"]
+    assert seen["meta"]["outbox"]["timestamp"] == "infinity"
+
+
 def test_columns_of_other_names(watch, base):
     w = watch(", name: shop.events, id: event_no, aggregatetype: none, aggregateid: who, "
               "type: kind, payload: body, time: 'At', order: event_no", more=SHOW,
@@ -181,6 +193,70 @@ def test_what_a_transaction_inserts_and_deletes_is_not_seen(watch, base):
     assert w.wait_for(1) == [{"n": 2}]
 
 
+@pytest.mark.parametrize("key, columns", [
+    ("bigserial", "1001 - n, clock_timestamp()"),  # by id, whatever the time says
+    ("uuid", "gen_random_uuid(), '2026-01-01'::timestamptz + (1001 - n) * interval '1 s'")])
+def test_without_order_the_id_counts_or_the_time(watch, base, key, columns):
+    w = watch(schema=OUTBOX.replace("id uuid PRIMARY KEY DEFAULT gen_random_uuid()",
+                                    f"id {key} PRIMARY KEY") % ("jsonb", ""))
+    base.run("INSERT INTO outbox (aggregatetype, aggregateid, type, payload, id, timestamp) SELECT"
+             f" 'order', '1', 't', jsonb_build_object('n', 1001 - n), {columns}"
+             " FROM generate_series(1, 1000) n")
+    assert [e["n"] for e in w.wait_for(1000)] == list(range(1, 1001))
+    assert gone(base)
+
+
+@pytest.mark.parametrize("key, value", [
+    ("char(12)", "abc"), ("varchar(9)", 'a"b\\{,}'), ("smallint", "-7"), ("an_id", "x"),
+    ("a_kind", "y"), ("timestamptz", "2026-01-31 12:00:00.123456+00")])
+def test_ids_of_any_type(watch, base, key, value):
+    base.run("CREATE DOMAIN an_id AS text CHECK (VALUE <> ''); CREATE TYPE a_kind AS ENUM ('y', 'z')")
+    w = watch(schema=f"CREATE TABLE outbox (id {key} PRIMARY KEY, aggregatetype text,"
+                     " aggregateid text, type text, payload jsonb)")
+    base.run("INSERT INTO outbox VALUES (%s, NULL, NULL, NULL, '{}')", (value,))
+    assert w.wait_for(1) == [{}]
+    assert gone(base)
+    assert w.status()["state"] == "working" and w.status()["events"] == 1
+
+
+def test_a_partitioned_table(watch, base):
+    w = watch(schema="CREATE TABLE outbox (id bigserial, day int, aggregatetype text, aggregateid"
+                     " text, type text, payload jsonb, PRIMARY KEY (id, day)) PARTITION BY LIST (day);"
+                     "CREATE TABLE outbox_1 PARTITION OF outbox FOR VALUES IN (1);"
+                     "CREATE TABLE outbox_2 PARTITION OF outbox FOR VALUES IN (2)")
+    base.run("INSERT INTO outbox (day, payload) SELECT 1 + n % 2, jsonb_build_object('n', n)"
+             " FROM generate_series(1, 10) n")
+    assert [e["n"] for e in w.wait_for(10)] == list(range(1, 11))
+    assert gone(base)
+
+
+# ---- waking, and the way there ----
+
+
+def test_the_reader_is_woken(watch, base):
+    """With a rest of a minute, nothing else can have brought the second row in time."""
+    w = watch(', notify: "the Outbox", poll: 60s')
+    base.run(PUT + '; NOTIFY "the Outbox"', ("order", "1", "t", '{"n": 1}'))
+    w.wait_for(1)
+    assert gone(base)
+    base.run(PUT + '; NOTIFY "the Outbox", \'a text\'', ("order", "1", "t", '{"n": 2}'))
+    assert w.wait_for(2, 20)[1] == {"n": 2}
+
+
+def test_the_database_goes_away_and_comes_back(watch, base, cluster):
+    w = watch()
+    w.wait_state("working")
+    cluster.stop()
+    try:
+        assert wait_until(lambda: w.status()["state"] == "failing" and w.status()["why"], 20)
+        assert w.daemon.api("/healthz")["status"] == "degraded"
+    finally:
+        cluster.start()
+    base.run(PUT, ("order", "1", "t", '{"n": 1}'))
+    assert w.wait_for(1, 70) == [{"n": 1}]
+    assert gone(base) and w.wait_state("working")
+
+
 # ---- many, and large ----
 
 
@@ -237,6 +313,24 @@ def test_a_large_payload_that_is_no_json_is_kept_whole(watch, base):
     assert json.loads(note)["event"] == "no JSON " * 300000
 
 
+def test_a_row_that_is_too_large_stays_and_the_others_go(watch, base):
+    w = watch(", order: seq", columns="seq bigserial,", payload="text")
+    base.run("INSERT INTO outbox (aggregatetype, aggregateid, type, payload) VALUES"
+             " ('o', '1', 'big', '\"' || repeat('x', 66*1024*1024) || '\"')")
+    base.run(PUT, ("o", "1", "t", '{"n": 2}'))
+    assert w.wait_for(1, 30) == [{"n": 2}]
+    assert wait_until(lambda: left(base) == 1, 20)
+    with sqlite3.connect(w.daemon.folder / "grapnel.db-triggers") as notes:
+        (note,), = notes.execute("SELECT value FROM note WHERE CAST(key AS TEXT) LIKE 'parked/%'")
+    why = json.loads(note)["why"]
+    assert why.startswith("the row is too large to be taken (69206") and "left in the table" in why
+    w.daemon.stop()
+    w.daemon.start()
+    base.run(PUT, ("o", "1", "t", '{"n": 3}'))
+    assert wait_until(lambda: w.arrived()[-1] == {"n": 3}, 30)
+    assert w.status()["parked"] == 1 and left(base, "type='big'") == 1
+
+
 # ---- the daemon ends, the table is not as it should be ----
 
 
@@ -252,7 +346,11 @@ def test_a_kill_between_hand_in_and_delete_repeats_no_event(watch, base):
         holder.commit()
         cursor.execute("SELECT * FROM outbox FOR KEY SHARE")
         w.wait_for(1)
+        assert wait_until(lambda: base.run("SELECT true FROM pg_stat_activity WHERE" + DELETES), 20)
         w.daemon.kill()
+    # The server has not noticed, and would still do what the dead asked for.
+    base.run("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE" + DELETES)
+    assert wait_until(lambda: not base.run("SELECT 1 FROM pg_stat_activity WHERE" + DELETES), 20)
     assert left(base) == 1
     holder.rollback()
     w.daemon.start()
@@ -285,6 +383,9 @@ def test_one_reader_at_a_time(watch, base, scene):
     (", after: mark type", OUTBOX % ("jsonb", ""), "is of type text; boolean or timestamp is"),
     ("", OUTBOX % ("xml", ""), "is of type xml; json, jsonb, text or bytea is expected"),
     ("", OUTBOX.replace("PRIMARY KEY", "") % ("jsonb", ""), "column id of table public.outbox may be"),
+    ("", OUTBOX.replace("PRIMARY KEY", "NOT NULL") % ("jsonb", ""),
+     "has no unique index, and two rows with the same id would be one event: CREATE UNIQUE INDEX ON"
+     " public.outbox (id)"),
 ])
 def test_a_table_that_is_not_as_the_file_says(watch, options, schema, why):
     assert why in watch(options, schema=schema).wait_state("broken")["why"]
@@ -295,8 +396,9 @@ def test_a_role_that_may_not(scene, base):
     base.run("DROP ROLE IF EXISTS reader; CREATE ROLE reader LOGIN; GRANT SELECT ON outbox TO reader")
     url = base.cluster.url(base.name, "reader")
     w = Watched(scene, CONFIG % "" + FORWARD, installs=False, DATABASE=url)
-    assert w.wait_state("broken")["why"] == \
-        "the role may not: GRANT SELECT, DELETE ON outbox TO reader"
+    why = w.wait_state("broken")["why"]
+    assert why.startswith("the role may not: GRANT SELECT, DELETE ON outbox TO reader (with SELECT "
+                          "alone it would have to remember how far it has read, and miss the rows")
     base.run("GRANT DELETE ON outbox TO reader")
     base.run(PUT, ("order", "1", "t", '{"n": 1}'))
     w.daemon.reload(w.config)
@@ -339,6 +441,7 @@ def test_the_table_is_altered_meanwhile(watch, base):
     ("after: 'mark '", "after: a column's name"),
     ("name: a.b.c", "name: a table is written as name or schema.name"),
     ("payload: ''", "payload: a column's name"),
+    ("notify: ''", "notify: a channel's name"),
 ])
 def test_what_the_file_may_not_say(tmp_path, options, says):
     import os  # pylint: disable=import-outside-toplevel
