@@ -168,9 +168,11 @@ static int prepare(TriggerBuild *b, void *into) {
                 r = -EINVAL;
         o->database = trigger_database(b, "table", o->name);
         if (o->database && o->database->is_sqlite)
-                r = problem_add(b->problems, place_of(b, "table"),
-                                "table: %s is an SQLite file; such a table is read in PostgreSQL",
-                                o->name);
+                r = problem_add(
+                        b->problems, place_of(b, "table"),
+                        "table: %s is an SQLite file, and this reads PostgreSQL; outbox: %s "
+                        "works with files",
+                        o->name, o->name);
         return o->database ? r : -EINVAL;
 }
 
@@ -181,7 +183,7 @@ static int run(Watch *w, const void *o, Err *e) {
 const TriggerKind trigger_table = {
         .name = "table",
         .help = "An outbox that the application writes itself, read as it is: a row is an event, "
-                "and is deleted or marked once that is recorded. See [table](table.md).",
+                "and is deleted or marked once that is recorded.",
         .options = options,
         .n_options = COUNT_OF(options),
         .size = sizeof(TableOptions),

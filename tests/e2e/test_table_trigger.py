@@ -3,8 +3,10 @@
 is gone from the table, or marked, once that is recorded."""
 
 import json
+import re
 import sqlite3
 import uuid
+from pathlib import Path
 
 import pytest
 
@@ -451,3 +453,64 @@ def test_what_the_file_may_not_say(tmp_path, options, says):
     (tmp_path / "grapnel.yaml").write_text(CONFIG % f", {options}")
     done = grapnel(tmp_path, {**os.environ, "DATABASE": "postgresql://u@127.0.0.1/x"}, "check")
     assert done.returncode == 1 and says in done.stderr
+
+
+def test_sqlite_files_are_refused(tmp_path):
+    import os  # pylint: disable=import-outside-toplevel
+
+    from databases import grapnel  # pylint: disable=import-outside-toplevel
+
+    (tmp_path / "grapnel.yaml").write_text(CONFIG % "")
+    done = grapnel(tmp_path, {**os.environ, "DATABASE": "sqlite:app.db"}, "check")
+    assert done.returncode == 1
+    assert "table: app is an SQLite file, and this reads PostgreSQL; outbox: app works" in done.stderr
+
+
+# ---- the page ----
+
+
+def blocks_of_the_page(language):
+    page = (Path(__file__).parents[2] / "docs" / "triggers" / "table.md").read_text()
+    return re.findall(r"```%s\n(.*?)```" % language, page, re.S)
+
+
+@pytest.fixture(name="grapnel_role")
+def a_role(base):
+    base.run("CREATE ROLE grapnel LOGIN")
+    yield
+    base.run("DROP OWNED BY grapnel; DROP ROLE grapnel")
+
+
+def start_from_page(scene, base, which):
+    config = blocks_of_the_page("yaml")[which].split("\nendpoints:")[0]
+    config = config.replace("postgresql://grapnel@127.0.0.1/shop",
+                            base.cluster.url(base.name, "grapnel"))
+    return scene.start(config + ONLY_RECORD.replace("on: rows", "on: shop"))
+
+
+def event_of(daemon):
+    assert wait_until(daemon.events, 20), daemon.api("/api/v1/triggers")
+    return daemon.event(daemon.events()[0]["id"])
+
+
+def test_the_first_example_of_the_page(scene, base, grapnel_role):  # pylint: disable=unused-argument
+    create, insert, _, revoke = blocks_of_the_page("sql")
+    base.run(create)
+    daemon = start_from_page(scene, base, 0)
+    base.run(insert.replace("BEGIN;", "").replace("COMMIT;", ""))
+    event = event_of(daemon)
+    assert event["type"] == "order.placed" and event["subject"] == "order/17"
+    assert gone(base)
+    base.run(revoke)
+
+
+def test_the_other_example_of_the_page(scene, base, grapnel_role):  # pylint: disable=unused-argument
+    base.run("CREATE SCHEMA sales; CREATE TABLE sales.events (id bigserial PRIMARY KEY, customer int,"
+             " kind text, body json, sent_at timestamptz);" + blocks_of_the_page("sql")[2] +
+             "GRANT USAGE ON SCHEMA sales TO grapnel; GRANT SELECT, UPDATE (sent_at) ON sales.events"
+             " TO grapnel")
+    daemon = start_from_page(scene, base, 1)
+    base.run("INSERT INTO sales.events (customer, kind, body) VALUES (7, 'paid', '{}')")
+    event = event_of(daemon)
+    assert event["type"] == "paid" and event["subject"] == "7"
+    assert wait_until(lambda: base.run("SELECT 1 FROM sales.events WHERE sent_at IS NOT NULL"), 20)
