@@ -78,7 +78,8 @@ int runner_new(Hub *hub, Snapshot *s, const RunnerHost *host, Runner **ret, Err 
 /* What expressions see as `.meta`. */
 Span runner_meta(Run *r) {
         /* Of what the event's maker knew beside the body. */
-        static const char *const shown[] = {"headers", "cloudevent", "depth"};
+        static const char *const shown[] = {"headers", "cloudevent",    "depth",
+                                            "outbox",  "outboxMissing", "statement"};
         AUTO(buf_done)
         Buf b = BUF(META_MAX_BYTES);
         const Event *ev = r->job->event;

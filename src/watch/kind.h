@@ -47,6 +47,7 @@ const TriggerKind *trigger_kind_find(Span name); /* NULL when unknown */
 
 extern const TriggerKind trigger_outbox;
 extern const TriggerKind trigger_replication;
+extern const TriggerKind trigger_table;
 extern const TriggerKind trigger_query;
 extern const TriggerKind trigger_schedule;
 

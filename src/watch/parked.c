@@ -15,11 +15,14 @@ static int add_text(Buf *b, const char *name, Span text) {
         return r == 0 && text.p ? buf_add_json(b, text) : r;
 }
 
-static int write_text(const EnvelopeEvent *event, const char *why, Buf *b) {
+static int write_text(const EnvelopeEvent *event, bool is_whole, const char *why, Buf *b) {
+        bool fits = event->body.n <= BODY_MAX_BYTES;
         int r = buf_add(b, SPAN("{\"why\":"));
 
         if (r == 0)
                 r = buf_add_json(b, span_of(why));
+        if (r == 0)
+                r = buf_addf(b, ",\"whole\":%s", is_whole && fits ? "true" : "false");
         if (r == 0)
                 r = add_text(b, "type", event->type);
         if (r == 0)
@@ -28,12 +31,8 @@ static int write_text(const EnvelopeEvent *event, const char *why, Buf *b) {
                 r = add_text(b, "time", event->time);
         if (r == 0 && event->meta.n)
                 r = buf_addf(b, ",\"meta\":{" SPAN_FMT "}", SPAN_ARG(event->meta));
-        if (r == 0 && event->body.n > BODY_MAX_BYTES)
-                r = buf_addf(b, ",\"left_out\":%zu", event->body.n);
-        else if (r == 0 && event->body.n)
-                r = buf_add(b, SPAN(",\"event\":"));
-        if (r == 0 && event->body.n <= BODY_MAX_BYTES)
-                r = buf_add(b, event->body);
+        if (r == 0 && event->body.n && fits)
+                r = buf_addf(b, ",\"event\":" SPAN_FMT, SPAN_ARG(event->body));
         return r < 0 ? r : buf_add_char(b, '}');
 }
 
@@ -44,16 +43,23 @@ static int key_of(Span id, Buf *key, Err *e) {
                        : 0;
 }
 
-int parked_put(Notes *n, const EnvelopeEvent *event, const char *why, Err *e) {
+int parked_put(Notes *n, const EnvelopeEvent *event, bool is_whole, const char *why, Err *e) {
         AUTO(buf_done)
         Buf key = BUF(NOTE_KEY_MAX_BYTES);
         AUTO(buf_done)
         Buf value = BUF(NOTE_VALUE_MAX_BYTES);
-        int r = key_of(event->key, &key, e);
+        int was_there, r = key_of(event->key, &key, e);
 
-        if (r == 0 && write_text(event, why, &value) < 0)
-                r = FAIL(e, -EMSGSIZE, "an event that was put aside is too large to be noted");
-        return r < 0 ? r : notes_put(n, buf_span(&key), buf_span(&value), e);
+        if (r < 0)
+                return r;
+        was_there = notes_get(n, buf_span(&key), &value, e);
+        if (was_there < 0)
+                return was_there;
+        buf_clear(&value);
+        if (write_text(event, is_whole, why, &value) < 0)
+                return FAIL(e, -EMSGSIZE, "an event that was put aside is too large to be noted");
+        r = notes_put(n, buf_span(&key), buf_span(&value), e);
+        return r < 0 ? r : was_there;
 }
 
 int parked_forget(Notes *n, Span id, Err *e) {
@@ -127,7 +133,7 @@ static Span text_of(Span object, Span name, Arena *a, bool *fits) {
 
 bool parked_event(Span id, Span text, Arena *a, EnvelopeEvent *ret) {
         Span meta = json_trim(json_member(text, SPAN("meta")));
-        bool fits = !json_member(text, SPAN("left_out")).p;
+        bool fits = span_eq(json_trim(json_member(text, SPAN("whole"))), SPAN("true"));
 
         *ret = (EnvelopeEvent){.key = id,
                                .body = json_member(text, SPAN("event")),

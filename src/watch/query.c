@@ -73,7 +73,7 @@ static const Option options[] = {
          .min = 100,
          .max = 3600000,
          .help = "How long one statement may run."},
-        {.name = "table",
+        {.name = "name",
          .type = OPTION_TEXT,
          .offset = AT(table),
          .shape = "text",
@@ -154,8 +154,8 @@ static int prepare(TriggerBuild *b, void *into) {
         if (!o->table)
                 o->table = b->source->name;
         else if (!*o->table || strlen(o->table) > QUERY_NAME_MAX_BYTES)
-                r = problem_add(b->problems, node_get(b->map, "table")->text_place,
-                                "table: a name of 1 to %d bytes", QUERY_NAME_MAX_BYTES);
+                r = problem_add(b->problems, node_get(b->map, "name")->text_place,
+                                "name: of 1 to %d bytes", QUERY_NAME_MAX_BYTES);
         o->database = trigger_database(b, "query", o->name);
         return o->database ? r : -EINVAL;
 }

@@ -190,8 +190,9 @@ static void tell_parked(Watch *w, size_t n, const char *why) {
         pthread_mutex_unlock(&w->lock);
 }
 
-static int park(Watch *w, const EnvelopeEvent *event, const char *why, Err *e) {
+static int park(Watch *w, const EnvelopeEvent *event, bool is_whole, const char *why, Err *e) {
         Notes *notes = watch_notes(w, e);
+        int r;
 
         if (!notes)
                 return -EIO;
@@ -199,10 +200,15 @@ static int park(Watch *w, const EnvelopeEvent *event, const char *why, Err *e) {
                 return FAIL(e, -ENOSPC,
                             "%d events were put aside as they cannot be taken; the next: %s",
                             PARKED_MAX, why);
-        if (parked_put(notes, event, why, e) < 0)
+        r = parked_put(notes, event, is_whole, why, e);
+        if (r < 0)
                 return -EIO;
-        tell_parked(w, w->n_parked + 1, why);
+        tell_parked(w, w->n_parked + (r == 0), why);
         return 0;
+}
+
+int watch_park(Watch *w, const EnvelopeEvent *event, const char *why, Err *e) {
+        return park(w, event, false, why, e);
 }
 
 /* One of them cannot be taken: each goes alone, so that the others may. */
@@ -212,7 +218,7 @@ static int hand_in_singly(Watch *w, const EnvelopeEvent *events, size_t n, Err *
                 int r = hand_in(w, &events[i], 1, &taken);
 
                 if (r == 0 && taken.fault < 0)
-                        r = park(w, &events[i], taken.why, e);
+                        r = park(w, &events[i], true, taken.why, e);
                 if (r < 0)
                         return r;
         }
@@ -263,7 +269,7 @@ static int try_again(Watch *w, Notes *notes, Span id, Span text, Err *e) {
         r = hand_in(w, &event, 1, &taken);
         if (r < 0)
                 return r;
-        return taken.fault < 0 ? parked_put(notes, &event, taken.why, e)
+        return taken.fault < 0 ? parked_put(notes, &event, true, taken.why, e)
                                : parked_forget(notes, id, e);
 }
 

@@ -26,6 +26,10 @@ MUST_CHECK int watch_poll(Watch *w, int fd, short events, int64_t ms);
  * when too many are, -ENOSPC. Waits while the ledger is busy. -ECANCELED: some may be in, some not.
  */
 MUST_CHECK int watch_submit(Watch *w, const EnvelopeEvent *events, size_t n, Err *e);
+/* Puts one event aside that cannot even be handed in, such as one whose body is no JSON: its `body`
+ * is then JSON that tells what it was. One whose key lies there already is not counted again.
+ * -ENOSPC when too many are. */
+MUST_CHECK int watch_park(Watch *w, const EnvelopeEvent *event, const char *why, Err *e);
 /* It works: it is connected, it looks. Until then it is starting, and after a failure failing. */
 void watch_works(Watch *w);
 /* It works, but a person should know something: a sentence, "" for nothing. */

@@ -15,7 +15,7 @@ CONFIG = """
 databases: {app: {url: "${DATABASE}"}}
 sources:
   rows:
-    trigger: {query: app, sql: "%s", key: [id], cursor: at, every: 100ms, table: users, %s}
+    trigger: {query: app, sql: "%s", key: [id], cursor: at, every: 100ms, name: users, %s}
 """ + FORWARD
 SQL = "SELECT id, email, at FROM users"
 TIMES = {"postgresql": "timestamptz", "sqlite": "TEXT"}
