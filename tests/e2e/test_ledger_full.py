@@ -109,7 +109,8 @@ def test_a_backfill_waits_for_room_and_goes_on(disk, scene):
         return ask(daemon.admin, method, f"/api/v1/backfills{path}", json.dumps(body), JSON).json
 
     one = call("POST", "", {"flow": "later", "from": "target:/users", "rate": 30})["id"]
-    assert wait_until(lambda: len(scene.target.seen("POST")) > 4, PATIENCE_S)
+    assert wait_until(lambda: len(scene.target.seen("POST")) > 4, PATIENCE_S), (
+        call("GET", f"/{one}"), daemon.log.read_text()[-3000:])
     fill(disk)
     assert wait_until(lambda: daemon.facts("a backfill waits"), PATIENCE_S)
     assert daemon.process.poll() is None and call("GET", f"/{one}")["progress"] == "running"
