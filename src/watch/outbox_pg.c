@@ -6,16 +6,16 @@
  * the commits, as its lock is held from the trigger to the commit; a change that came after another
  * one's commit has the higher id, and both are in sight. */
 #include "base/clock.h"
+#include "json/check.h"
+#include "watch/emptying.h"
 #include "watch/outbox.h"
 #include "watch/pg.h"
 #include "watch/row_change.h"
-#include "json/check.h"
 
 #include <errno.h>
 
 #define ROWS_MAX        1000 /* at a time */
 #define BYTES_MAX       "8388608"
-#define IDLE_MIN_MS     5
 #define GAUGES_MS       5000
 #define STANDBY_MS      1000
 #define BATCH_MAX_BYTES ((size_t)1024 * 1024 * 1024)
@@ -269,7 +269,8 @@ static int hand_in(Reader *r, const PGresult *rows, int n, Err *e) {
 }
 
 /* How many there were. */
-static int take_batch(Reader *r, Err *e) {
+static int take_batch(void *self, Err *e) {
+        Reader *r = self;
         char limit[16];
         const char *values[] = {source_of(r), limit};
         PGresult *rows;
@@ -287,7 +288,8 @@ static int take_batch(Reader *r, Err *e) {
         return err < 0 ? err : n;
 }
 
-static int look_at_gauges(Reader *r, Err *e) {
+static int look_at_gauges(void *self, Err *e) {
+        Reader *r = self;
         const char *values[] = {source_of(r)};
         int64_t now = clock_mono_ms();
         PGresult *got;
@@ -308,29 +310,14 @@ static int look_at_gauges(Reader *r, Err *e) {
 /* ---- the whole ---- */
 
 static int empty(Reader *r, Err *e) {
-        int64_t pause = IDLE_MIN_MS;
+        Emptying m = {.self = r,
+                      .take = take_batch,
+                      .look = look_at_gauges,
+                      .poll_ms = r->o->poll_ms,
+                      .is_notified = r->o->notify,
+                      .pg = r->pg};
 
-        for (;;) {
-                int n = take_batch(r, e), err;
-
-                if (n < 0)
-                        return n;
-                watch_works(r->watch);
-                err = look_at_gauges(r, e);
-                if (err < 0)
-                        return err;
-                if (n) {
-                        pause = IDLE_MIN_MS;
-                        if (watch_stops(r->watch))
-                                return -ECANCELED;
-                        continue;
-                }
-                err = r->o->notify ? pg_wait_notified(r->pg, r->o->poll_ms, e)
-                                   : watch_wait(r->watch, -1, pause);
-                if (err < 0)
-                        return err;
-                pause = pause * 2 > r->o->poll_ms ? r->o->poll_ms : pause * 2;
-        }
+        return emptying_run(r->watch, &m, e);
 }
 
 int outbox_pg_run(Watch *w, const OutboxOptions *o, Err *e) {

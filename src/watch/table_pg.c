@@ -10,15 +10,15 @@
  * So the order is that of the rows in sight: a row goes before those above it unless it came into
  * sight later than they. */
 #include "base/clock.h"
-#include "watch/pg.h"
-#include "watch/table.h"
 #include "json/check.h"
 #include "json/value.h"
+#include "watch/emptying.h"
+#include "watch/pg.h"
+#include "watch/table.h"
 
 #include <errno.h>
 
 #define ROWS_MAX         1000 /* at a time */
-#define IDLE_MIN_MS      5
 #define GAUGES_MS        5000
 #define STANDBY_MS       1000
 #define BATCH_MAX_BYTES  ((size_t)512 * 1024 * 1024)
@@ -373,7 +373,8 @@ static int left_of(const Reader *r, Buf *b, Err *e) {
 }
 
 /* How many there were. */
-static int take_batch(Reader *r, Err *e) {
+static int take_batch(void *self, Err *e) {
+        Reader *r = self;
         AUTO(buf_done)
         Buf left = BUF(LEFT_MAX_BYTES + 3);
         char limit[16];
@@ -408,7 +409,8 @@ static bool is_unchanged(const Reader *r, const PGresult *now) {
 }
 
 /* 1 when the table was altered meanwhile: its statements are to be written anew. */
-static int look_around(Reader *r, Err *e) {
+static int look_around(void *self, Err *e) {
+        Reader *r = self;
         int64_t now = clock_mono_ms();
         PGresult *got;
         int err;
@@ -435,29 +437,14 @@ static int look_around(Reader *r, Err *e) {
 /* ---- the whole ---- */
 
 static int empty(Reader *r, Err *e) {
-        int64_t pause = IDLE_MIN_MS;
+        Emptying m = {.self = r,
+                      .take = take_batch,
+                      .look = look_around,
+                      .poll_ms = r->o->poll_ms,
+                      .is_notified = r->o->notify,
+                      .pg = r->pg};
 
-        for (;;) {
-                int n = take_batch(r, e), err;
-
-                if (n < 0)
-                        return n;
-                watch_works(r->watch);
-                err = look_around(r, e);
-                if (err != 0)
-                        return err;
-                if (n) {
-                        pause = IDLE_MIN_MS;
-                        if (watch_stops(r->watch))
-                                return -ECANCELED;
-                        continue;
-                }
-                err = r->o->notify ? pg_wait_notified(r->pg, r->o->poll_ms, e)
-                                   : watch_wait(r->watch, -1, pause);
-                if (err < 0)
-                        return err;
-                pause = pause * 2 > r->o->poll_ms ? r->o->poll_ms : pause * 2;
-        }
+        return emptying_run(r->watch, &m, e);
 }
 
 int table_pg_run(Watch *w, const TableOptions *o, Err *e) {

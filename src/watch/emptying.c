@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "watch/emptying.h"
+
+#include <errno.h>
+
+#define REST_MIN_MS 5
+
+int emptying_run(Watch *w, const Emptying *m, Err *e) {
+        int64_t rest = REST_MIN_MS;
+
+        for (;;) {
+                int n = m->take(m->self, e), r;
+
+                if (n < 0)
+                        return n;
+                watch_works(w);
+                r = m->look(m->self, e);
+                if (r != 0)
+                        return r;
+                if (n) {
+                        rest = REST_MIN_MS;
+                        if (watch_stops(w))
+                                return -ECANCELED;
+                        continue;
+                }
+                r = m->is_notified ? pg_wait_notified(m->pg, m->poll_ms, e)
+                                   : watch_wait(w, -1, rest);
+                if (r < 0)
+                        return r;
+                rest = rest * 2 > m->poll_ms ? m->poll_ms : rest * 2;
+        }
+}
