@@ -233,13 +233,16 @@ static bool read_values(Op *op, const Statement *s, StatementValue *values) {
         return true;
 }
 
-/* Who and why, for the events: {"statement": ..., "actor": ..., "trace": ...}. */
-static const char *context_of(Op *op, const Statement *s) {
+/* Who and why, for the events: {"statement": ..., "depth": ..., "actor": ..., "trace": ...}. The
+ * depth is that of the delivery that led here; watch/row_change.c counts on from it. */
+static const char *context_of(Op *op, const Statement *s, int64_t depth) {
         AUTO(buf_done)
         Buf b = BUF(8 * 1024);
         Span actor = http_head_get(op->x->head, "grapnel-actor"), trace = op_trace(op);
         int r = buf_addf(&b, "{\"statement\":\"%s\"", s->config->name);
 
+        if (r == 0 && depth)
+                r = buf_addf(&b, ",\"depth\":%" PRId64, depth - 1);
         if (r == 0 && actor.n && actor.n <= ACTOR_MAX_BYTES) {
                 r = buf_add(&b, SPAN(",\"actor\":"));
                 if (r == 0)
@@ -256,7 +259,8 @@ static const char *context_of(Op *op, const Statement *s) {
 }
 
 /* The set's reference goes along. */
-static void hand_over(Op *op, Statements *set, const Statement *s, const StatementValue *values) {
+static void hand_over(Op *op, Statements *set, const Statement *s, const StatementValue *values,
+                      int64_t depth) {
         Running *run = must_alloc(sizeof *run);
         int r;
 
@@ -265,7 +269,7 @@ static void hand_over(Op *op, Statements *set, const Statement *s, const Stateme
                                   .set = set,
                                   .statement = s,
                                   .values = values,
-                                  .context = context_of(op, s),
+                                  .context = context_of(op, s, depth),
                                   .until_ms = clock_mono_ms() + s->config->timeout_ms,
                                   .rows = BUF(STATEMENT_ANSWER_MAX_BYTES),
                                   .events = BUF(STATEMENT_ANSWER_MAX_BYTES)},
@@ -286,7 +290,15 @@ void statement_run(Op *op) {
         Statements *set = desks ? desks_current(desks) : NULL;
         const Statement *s = find(set, op_param(op, "statement"));
         StatementValue *values;
+        AUTO(complaints_done)
+        Complaints wrong = COMPLAINTS;
+        int64_t depth;
 
+        if (!op_depth(op, &depth, &wrong)) {
+                op_invalid(op, &wrong);
+                statements_unref(set);
+                return;
+        }
         if (!s) {
                 problem(op, 404, "not_found", "the configuration has no statement of this name",
                         NULL, NULL);
@@ -297,7 +309,7 @@ void statement_run(Op *op) {
         must(values);
         memset(values, 0, (s->n + 1) * sizeof *values);
         if (read_values(op, s, values))
-                hand_over(op, set, s, values);
+                hand_over(op, set, s, values, depth);
         else
                 statements_unref(set);
 }

@@ -12,8 +12,8 @@ typedef struct Emptying {
         int (*take)(void *self, Err *e);
         /* Looks at what else should be known, after each of these; 0, or with what it all ends. */
         int (*look)(void *self, Err *e);
-        int64_t poll_ms;   /* the longest rest */
-        bool is_notified;  /* by the channel that `pg` listens to: it rests until then */
+        int64_t poll_ms;  /* the longest rest */
+        bool is_notified; /* by the channel that `pg` listens to: it rests until then */
         Pg *pg;
 } Emptying;
 

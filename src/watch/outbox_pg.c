@@ -6,11 +6,11 @@
  * the commits, as its lock is held from the trigger to the commit; a change that came after another
  * one's commit has the higher id, and both are in sight. */
 #include "base/clock.h"
-#include "json/check.h"
 #include "watch/emptying.h"
 #include "watch/outbox.h"
 #include "watch/pg.h"
 #include "watch/row_change.h"
+#include "json/check.h"
 
 #include <errno.h>
 

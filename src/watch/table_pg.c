@@ -10,11 +10,11 @@
  * So the order is that of the rows in sight: a row goes before those above it unless it came into
  * sight later than they. */
 #include "base/clock.h"
-#include "json/check.h"
-#include "json/value.h"
 #include "watch/emptying.h"
 #include "watch/pg.h"
 #include "watch/table.h"
+#include "json/check.h"
+#include "json/value.h"
 
 #include <errno.h>
 

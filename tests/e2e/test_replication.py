@@ -14,7 +14,7 @@ import psycopg2
 import pytest
 
 from databases import FORWARD, PATIENCE_S, Cluster, Watched, grapnel, new_base, programs
-from harness import ask, wait_until
+from harness import ask, SANITIZED, wait_until
 
 pytestmark = pytest.mark.skipif(not programs(), reason="there is no PostgreSQL server here")
 
@@ -382,7 +382,8 @@ def test_a_large_transaction_takes_no_more_memory_than_a_small_one(watch, base):
     w.counted(30000)
     status = pathlib.Path(f"/proc/{w.daemon.process.pid}/status").read_text()
     [peak] = re.findall(r"VmHWM:\s+(\d+) kB", status)
-    assert int(peak) < 120 * 1024  # it holds 150 MB
+    # It holds 150 MB. A sanitizer keeps what was freed for a while.
+    assert SANITIZED or int(peak) < 120 * 1024
 
 
 # 256 MB are the most that an event holds.

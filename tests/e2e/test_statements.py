@@ -279,8 +279,15 @@ def test_who_did_it(scene, pg):
     headers = {"Grapnel-Actor": "U9", "traceparent": trace}
     w.call("add-user", headers, id="U1", email="a")
     w.call("note", headers, id=1, body="x")
-    for event, name in zip(w.last(2), ("add-user", "note")):
+    w.call("note", {"Grapnel-Depth": "3"}, id=2, body="because of a delivery")
+    status, why = w.call("note", {"Grapnel-Depth": "16"}, id=3, body="a circle")
+    assert status == 422 and "loop" in json.dumps(why)
+    events = w.last(3)
+    for event, name in zip(events, ("add-user", "note")):
         assert event["context"] == {"statement": name, "actor": "U9", "trace": trace}
+    assert events[2]["context"] == {"statement": "note", "depth": 3}
+    depths = {r.json["id"]: r.headers["grapnel-depth"] for r in w.scene.target.requests}
+    assert depths[events[2]["id"]] == "4" and depths[events[1]["id"]] == "0"
 
 
 def test_a_database_that_is_away(scene):
