@@ -14,7 +14,7 @@ import psycopg2
 import pytest
 
 from databases import FORWARD, PATIENCE_S, Cluster, Watched, grapnel, new_base, programs
-from harness import ask, SANITIZED, wait_until
+from harness import SANITIZED, ask, wait_until
 
 pytestmark = pytest.mark.skipif(not programs(), reason="there is no PostgreSQL server here")
 
