@@ -65,10 +65,10 @@ fuzz:
 # wait for their retry, and looks whether those of others leave on time.
 faults: build
 	@tools/deps test
-	@python3 tests/faults/kill.py --binary $(BUILD)/grapnel --kills 200
-	@python3 tests/faults/kill_deliveries.py --binary $(BUILD)/grapnel --kills 200
+	@/usr/bin/python3 tests/faults/kill.py --binary $(BUILD)/grapnel --kills 200
+	@/usr/bin/python3 tests/faults/kill_deliveries.py --binary $(BUILD)/grapnel --kills 200
 	@for trigger in outbox replication; do \
-		python3 tests/faults/kill_triggers.py --binary $(BUILD)/grapnel --trigger $$trigger --kills 60 || exit 1; \
+		/usr/bin/python3 tests/faults/kill_triggers.py --binary $(BUILD)/grapnel --trigger $$trigger --kills 60 || exit 1; \
 	done
 	@test -f build-hooks/build.ninja || meson setup build-hooks -Dtest_hooks=true >build-hooks.log 2>&1
 	@$(NINJA) -C build-hooks grapnel
@@ -77,7 +77,7 @@ faults: build
 		then echo "the judge did not notice the skipped commit"; exit 1; \
 		else echo "the skipped commit was noticed, as it must be"; fi; done
 	@$(NINJA) -C $(BUILD) tests/bench/bench_target
-	@python3 tests/faults/waiting.py --binary $(BUILD)/grapnel
+	@/usr/bin/python3 tests/faults/waiting.py --binary $(BUILD)/grapnel
 
 # What Grapnel costs, beside the same job done by other means; BENCH_ARGS=--quick for a short look.
 bench:
