@@ -73,7 +73,7 @@ static void on_flow_ended(void *self, Job *job, const JobResult *result, const O
         Part *p = self;
 
         if (result->verdict == JOB_SUCCEEDED && job->lane && job->event->time_ms)
-                latest_put(p->latest, job->lane, job->event->time_ms);
+                latest_put(p->latest, job->lane, event_changed_ms(job->event));
         on_run_ended(p, job, result, o);
 }
 
@@ -93,7 +93,7 @@ static void end_without_run(Part *p, Job *job, const char *code, Span message) {
 /* What is older than the latest change of its subject may not undo that one. */
 static bool is_stale(const Part *p, const Flow *flow, const Job *job) {
         return job->lane && job->event->time_ms && !flow->config->runs_stale &&
-               latest_is_after(p->latest, job->lane, job->event->time_ms);
+               latest_is_after(p->latest, job->lane, event_changed_ms(job->event));
 }
 
 /* A source that waits bounds the run. When it has been answered, or its deadline is over before

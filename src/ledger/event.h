@@ -29,6 +29,13 @@ typedef struct Event {
         Span body;           /* byte for byte */
 } Event;
 
+/* When its change was made, for telling which of two is the later (wall clock ms; 0: it does not
+ * say). A clock that is ahead must not make all that follows look old: a time that is yet to come
+ * counts as the second in which we heard of it, as many sources tell whole seconds. */
+static inline int64_t event_changed_ms(const Event *e) {
+        return e->time_ms <= e->received_ms ? e->time_ms : e->received_ms - e->received_ms % 1000;
+}
+
 /* Copies all that `parts` lends (its refs field is ignored) into one block; refs is 1. */
 Event *event_new(const Event *parts);
 Event *event_ref(Event *e);

@@ -58,10 +58,12 @@ static const char *const texts[SQL_STATEMENTS] = {
                 "SELECT 1 FROM aside INDEXED BY aside_lane WHERE " IN_LANE " AND job < ?2 LIMIT 1",
         [SQL_LANE_FOLLOWED] =
                 "SELECT 1 FROM aside INDEXED BY aside_lane WHERE " IN_LANE " AND job > ?2 LIMIT 1",
-        [SQL_ENDED] = "SELECT j.lane, j.shard, e.time_ms FROM"
-                      " (SELECT * FROM jobs ORDER BY id DESC LIMIT ?1) j"
-                      " CROSS JOIN events e ON e.id = j.event"
-                      " WHERE j.state = 3 AND j.lane <> 0 AND e.time_ms <> 0",
+        [SQL_ENDED] = /* as event_changed_ms */
+        "SELECT j.lane, j.shard, iif(e.time_ms <= e.received_ms, e.time_ms,"
+        " e.received_ms - e.received_ms % 1000) FROM"
+        " (SELECT * FROM jobs ORDER BY id DESC LIMIT ?1) j"
+        " CROSS JOIN events e ON e.id = j.event"
+        " WHERE j.state = 3 AND j.lane <> 0 AND e.time_ms <> 0",
         [SQL_LANE_FIRST] = "SELECT job, state FROM aside INDEXED BY aside_lane WHERE " IN_LANE
                            " ORDER BY job LIMIT 1",
         [SQL_JOB_WAKE] = "UPDATE jobs SET state = 1, due_ms = ?2 WHERE id = ?1",

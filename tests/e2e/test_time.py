@@ -2,6 +2,7 @@
 """Events that come late, that wait together, and that tell of what Grapnel did itself: what is left
 alone says so."""
 
+import datetime
 import os
 import subprocess
 
@@ -54,6 +55,19 @@ def test_what_is_older_than_what_was_applied_is_superseded(scene):
         "updated", "superseded", "updated", "updated", "superseded", "updated"]
     assert daemon.post("app", {**event(9, 1), "again": True}).json["code"] == "updated"
     assert len(scene.target.requests) == 5
+
+
+def test_a_time_that_is_yet_to_come_does_not_silence_what_follows(scene):
+    daemon = scene.start(flow())
+    ahead = {"id": 1, "timestamp": "2100-01-01T00:00:00Z"}
+    assert daemon.post("app", ahead).json["code"] == "updated"
+    now = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="milliseconds")
+    assert daemon.post("app", {"id": 1, "timestamp": now}).json["code"] == "updated"
+    daemon.kill()
+    daemon.start()
+    now = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="milliseconds")
+    assert daemon.post("app", {"id": 1, "timestamp": now}).json["code"] == "updated"
+    assert daemon.post("app", event(9, 1)).json["code"] == "superseded"
 
 
 def test_only_what_was_applied_counts(scene):
