@@ -144,8 +144,9 @@ static inline void *peer_accept(void *arg) {
                 PeerLink *l = &p->links[nth];
                 *l = (PeerLink){.peer = p, .fd = fd, .nth = nth};
                 l->in = l->wanted = BUF(PEER_REQUEST_MAX);
-                must(pthread_create(&l->thread, NULL, peer_link_run, l) == 0);
+                /* Counted first: who has seen its request has to see it too. */
                 atomic_fetch_add(&p->connections, 1);
+                must(pthread_create(&l->thread, NULL, peer_link_run, l) == 0);
         }
 }
 
