@@ -2,6 +2,7 @@
 #include "app/noticing.h"
 
 #include "base/log.h"
+#include "trigger/polling.h"
 #include "trigger/submission.h"
 
 enum { PROBLEMS_ARENA = 4 * 1024 * 1024 };
@@ -37,8 +38,11 @@ char *noticing_notes_path(const Config *c) {
 
 Watches *noticing_new(const Config *c, Inlet *inlet) {
         char *path = noticing_notes_path(c);
-        WatchPort port = {
-                .self = inlet, .submit = submission_send, .told = on_told, .notes_path = path};
+        WatchPort port = {.self = inlet,
+                          .submit = submission_send,
+                          .read = polling_read,
+                          .told = on_told,
+                          .notes_path = path};
         Watches *ws;
 
         must(path);
@@ -78,7 +82,9 @@ void noticing_set(Watches *ws, Desks *desks, Config *c) {
 void noticing_check(Config *c, Problems *problems) {
         Triggers *t = triggers_build(c, problems);
 
-        if (t)
+        if (t) {
+                polling_check(t, problems);
                 statements_unref(statements_build(c, t, problems));
+        }
         triggers_unref(t);
 }

@@ -535,19 +535,25 @@ static void expire_runs(Part *p) {
         outlet_cut(&p->outlet);
 }
 
+static bool is_calm(const Part *p) {
+        EngineGauges g = engine_gauges(p->engine);
+
+        return g.running == 0 && g.unsettled == 0 && !g.is_asking &&
+               atomic_load(&p->inlet->coming) == 0 && p->outlet.writes.n == 0 &&
+               replayer_idle(p->replayer) && backfiller_idle(p->backfiller) &&
+               p->inlet->keeping == 0 && server_idle(p->server);
+}
+
 /* Waits until nothing runs, nothing is unsettled and every answer has left, here and on the other
  * loops: a run there may want a token or a permit from here. When the time for that is up, what
  * still runs ends as at its deadline: who waits is told, and other jobs are tried again after the
  * restart. What does not even end then stays queued in the ledger. */
 static void on_stop_tick(uv_timer_t *t) {
         Part *p = t->data;
-        EngineGauges g = engine_gauges(p->engine);
         int64_t over_ms = clock_mono_ms() - p->stop_by_ms;
+        bool calm = is_calm(p);
 
-        if (!p->drained && g.running == 0 && g.unsettled == 0 && !g.is_asking &&
-            atomic_load(&p->inlet->coming) == 0 && p->outlet.writes.n == 0 &&
-            replayer_idle(p->replayer) && backfiller_idle(p->backfiller) &&
-            p->inlet->keeping == 0 && server_idle(p->server)) {
+        if (!p->drained && calm && p->inlet->polls == 0) {
                 p->drained = true;
                 atomic_fetch_sub(p->undrained, 1);
         }
@@ -559,7 +565,7 @@ static void on_stop_tick(uv_timer_t *t) {
              (!p->admin_server || server_idle(p->admin_server))) ||
             over_ms > STOP_LAST_MS)
                 close_rest(p);
-        else if (over_ms > 0)
+        else if (over_ms > 0 || (calm && p->inlet->polls)) /* nobody waits for those pages */
                 expire_runs(p);
 }
 

@@ -26,9 +26,10 @@ typedef struct Fetch {
 
 /* ---- the address ---- */
 
-static int find(const Snapshot *s, Span from, const Target **ret, Span *ret_path, Err *e) {
+static int find(const Config *config, Span from, const ConnectionConfig **ret, Span *ret_path,
+                Err *e) {
         size_t colon = span_find(from, ':');
-        const ConnectionConfig *c = config_connection(s->config, (Span){from.p, colon});
+        const ConnectionConfig *c = config_connection(config, (Span){from.p, colon});
         Span path = span_from(from, colon + 1);
 
         if (!c && colon < from.n)
@@ -38,25 +39,31 @@ static int find(const Snapshot *s, Span from, const Target **ret, Span *ret_path
                             "write connection:/path, such as 'identity:/users?limit=100'");
         if (memchr(path.p, '{', path.n) || memchr(path.p, '}', path.n))
                 return FAIL(e, -EINVAL, "there is no event that could fill a hole {...}");
-        if (strlen(c->url) + path.n > URL_MAX_BYTES)
+        if (c->url && strlen(c->url) + path.n > URL_MAX_BYTES)
                 return FAIL(e, -EINVAL, "the address is longer than %d bytes", URL_MAX_BYTES);
-        *ret = &s->targets[c->index];
+        *ret = c;
         *ret_path = path;
         return 0;
 }
 
-int fetch_check(const Snapshot *s, Span from, Err *e) {
+int fetch_check_in(const Config *config, Span from, Err *e) {
         AUTO(buf_done)
         Buf whole = BUF(2 * URL_MAX_BYTES);
-        const Target *target;
+        const ConnectionConfig *c;
         Span path;
         Url url;
 
-        if (find(s, from, &target, &path, e) < 0)
+        if (find(config, from, &c, &path, e) < 0)
                 return -EINVAL;
-        if (buf_addf(&whole, "%s" SPAN_FMT, target->config->url, SPAN_ARG(path)) < 0)
+        if (!c->url) /* told already */
+                return 0;
+        if (buf_addf(&whole, "%s" SPAN_FMT, c->url, SPAN_ARG(path)) < 0)
                 return FAIL(e, -EINVAL, "the address is too long");
         return url_parse(buf_span(&whole), &url, e);
+}
+
+int fetch_check(const Snapshot *s, Span from, Err *e) {
+        return fetch_check_in(s->config, from, e);
 }
 
 /* ---- the step ---- */
@@ -147,6 +154,12 @@ static bool check_end(Act *a, const Fetch *f, Span page, int64_t items, const ch
         return false;
 }
 
+static void keep_etag(Fetch *f, const ClientAnswer *answer) {
+        Span etag = client_answer_get(answer, "etag");
+
+        f->answer.etag = arena_span(f->arena, etag.n ? etag : SPAN(""));
+}
+
 static void take_page(Act *a, Fetch *f, const ClientAnswer *answer, Span page, Span list) {
         FetchAnswer *ret = &f->answer;
         PageAt at = {.pages = f->ask.pages_before + 1};
@@ -166,13 +179,22 @@ static void take_page(Act *a, Fetch *f, const ClientAnswer *answer, Span page, S
         ret->total = total_of(page);
         ret->list = arena_span(f->arena, list);
         ret->next = next ? arena_span(f->arena, span_of(next)) : SPAN("");
-        ret->etag = arena_span(f->arena, client_answer_get(answer, "etag").n
-                                                 ? client_answer_get(answer, "etag")
-                                                 : SPAN(""));
+        keep_etag(f, answer);
         if (ret->list.p && ret->next.p && ret->etag.p)
                 act_done(a, (Span){NULL, 0});
         else
                 act_fail(a, 422, "too-large", false, "the page is too large");
+}
+
+static void take_document(Act *a, Fetch *f, const ClientAnswer *answer, Span document) {
+        f->answer.n = 1;
+        f->answer.list = arena_span(f->arena, document);
+        f->answer.next = SPAN("");
+        keep_etag(f, answer);
+        if (f->answer.list.p && f->answer.etag.p)
+                act_done(a, (Span){NULL, 0});
+        else
+                act_fail(a, 422, "too-large", false, "the document is too large");
 }
 
 static void on_answer(Act *a, const ClientAnswer *answer) {
@@ -187,8 +209,10 @@ static void on_answer(Act *a, const ClientAnswer *answer) {
         }
         if (!exchange_json(a, answer, false, &page))
                 return;
-        list = list_of(f, page);
-        if (list.p)
+        list = f->ask.is_document ? json_trim(page) : list_of(f, page);
+        if (f->ask.is_document)
+                take_document(a, f, answer, list);
+        else if (list.p)
                 take_page(a, f, answer, page, list);
         else
                 act_fail(a, 424, "unreadable-answer", false,
@@ -293,6 +317,7 @@ void fetch_start(Runner *runner, const FetchAsk *ask,
                  void (*done)(void *arg, const FetchAnswer *answer), void *arg) {
         static const FlowConfig config = {.name = "fetch"};
         Fetch *f = must_alloc(sizeof *f);
+        const ConnectionConfig *c;
         Err e = {0};
         Event *event;
         Span path;
@@ -302,7 +327,7 @@ void fetch_start(Runner *runner, const FetchAsk *ask,
                      .flow = {.config = &config, .target = "fetch"},
                      .done = done,
                      .arg = arg};
-        if (!copy(f, ask) || find(runner->snapshot, f->ask.from, &f->target, &path, &e) < 0) {
+        if (!copy(f, ask) || find(runner->snapshot->config, f->ask.from, &c, &path, &e) < 0) {
                 f->answer = (FetchAnswer){.code = "address-refused",
                                           .message = e.code ? arena_span(f->arena, span_of(e.text))
                                                             : SPAN("the address is too long"),
@@ -310,6 +335,7 @@ void fetch_start(Runner *runner, const FetchAsk *ask,
                 finish_later(f);
                 return;
         }
+        f->target = &runner->snapshot->targets[c->index];
         f->to.target = f->target;
         f->step = (Step){.kind = &fetch_kind,
                          .name = SPAN("fetch"),

@@ -16,8 +16,9 @@ typedef struct FetchAsk {
         /* How the list goes on (pages_settle), and where it is in a page; must stay. NULL: by Link
          * headers, and where nobody said where the list is, it is the page, or its only list. */
         const Pages *pages;
-        bool is_guess; /* that it goes on so: a last page that speaks of more is refused */
-        Span url;      /* the page, as the answer before it told; empty: the first */
+        bool is_document; /* the page is no list but one thing: all of it is told as `list` */
+        bool is_guess;    /* that it goes on so: a last page that speaks of more is refused */
+        Span url;         /* the page, as the answer before it told; empty: the first */
         int64_t pages_before, items_before;
         Span etag; /* that an earlier answer had: when it still holds, nothing is read */
 } FetchAsk;
@@ -42,6 +43,8 @@ typedef struct FetchAnswer {
 /* Could this be asked? -EINVAL with the sentence: the connection is not there, or the address is
  * none. */
 MUST_CHECK int fetch_check(const Snapshot *s, Span from, Err *e);
+/* The same before there is a snapshot of it. */
+MUST_CHECK int fetch_check_in(const Config *c, Span from, Err *e);
 /* On the runner's loop. `done` hears of it once, later; the answer is lent. The spans of the ask
  * are copied. */
 void fetch_start(Runner *runner, const FetchAsk *ask,

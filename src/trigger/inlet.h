@@ -38,6 +38,7 @@ struct Inlet {
          * work is taken. */
         _Atomic bool recovered, draining;
         Jwks jwks;
+        size_t polls;   /* pages that are read for watches */
         size_t keeping; /* answers on their way to the ledger, for repeats */
         struct InletCounts {
                 uint64_t webhooks, refused, repeats, accepted, answered;

@@ -49,6 +49,7 @@ extern const TriggerKind trigger_outbox;
 extern const TriggerKind trigger_replication;
 extern const TriggerKind trigger_table;
 extern const TriggerKind trigger_query;
+extern const TriggerKind trigger_poll;
 extern const TriggerKind trigger_schedule;
 
 /* The database of that name, which the key `key` names; NULL after adding a problem. */

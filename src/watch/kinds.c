@@ -3,6 +3,6 @@
 
 /* In the order in which the manual tells of them. */
 const TriggerKind *const trigger_kinds[] = {
-        &trigger_outbox, &trigger_replication, &trigger_table,
-        &trigger_query,  &trigger_schedule,    NULL,
+        &trigger_outbox, &trigger_replication, &trigger_table, &trigger_query,
+        &trigger_poll,   &trigger_schedule,    NULL,
 };

@@ -32,7 +32,14 @@ static const char *all_kinds(char ret[256]) {
         return ret;
 }
 
-/* The one key of the map that is the name of a kind. */
+static bool has_option(const TriggerKind *k, const char *name) {
+        for (size_t i = 0; i < k->n_options; i++)
+                if (strcmp(k->options[i].name, name) == 0)
+                        return true;
+        return false;
+}
+
+/* The one key of the map that is the name of a kind; `poll` is an option of another one too. */
 static const TriggerKind *kind_of(TriggerBuild *b) {
         const TriggerKind *found = NULL;
         char text[256];
@@ -42,7 +49,9 @@ static const TriggerKind *kind_of(TriggerBuild *b) {
         for (size_t i = 0; b->map->kind == NODE_MAP && i < b->map->n; i++) {
                 const TriggerKind *k = trigger_kind_find(b->map->entries[i].key);
 
-                if (k && found) {
+                if (k && found && has_option(found, k->name))
+                        continue;
+                if (k && found && !has_option(k, found->name)) {
                         problem_add(b->problems, b->map->entries[i].key_place,
                                     "a source has one trigger: '%s' and '%s' are two kinds",
                                     found->name, k->name);

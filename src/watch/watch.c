@@ -18,7 +18,8 @@
 #define BROKEN_MS      60000 /* perhaps somebody has mended it */
 #define SUBMIT_MIN_MS  20    /* the ledger is busy */
 #define SUBMIT_MAX_MS  2000
-#define SUBMIT_TELL_MS 5000 /* then it is said that events wait for the ledger */
+#define SUBMIT_TELL_MS 5000   /* then it is said that events wait for the ledger */
+#define READ_MAX_MS    300000 /* its own limits are lower: then something is broken */
 #define PARKED_ARENA   (256 * 1024)
 
 struct Watch {
@@ -126,6 +127,10 @@ void watch_works(Watch *w) {
         watch_remarks(w, "");
 }
 
+void watch_fails(Watch *w, const char *why) {
+        tell(w, WATCH_FAILING, why);
+}
+
 void watch_gauge(Watch *w, const char *name, int64_t value) {
         WatchStatus *s = &w->status;
         size_t i = 0;
@@ -144,6 +149,19 @@ Notes *watch_notes(Watch *w, Err *e) {
         if (!w->notes && notes_open(w->all->notes_path, span_of(w->source), &w->notes, e) < 0)
                 return NULL;
         return w->notes;
+}
+
+int watch_read(Watch *w, const PageAsk *ask, Page **ret, Err *e) {
+        Page *p = page_new(w->set, ask);
+        int r;
+
+        w->all->port.read(w->all->port.self, p);
+        r = watch_wait(w, p->bell, READ_MAX_MS);
+        must(r != 1 || atomic_load(&p->is_answered));
+        *ret = r == 1 ? p : page_unref(p);
+        if (r == 0)
+                return FAIL(e, -ETIMEDOUT, "a page was asked for, and nothing came of it");
+        return r < 0 ? r : 0;
 }
 
 /* ---- handing in ---- */

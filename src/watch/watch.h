@@ -6,7 +6,7 @@
 
 #include "source/envelope.h"
 #include "watch/notes.h"
-#include "watch/triggers.h"
+#include "watch/page.h"
 
 enum { WATCH_GAUGES_MAX = 8 };
 
@@ -30,10 +30,15 @@ MUST_CHECK int watch_submit(Watch *w, const EnvelopeEvent *events, size_t n, Err
  * is then JSON that tells what it was. One whose key lies there already is not counted again.
  * -ENOSPC when too many are. */
 MUST_CHECK int watch_park(Watch *w, const EnvelopeEvent *event, const char *why, Err *e);
+/* Reads a page of a connection: 0 with the page, whatever its answer is; the caller's (page_unref).
+ * -ECANCELED. */
+MUST_CHECK int watch_read(Watch *w, const PageAsk *ask, Page **ret, Err *e);
 /* It works: it is connected, it looks. Until then it is starting, and after a failure failing. */
 void watch_works(Watch *w);
 /* It works, but a person should know something: a sentence, "" for nothing. */
 void watch_remarks(Watch *w, const char *text);
+/* It could not do its work this time, and goes on trying by itself: a sentence. */
+void watch_fails(Watch *w, const char *why);
 /* A number that says how it goes, such as "pending" or "lag_bytes"; `name` is static and its help
  * stands in docs. */
 void watch_gauge(Watch *w, const char *name, int64_t value);
@@ -78,6 +83,9 @@ typedef struct WatchPort {
          * known; the loops that it needs run until all watches have ended. */
         void (*submit)(void *self, Span source, const EnvelopeEvent *events, size_t n,
                        WatchTaken *ret);
+        /* Has the page read, on a loop; page_answer tells of it, later. Takes a reference of its
+         * own. Does not wait. */
+        void (*read)(void *self, Page *p);
         void (*told)(void *self, const WatchStatus *s); /* its state has changed */
         const char *notes_path; /* of the notebook's file; ":memory:" for none; lent */
 } WatchPort;
