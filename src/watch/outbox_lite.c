@@ -32,6 +32,7 @@ typedef struct Reader {
         sqlite3_stmt *read, *remove, *pending;
         int notifier, turn; /* descriptors */
         int64_t looked_ms;
+        Err missing; /* the trigger that is; "" */
 } Reader;
 
 enum { C_SEQ, C_AT, C_OP, C_TABLE, C_KEYS, C_FRESH, C_PREVIOUS };
@@ -66,6 +67,7 @@ static int take_turn(Reader *r, Err *e) {
                 if (waited < 0)
                         return waited;
         }
+        watch_gauge(r->watch, "standby", 0);
         return 0;
 }
 
@@ -84,23 +86,27 @@ static int count_of(Reader *r, const char *sql, Span value, int64_t *ret, Err *e
         return err;
 }
 
-/* The text of a table's trigger; false when there is none. */
-static bool trigger_text(Reader *r, const OutboxTable *t, const char *op, Buf *ret) {
+/* The text of a table's trigger. 1; 0: there is none. */
+static int trigger_text(Reader *r, const OutboxTable *t, const char *op, Buf *ret, Err *e) {
         char name[256];
         sqlite3_stmt *st;
-        bool found = false;
+        int step, err = lite_prepare(r->db, r->o->database,
+                                     "SELECT sql FROM sqlite_schema WHERE type='trigger' AND"
+                                     " name=?1",
+                                     &st, e);
 
+        if (err < 0)
+                return err;
         (void)snprintf(name, sizeof name, "grapnel_%s_" SPAN_FMT "_%s", source_of(r),
                        SPAN_ARG(t->name), op);
-        if (lite_prepare(r->db, r->o->database,
-                         "SELECT sql FROM sqlite_schema WHERE type='trigger' AND name=?1", &st,
-                         NULL) < 0)
-                return false;
         must(sqlite3_bind_text(st, 1, name, -1, SQLITE_STATIC) == SQLITE_OK);
-        if (sqlite3_step(st) == SQLITE_ROW && lite_cell(st, 0).p)
-                found = buf_add(ret, lite_cell(st, 0)) == 0;
+        step = sqlite3_step(st);
+        if (step == SQLITE_ROW && lite_cell(st, 0).p)
+                err = buf_add(ret, lite_cell(st, 0)) == 0;
+        else if (step != SQLITE_DONE)
+                err = lite_fault(r->db, r->o->database, "read", e);
         sqlite3_finalize(st);
-        return found;
+        return err;
 }
 
 static int look_for_outbox(Reader *r, Err *e) {
@@ -125,9 +131,14 @@ static int look_for_triggers(Reader *r, Err *e) {
                 for (size_t k = 0; k < COUNT_OF(ops); k++) {
                         AUTO(buf_done)
                         Buf text = BUF(1024 * 1024);
+                        int found = r->o->tables[i].ops & ops[k].op
+                                            ? trigger_text(r, &r->o->tables[i], ops[k].name, &text,
+                                                           e)
+                                            : 1;
 
-                        if ((r->o->tables[i].ops & ops[k].op) &&
-                            !trigger_text(r, &r->o->tables[i], ops[k].name, &text))
+                        if (found < 0)
+                                return found;
+                        if (!found)
                                 return FAIL(e, -ENOTRECOVERABLE,
                                             "table " SPAN_FMT " has no trigger for %s of this "
                                             "source: run grapnel trigger install %s",
@@ -148,7 +159,7 @@ static void look_for_columns(Reader *r, char ret[256]) {
                 Buf text = BUF(1024 * 1024);
                 LiteTable shape;
 
-                if (t->n_columns || !trigger_text(r, t, "insert", &text) ||
+                if (t->n_columns || trigger_text(r, t, "insert", &text, NULL) <= 0 ||
                     lite_table(r->db, r->o->database, t->name, a, &shape, NULL) < 0 ||
                     buf_add_char(&text, 0) < 0)
                         continue;
@@ -318,12 +329,14 @@ static int take_batch(Reader *r, Err *e) {
 
 /* ---- the whole ---- */
 
-static void look(Reader *r) {
+/* Every now and then. A trigger goes with its table. */
+static int look(Reader *r, Err *e) {
         int64_t now = clock_mono_ms();
         char remark[256] = "";
+        int err;
 
         if (now - r->looked_ms < LOOK_MS)
-                return;
+                return 0;
         r->looked_ms = now;
         must(sqlite3_bind_text(r->pending, 1, source_of(r), -1, SQLITE_STATIC) == SQLITE_OK);
         if (sqlite3_step(r->pending) == SQLITE_ROW) {
@@ -331,8 +344,14 @@ static void look(Reader *r) {
                 watch_gauge(r->watch, "lag_ms", sqlite3_column_int64(r->pending, 1));
         }
         (void)sqlite3_reset(r->pending);
-        look_for_columns(r, remark);
-        watch_remarks(r->watch, remark);
+        r->missing = (Err){0};
+        err = look_for_triggers(r, &r->missing);
+        if (err == 0) {
+                look_for_columns(r, remark);
+                watch_remarks(r->watch, remark);
+        } else if (err != -ENOTRECOVERABLE)
+                *e = r->missing;
+        return err == -ENOTRECOVERABLE ? 0 : err;
 }
 
 /* A log that is not there yet appears with the first writer. */
@@ -368,7 +387,14 @@ static int empty(Reader *r, Err *e) {
                         if (n < 0)
                                 return n;
                 }
-                look(r);
+                waited = look(r, e);
+                if (waited < 0)
+                        return waited;
+                /* What other tables told is taken nevertheless. */
+                if (n == 0 && r->missing.text[0]) {
+                        *e = r->missing;
+                        return -ENOTRECOVERABLE;
+                }
                 if (watch_stops(r->watch))
                         return -ECANCELED;
                 if (n == 0 && (waited = rest(r)) < 0)
@@ -383,8 +409,6 @@ int outbox_lite_run(Watch *w, const OutboxOptions *o, Err *e) {
         r.notifier = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
         if (err == 0)
                 err = look_for_outbox(&r, e);
-        if (err == 0)
-                err = look_for_triggers(&r, e);
         if (err == 0)
                 err = take_turn(&r, e);
         if (err == 0)

@@ -352,6 +352,40 @@ def test_a_trigger_that_is_missing_is_noticed(watch, base):
     assert "table public.users has 3 of 4 triggers" in w.wait_state("broken")["why"]
 
 
+def test_a_trigger_that_goes_missing_is_noticed_and_what_is_there_still_comes(watch, base):
+    """A table that is made anew has none, and nothing else would tell of it."""
+    w = watch(USERS + "CREATE TABLE notes (id int PRIMARY KEY)", "[users, notes]")
+    w.wait_state("working")
+    base.run("ALTER TABLE users RENAME TO old_users; CREATE TABLE users (id text PRIMARY KEY)")
+    assert "table public.users has 0 of 4 triggers" in w.wait_state("broken")["why"]
+    base.run("INSERT INTO notes VALUES (1)")
+    w.daemon.reload(w.config)
+    assert w.wait_for(1)[0]["table"] == "notes"
+    w.wait_state("broken")
+    w.install()
+    w.daemon.reload(w.config)
+    w.wait_state("working")
+
+
+def test_the_name_of_the_source_is_part_of_others(scene, base):
+    """A channel that is too long would fail the application's own write."""
+    base.run(USERS)
+
+    def start(name):
+        config = CONFIG.replace("rows:", name + ":", 1).replace("on: rows", f"on: {name}")
+        return Watched(scene, config % "[users], notify: true", installs=False, DATABASE=base.url)
+
+    with pytest.raises(AssertionError, match="does not start") as error:
+        start(41 * "s")
+    assert "PostgreSQL takes no longer one than 40 bytes" in str(error.value)
+    w = start(40 * "s")
+    done = w.command("trigger", "install", 40 * "s", "--apply")
+    assert done.returncode == 0, done.stderr
+    base.run("INSERT INTO users VALUES ('a')")
+    w.daemon.reload(w.config)
+    assert w.wait_for(1)[0]["key"] == {"id": "a"}
+
+
 def test_a_database_that_is_away_comes_back(scene, cluster):
     base = new_base(cluster, "away")
     base.run(USERS)
@@ -379,6 +413,7 @@ def test_one_reader_at_a_time(watch, base, scene):
     assert w.scene.target and wait_until(
         lambda: len(scene.target.requests) >= 2, 20)
     assert json.loads(scene.target.requests[1].body)["key"] == {"id": "b"}
+    assert other.api("/api/v1/triggers")["data"][0]["gauges"]["standby"] == 0
 
 
 def test_the_applications_write_is_never_in_the_way(watch, base):

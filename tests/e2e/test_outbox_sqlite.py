@@ -292,3 +292,16 @@ def test_a_file_that_is_not_there_is_not_made(scene, tmp_path):
     w = Watched(scene, CONFIG % "[users]", installs=False, FILE=str(tmp_path / "none.db"))
     assert "could not be opened" in w.wait_state("failing")["why"]
     assert not (tmp_path / "none.db").exists()
+
+
+def test_a_trigger_that_goes_missing_is_noticed_and_what_is_there_still_comes(watch, file):
+    w = watch(tables="[users, notes]", installs=False)
+    file.run("CREATE TABLE notes (id INTEGER PRIMARY KEY)")
+    w.install()
+    w.daemon.reload(w.config)
+    w.wait_state("working")
+    file.run("DROP TABLE users", USERS)
+    assert "table users has no trigger for insert" in w.wait_state("broken")["why"]
+    file.run("INSERT INTO notes VALUES (1)")
+    w.daemon.reload(w.config)
+    assert w.wait_for(1)[0]["table"] == "notes"
