@@ -131,10 +131,10 @@ static int look_for_triggers(Reader *r, Err *e) {
                 for (size_t k = 0; k < COUNT_OF(ops); k++) {
                         AUTO(buf_done)
                         Buf text = BUF(1024 * 1024);
-                        int found = r->o->tables[i].ops & ops[k].op
-                                            ? trigger_text(r, &r->o->tables[i], ops[k].name, &text,
-                                                           e)
-                                            : 1;
+                        int found =
+                                r->o->tables[i].ops & ops[k].op
+                                        ? trigger_text(r, &r->o->tables[i], ops[k].name, &text, e)
+                                        : 1;
 
                         if (found < 0)
                                 return found;
@@ -214,7 +214,7 @@ typedef struct Batch {
  * be JSON. */
 static Span readable(Arena *a, Span json) {
         AUTO(buf_done)
-        Buf out = BUF(ROW_CHANGE_MAX_BYTES);
+        Buf out = BUF(BATCH_MAX_BYTES);
         JsonFault fault;
         size_t done = 0;
 
@@ -273,7 +273,10 @@ static int add_event(Reader *r, Batch *b, Err *e) {
                        .time_is = "change",
                        .id = span_of(id)};
 
-        if (!row_change_event(&c, b->arena, &b->events[b->n]))
+        /* Without a row that is there the event would lie. */
+        if ((lite_cell(r->read, C_FRESH).p && !fresh.p) ||
+            (lite_cell(r->read, C_PREVIOUS).p && !previous.p) ||
+            !row_change_event(&c, b->arena, &b->events[b->n]))
                 return FAIL(e, -EMSGSIZE, "the change %s is too large for an event", id);
         b->bytes += b->events[b->n].body.n;
         b->seq[b->n++] = seq;

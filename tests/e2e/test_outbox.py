@@ -297,6 +297,20 @@ flows:
     assert event["event"]["key"] == {"id": "b"} and event["why"] == w.status()["parkedWhy"]
 
 
+def test_what_is_too_large_for_an_event_is_named_and_the_rest_goes_on(watch, base):
+    w = watch()
+    base.run("INSERT INTO users (id, email) VALUES ('a', repeat('x', 45*1024*1024)), "
+             "('b', repeat('x', 50*1024*1024)), ('c', '')")
+    base.run("UPDATE users SET name='B' WHERE id='b'")
+    whole, large, small, changed = w.wait_for(4)
+    assert len(whole["new"]["email"]) == 45 * 1024 * 1024 and "missing" not in whole
+    assert large["new"] == {"id": "b", "name": None, "logins": 0} and large["missing"] == ["email"]
+    assert small["new"]["email"] == ""
+    assert changed["new"]["name"] == "B" and changed["previous"]["name"] is None
+    assert changed["previousMissing"] == "too-large" and changed["changed"] is None
+    assert w.status()["parked"] == 0
+
+
 def server(w):
     return "--server", f"http://127.0.0.1:{w.daemon.admin}"
 
