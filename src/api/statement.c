@@ -5,6 +5,7 @@
 #include "watch/statement.h"
 #include "api/nouns.h"
 #include "base/clock.h"
+#include "trigger/message.h"
 #include "json/value.h"
 
 #include <errno.h>
@@ -233,12 +234,18 @@ static bool read_values(Op *op, const Statement *s, StatementValue *values) {
         return true;
 }
 
-/* Who and why, for the events: {"statement": ..., "actor": ..., "trace": ...}. */
+/* How many events led to the one that the caller heard of; false: it heard of none. */
+static bool depth_of(const Op *op, uint64_t *ret) {
+        return span_to_u64(http_head_get(op->x->head, "grapnel-depth"), UINT32_MAX, ret);
+}
+
+/* Who and why, for the events: {"statement": ..., "actor": ..., "trace": ..., "depth": ...}. */
 static const char *context_of(Op *op, const Statement *s) {
         AUTO(buf_done)
         Buf b = BUF(8 * 1024);
         Span actor = http_head_get(op->x->head, "grapnel-actor"), trace = op_trace(op);
         int r = buf_addf(&b, "{\"statement\":\"%s\"", s->config->name);
+        uint64_t depth;
 
         if (r == 0 && actor.n && actor.n <= ACTOR_MAX_BYTES) {
                 r = buf_add(&b, SPAN(",\"actor\":"));
@@ -250,6 +257,8 @@ static const char *context_of(Op *op, const Statement *s) {
                 if (r == 0)
                         r = buf_add_json(&b, trace);
         }
+        if (r == 0 && depth_of(op, &depth))
+                r = buf_addf(&b, ",\"depth\":%" PRIu64, depth);
         if (r == 0)
                 r = buf_add_char(&b, '}');
         return r == 0 ? arena_text(op->arena, buf_span(&b)) : NULL;
@@ -286,10 +295,18 @@ void statement_run(Op *op) {
         Statements *set = desks ? desks_current(desks) : NULL;
         const Statement *s = find(set, op_param(op, "statement"));
         StatementValue *values;
+        uint64_t depth;
 
         if (!s) {
                 problem(op, 404, "not_found", "the configuration has no statement of this name",
                         NULL, NULL);
+                statements_unref(set);
+                return;
+        }
+        if (depth_of(op, &depth) && depth >= MESSAGE_DEPTH_MAX) {
+                problem(op, 422, "too_deep",
+                        "more than 16 events led to this call: it is taken for a circle", NULL,
+                        NULL);
                 statements_unref(set);
                 return;
         }

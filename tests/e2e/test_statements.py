@@ -11,7 +11,7 @@ import threading
 import pytest
 
 from databases import FORWARD, Cluster, Watched, grapnel, new_base, programs
-from harness import ask, wait_until
+from harness import Reply, ask, wait_until
 
 USERS = """
 CREATE TABLE users (id text PRIMARY KEY, email text NOT NULL UNIQUE, logins bigint DEFAULT 0
@@ -281,6 +281,24 @@ def test_who_did_it(scene, pg):
     w.call("note", headers, id=1, body="x")
     for event, name in zip(w.last(2), ("add-user", "note")):
         assert event["context"] == {"statement": name, "actor": "U9", "trace": trace}
+
+
+def test_a_circle_through_a_statement_ends(scene, pg):
+    """A receiver that calls a statement because of what it hears, and passes the depth on."""
+    d = start(scene, pg)
+    answers = []
+
+    def call_back(request):
+        answers.append(d.call("set-logins", {"Grapnel-Depth": request.headers["grapnel-depth"]},
+                              id="a", logins=len(answers) + 1))
+        return Reply(200)
+
+    d.scene.target.act = call_back
+    d.call("add-user", id="a", email="1")
+    assert wait_until(lambda: len(answers) == 17, 30), d.status()
+    assert [status for status, _ in answers] == 16 * [200] + [422]
+    assert answers[-1][1]["code"] == "too_deep"
+    assert d.status()["parked"] == 0 and [e["new"]["logins"] for e in d.arrived()] == list(range(17))
 
 
 def test_a_database_that_is_away(scene):
