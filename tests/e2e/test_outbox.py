@@ -183,6 +183,10 @@ def test_a_row_that_moves_between_partitions(watch, base):
         ("insert", "visits"), ("update", "visits"), ("delete", "visits"), ("insert", "visits")]
     assert events[2]["previous"]["day"] == "2026-01-16"
     assert events[2]["transaction"] == events[3]["transaction"]
+    base.run("TRUNCATE visits_2")  # nobody hears of it
+    base.run("TRUNCATE visits")
+    base.run("INSERT INTO visits_1 VALUES (2, '2026-01-15')")
+    assert [e["op"] for e in w.wait_for(6)[4:]] == ["truncate", "insert"]
 
 
 def test_values_of_all_sorts_and_sizes(watch, base):
@@ -215,6 +219,16 @@ def test_the_table_is_altered_meanwhile(watch, base):
     assert events[1]["new"]["city"] == "Espoo" and events[1]["changed"] == ["email"]
     assert events[2]["changed"] == ["full_name"]
     assert "logins" not in events[3]["new"] and events[3]["changed"] == ["city"]
+
+
+def test_a_column_that_a_trigger_names_stays_as_it_is(watch, base):
+    w = watch(tables="{users: {columns: [email]}}")
+    base.run("ALTER TABLE users ALTER name TYPE varchar(100); ALTER TABLE users DROP COLUMN logins")
+    for change in ("ALTER email TYPE varchar(100)", "DROP COLUMN email"):
+        with pytest.raises(Exception, match="trigger grapnel_rows_update on table users"):
+            base.run("ALTER TABLE users " + change)
+    assert w.command("trigger", "uninstall", "rows", "--apply").returncode == 0
+    base.run("ALTER TABLE users ALTER email TYPE varchar(100)")
 
 
 def test_who_did_it(watch, base):
@@ -456,6 +470,20 @@ def test_what_install_prints_can_be_read_and_run_twice(watch, base):
     assert base.run("SELECT count(*) FROM pg_trigger WHERE NOT tgisinternal") == [(0,)]
     base.run("INSERT INTO users VALUES ('b')")
     assert base.run("SELECT count(*) FROM grapnel.outbox") == [(0,)]
+
+
+def test_a_table_that_is_no_longer_among_them_loses_its_triggers(watch, base):
+    w = watch(USERS + "CREATE TABLE notes (id int PRIMARY KEY)", "[users, notes]")
+    w.wait_state("working")
+    w.daemon.reload(CONFIG % "[users]")
+    w.install()
+    base.run("INSERT INTO notes VALUES (1); INSERT INTO users VALUES ('a')")
+    assert w.wait_for(1)[0]["key"] == {"id": "a"}
+    assert base.run("SELECT DISTINCT tgrelid::regclass::text FROM pg_trigger WHERE NOT tgisinternal"
+                    ) == [("users",)]
+    w.daemon.write(CONFIG % "[notes]")
+    assert w.command("trigger", "uninstall", "rows", "--apply").returncode == 0
+    assert base.run("SELECT count(*) FROM pg_trigger WHERE NOT tgisinternal") == [(0,)]
 
 
 @pytest.mark.parametrize("tables, says", [

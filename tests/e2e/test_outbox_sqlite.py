@@ -305,3 +305,13 @@ def test_a_trigger_that_goes_missing_is_noticed_and_what_is_there_still_comes(wa
     file.run("INSERT INTO notes VALUES (1)")
     w.daemon.reload(w.config)
     assert w.wait_for(1)[0]["table"] == "notes"
+
+
+def test_a_table_that_is_no_longer_among_them_loses_its_triggers(watch, file):
+    w = watch(tables="[users, notes]", installs=False)
+    file.run("CREATE TABLE notes (id INTEGER PRIMARY KEY)")
+    w.install()
+    w.daemon.reload(CONFIG % "[users]")
+    w.install()
+    file.run("INSERT INTO notes VALUES (1)", "INSERT INTO users (id) VALUES ('a')")
+    assert w.wait_for(1)[0]["key"] == {"id": "a"}
