@@ -29,7 +29,7 @@ typedef struct Reader {
         Watch *watch;
         const OutboxOptions *o;
         sqlite3 *db;
-        sqlite3_stmt *read, *remove, *pending;
+        sqlite3_stmt *read, *remove, *pending, *tidy;
         int notifier, turn; /* descriptors */
         int64_t looked_ms;
         Err missing; /* the trigger that is; "" */
@@ -198,6 +198,11 @@ static int prepare(Reader *r, Err *e) {
                                    " julianday(min(at))) * 86400000, 0) FROM (SELECT at FROM"
                                    " grapnel_outbox WHERE source=?1 LIMIT 100000)",
                                    &r->pending, e);
+        /* It is of use within a statement only: what is committed of it was left behind, such as by
+         * INSERT OR IGNORE. */
+        if (err == 0)
+                err = lite_prepare(r->db, d, "DELETE FROM grapnel_replaced WHERE source=?1",
+                                   &r->tidy, e);
         return err;
 }
 
@@ -295,6 +300,14 @@ static int read_batch(Reader *r, Batch *b, Err *e) {
         return err;
 }
 
+static int step_once(Reader *r, sqlite3_stmt *st, Err *e) {
+        int err = sqlite3_step(st) == SQLITE_DONE ? 0
+                                                  : lite_fault(r->db, r->o->database, "written", e);
+
+        (void)sqlite3_reset(st);
+        return err;
+}
+
 static int remove_batch(Reader *r, const Batch *b, Err *e) {
         int err = sqlite3_exec(r->db, "BEGIN IMMEDIATE", NULL, NULL, NULL) == SQLITE_OK
                           ? 0
@@ -302,9 +315,11 @@ static int remove_batch(Reader *r, const Batch *b, Err *e) {
 
         for (size_t i = 0; err == 0 && i < b->n; i++) {
                 must(sqlite3_bind_int64(r->remove, 1, b->seq[i]) == SQLITE_OK);
-                if (sqlite3_step(r->remove) != SQLITE_DONE)
-                        err = lite_fault(r->db, r->o->database, "written", e);
-                (void)sqlite3_reset(r->remove);
+                err = step_once(r, r->remove, e);
+        }
+        if (err == 0) {
+                must(sqlite3_bind_text(r->tidy, 1, source_of(r), -1, SQLITE_STATIC) == SQLITE_OK);
+                err = step_once(r, r->tidy, e);
         }
         if (err == 0 && sqlite3_exec(r->db, "COMMIT", NULL, NULL, NULL) != SQLITE_OK)
                 err = lite_fault(r->db, r->o->database, "written", e);
@@ -341,6 +356,9 @@ static int look(Reader *r, Err *e) {
         if (now - r->looked_ms < LOOK_MS)
                 return 0;
         r->looked_ms = now;
+        err = lite_check_place(r->db, r->o->database, e);
+        if (err < 0)
+                return err;
         must(sqlite3_bind_text(r->pending, 1, source_of(r), -1, SQLITE_STATIC) == SQLITE_OK);
         if (sqlite3_step(r->pending) == SQLITE_ROW) {
                 watch_gauge(r->watch, "pending", sqlite3_column_int64(r->pending, 0));
@@ -421,6 +439,7 @@ int outbox_lite_run(Watch *w, const OutboxOptions *o, Err *e) {
         sqlite3_finalize(r.read);
         sqlite3_finalize(r.remove);
         sqlite3_finalize(r.pending);
+        sqlite3_finalize(r.tidy);
         lite_close(r.db);
         if (r.notifier >= 0)
                 (void)close(r.notifier);

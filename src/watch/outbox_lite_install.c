@@ -417,6 +417,8 @@ int outbox_lite_install(const Trigger *t, const OutboxOptions *o, bool removes, 
         if (r == 0 && removes) {
                 add(&w, "DELETE FROM grapnel_outbox WHERE source=");
                 add_literal(&w, w.source);
+                add(&w, ";\nDELETE FROM grapnel_replaced WHERE source=");
+                add_literal(&w, w.source);
                 add(&w, ";\n-- When no other source has its changes there:\n"
                         "-- DROP TABLE grapnel_outbox; DROP TABLE grapnel_replaced;\n");
                 r = w.fault;

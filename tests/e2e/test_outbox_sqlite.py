@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from databases import FORWARD, Watched
+from databases import FORWARD, Watched, put_back
 from harness import PATIENCE_S, wait_until
 
 USERS = "CREATE TABLE users (id TEXT PRIMARY KEY, email TEXT, name TEXT, logins INTEGER DEFAULT 0)"
@@ -315,3 +315,23 @@ def test_a_table_that_is_no_longer_among_them_loses_its_triggers(watch, file):
     w.install()
     file.run("INSERT INTO notes VALUES (1)", "INSERT INTO users (id) VALUES ('a')")
     assert w.wait_for(1)[0]["key"] == {"id": "a"}
+
+
+def test_what_was_put_by_for_nothing_goes(watch, file):
+    """Rows that an INSERT was about to take away, and did not."""
+    w = watch()
+    file.run("INSERT INTO users (id) VALUES ('a'), ('b')")
+    file.run("INSERT INTO users (id) VALUES ('a') ON CONFLICT DO UPDATE SET name='x'",
+             "INSERT OR IGNORE INTO users (id) VALUES ('b')")
+    assert [e["op"] for e in w.wait_for(3)] == ["insert", "insert", "update"]
+    assert wait_until(
+        lambda: file.run("SELECT count(*) FROM grapnel_replaced") == [(0,)], PATIENCE_S)
+
+
+def test_a_file_that_is_another_one_is_opened_anew(watch, file):
+    w = watch()
+    w.wait_state("working")
+    put_back(file.path)
+    file.run("INSERT INTO users (id) VALUES ('a')")
+    assert w.wait_for(1)[0]["key"] == {"id": "a"}
+    w.wait_state("working")

@@ -10,7 +10,7 @@ import threading
 
 import pytest
 
-from databases import FORWARD, Cluster, Watched, grapnel, new_base, programs
+from databases import FORWARD, Cluster, Watched, grapnel, new_base, programs, put_back
 from harness import Reply, ask, wait_until
 
 USERS = """
@@ -281,6 +281,19 @@ def test_who_did_it(scene, pg):
     w.call("note", headers, id=1, body="x")
     for event, name in zip(w.last(2), ("add-user", "note")):
         assert event["context"] == {"statement": name, "actor": "U9", "trace": trace}
+
+
+def test_a_file_that_is_another_one(scene, tmp_path):
+    """What was written to the old one nobody would ever see."""
+    sqlite3.connect(tmp_path / "app.db").close()
+    file = File(tmp_path / "app.db")
+    d = start(scene, file)
+    assert d.call("add-user", id="U1", email="a")[0] == 200
+    assert wait_until(lambda: file.run("SELECT count(*) FROM grapnel_outbox") == [(0,)], 20)
+    put_back(file.path)
+    answer = d.call("add-user", id="U2", email="b")
+    assert answer[0] == 200, answer
+    assert file.run("SELECT id FROM users ORDER BY id") == [("U1",), ("U2",)]
 
 
 def test_a_circle_through_a_statement_ends(scene, pg):
