@@ -5,6 +5,7 @@
 #include "watch/statement.h"
 #include "api/nouns.h"
 #include "base/clock.h"
+#include "trigger/message.h"
 #include "json/value.h"
 
 #include <errno.h>
@@ -233,16 +234,19 @@ static bool read_values(Op *op, const Statement *s, StatementValue *values) {
         return true;
 }
 
-/* Who and why, for the events: {"statement": ..., "depth": ..., "actor": ..., "trace": ...}. The
- * depth is that of the delivery that led here; watch/row_change.c counts on from it. */
-static const char *context_of(Op *op, const Statement *s, int64_t depth) {
+/* How many events led to the one that the caller heard of; false: it heard of none. */
+static bool depth_of(const Op *op, uint64_t *ret) {
+        return span_to_u64(http_head_get(op->x->head, "grapnel-depth"), UINT32_MAX, ret);
+}
+
+/* Who and why, for the events: {"statement": ..., "actor": ..., "trace": ..., "depth": ...}. */
+static const char *context_of(Op *op, const Statement *s) {
         AUTO(buf_done)
         Buf b = BUF(8 * 1024);
         Span actor = http_head_get(op->x->head, "grapnel-actor"), trace = op_trace(op);
         int r = buf_addf(&b, "{\"statement\":\"%s\"", s->config->name);
+        uint64_t depth;
 
-        if (r == 0 && depth)
-                r = buf_addf(&b, ",\"depth\":%" PRId64, depth - 1);
         if (r == 0 && actor.n && actor.n <= ACTOR_MAX_BYTES) {
                 r = buf_add(&b, SPAN(",\"actor\":"));
                 if (r == 0)
@@ -253,14 +257,15 @@ static const char *context_of(Op *op, const Statement *s, int64_t depth) {
                 if (r == 0)
                         r = buf_add_json(&b, trace);
         }
+        if (r == 0 && depth_of(op, &depth))
+                r = buf_addf(&b, ",\"depth\":%" PRIu64, depth);
         if (r == 0)
                 r = buf_add_char(&b, '}');
         return r == 0 ? arena_text(op->arena, buf_span(&b)) : NULL;
 }
 
 /* The set's reference goes along. */
-static void hand_over(Op *op, Statements *set, const Statement *s, const StatementValue *values,
-                      int64_t depth) {
+static void hand_over(Op *op, Statements *set, const Statement *s, const StatementValue *values) {
         Running *run = must_alloc(sizeof *run);
         int r;
 
@@ -269,7 +274,7 @@ static void hand_over(Op *op, Statements *set, const Statement *s, const Stateme
                                   .set = set,
                                   .statement = s,
                                   .values = values,
-                                  .context = context_of(op, s, depth),
+                                  .context = context_of(op, s),
                                   .until_ms = clock_mono_ms() + s->config->timeout_ms,
                                   .rows = BUF(STATEMENT_ANSWER_MAX_BYTES),
                                   .events = BUF(STATEMENT_ANSWER_MAX_BYTES)},
@@ -290,18 +295,18 @@ void statement_run(Op *op) {
         Statements *set = desks ? desks_current(desks) : NULL;
         const Statement *s = find(set, op_param(op, "statement"));
         StatementValue *values;
-        AUTO(complaints_done)
-        Complaints wrong = COMPLAINTS;
-        int64_t depth;
+        uint64_t depth;
 
-        if (!op_depth(op, &depth, &wrong)) {
-                op_invalid(op, &wrong);
-                statements_unref(set);
-                return;
-        }
         if (!s) {
                 problem(op, 404, "not_found", "the configuration has no statement of this name",
                         NULL, NULL);
+                statements_unref(set);
+                return;
+        }
+        if (depth_of(op, &depth) && depth >= MESSAGE_DEPTH_MAX) {
+                problem(op, 422, "too_deep",
+                        "more than 16 events led to this call: it is taken for a circle", NULL,
+                        NULL);
                 statements_unref(set);
                 return;
         }
@@ -309,7 +314,7 @@ void statement_run(Op *op) {
         must(values);
         memset(values, 0, (s->n + 1) * sizeof *values);
         if (read_values(op, s, values))
-                hand_over(op, set, s, values, depth);
+                hand_over(op, set, s, values);
         else
                 statements_unref(set);
 }

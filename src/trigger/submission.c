@@ -30,6 +30,10 @@ static void on_arrived(void *arg, const ArrivalOut *out) {
         Submission *s = arg;
 
         *s->ret = (WatchTaken){.fault = out->fault, .n_new = out->n_new, .n_known = out->n_known};
+        /* A source that is gone takes its trigger with it soon; what is noticed until then stays
+         * where it is. */
+        if (out->fault == -EINVAL && out->code && strcmp(out->code, "unknown-source") == 0)
+                s->ret->fault = -EAGAIN;
         /* The source says `unmatched: refuse`, and nobody wants it: that is no fault. */
         if (out->fault == -EINVAL && out->code && strcmp(out->code, "unmatched") == 0)
                 s->ret->fault = 0;

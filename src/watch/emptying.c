@@ -13,8 +13,7 @@ int emptying_run(Watch *w, const Emptying *m, Err *e) {
 
                 if (n < 0)
                         return n;
-                watch_works(w);
-                r = m->look(m->self, e);
+                r = m->look(m->self, n, e);
                 if (r != 0)
                         return r;
                 if (n) {

@@ -10,8 +10,9 @@ typedef struct Emptying {
         void *self;
         /* Takes some of it: how many, 0 for none, below 0 a fault. */
         int (*take)(void *self, Err *e);
-        /* Looks at what else should be known, after each of these; 0, or with what it all ends. */
-        int (*look)(void *self, Err *e);
+        /* After each of these: looks at what else should be known, and says how it goes
+         * (watch_works). 0, or with what it all ends. */
+        int (*look)(void *self, int taken, Err *e);
         int64_t poll_ms;  /* the longest rest */
         bool is_notified; /* by the channel that `pg` listens to: it rests until then */
         Pg *pg;

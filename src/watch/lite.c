@@ -33,6 +33,16 @@ int lite_open(const DatabaseConfig *d, sqlite3 **ret, Err *e) {
         return r;
 }
 
+int lite_check_place(sqlite3 *db, const DatabaseConfig *d, Err *e) {
+        int has_moved = 0;
+
+        (void)sqlite3_file_control(db, "main", SQLITE_FCNTL_HAS_MOVED, &has_moved);
+        return has_moved
+                       ? FAIL(e, -ENOENT, "database %s, %s, is another file now: it is opened anew",
+                              d->name, d->file)
+                       : 0;
+}
+
 sqlite3 *lite_close(sqlite3 *db) {
         sqlite3_close_v2(db);
         return NULL;

@@ -13,6 +13,9 @@ enum { LITE_COLUMNS_MAX = 500 };
 
 /* -ENOENT when the file is not there, -EBADMSG when it is no database. */
 MUST_CHECK int lite_open(const DatabaseConfig *d, sqlite3 **ret, Err *e);
+/* Is it still the file of that name? A backup that was put back is another one, and whoever goes on
+ * with the old one reads and writes what nobody else ever sees. -ENOENT. */
+MUST_CHECK int lite_check_place(sqlite3 *db, const DatabaseConfig *d, Err *e);
 sqlite3 *lite_close(sqlite3 *db);
 /* Says what the database says. -EAGAIN when somebody else holds it, -EBADMSG otherwise. */
 int lite_fault(sqlite3 *db, const DatabaseConfig *d, const char *doing, Err *e);

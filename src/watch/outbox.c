@@ -193,6 +193,12 @@ static int prepare(TriggerBuild *b, void *into) {
         int r = read_tables(b, o->tables_node, o);
 
         o->database = trigger_database(b, "outbox", o->name);
+        if (o->database && !o->database->is_sqlite &&
+            strlen(b->source->name) > OUTBOX_SOURCE_MAX_BYTES)
+                r = problem_add(b->problems, b->map->place,
+                                "outbox: the source's name has a part in those of its triggers "
+                                "and its channel, and PostgreSQL takes no longer one than %d bytes",
+                                OUTBOX_SOURCE_MAX_BYTES);
         return o->database ? r : -EINVAL;
 }
 
@@ -251,12 +257,9 @@ int outbox_literal(Buf *b, Span text) {
         return r < 0 ? r : buf_add_char(b, '\'');
 }
 
-/* Names of sources are [a-z0-9-]; of two that begin alike the names still differ. */
+/* Names of sources are [a-z0-9-]. */
 int outbox_trigger_name(Buf *b, Span source, const char *op) {
-        int r = buf_addf(b, "\"grapnel_" SPAN_FMT "_%s\"", source.n > 40 ? 40 : (int)source.n,
-                         source.p, op);
-
-        return r;
+        return buf_addf(b, "\"grapnel_" SPAN_FMT "_%s\"", SPAN_ARG(source), op);
 }
 
 int outbox_when(Buf *b, const char *when, const char *row) {

@@ -29,9 +29,10 @@ typedef struct Reader {
         Watch *watch;
         const OutboxOptions *o;
         sqlite3 *db;
-        sqlite3_stmt *read, *remove, *pending;
+        sqlite3_stmt *read, *remove, *pending, *tidy;
         int notifier, turn; /* descriptors */
         int64_t looked_ms;
+        Err missing; /* the trigger that is; "" */
 } Reader;
 
 enum { C_SEQ, C_AT, C_OP, C_TABLE, C_KEYS, C_FRESH, C_PREVIOUS };
@@ -66,6 +67,7 @@ static int take_turn(Reader *r, Err *e) {
                 if (waited < 0)
                         return waited;
         }
+        watch_gauge(r->watch, "standby", 0);
         return 0;
 }
 
@@ -84,23 +86,27 @@ static int count_of(Reader *r, const char *sql, Span value, int64_t *ret, Err *e
         return err;
 }
 
-/* The text of a table's trigger; false when there is none. */
-static bool trigger_text(Reader *r, const OutboxTable *t, const char *op, Buf *ret) {
+/* The text of a table's trigger. 1; 0: there is none. */
+static int trigger_text(Reader *r, const OutboxTable *t, const char *op, Buf *ret, Err *e) {
         char name[256];
         sqlite3_stmt *st;
-        bool found = false;
+        int step, err = lite_prepare(r->db, r->o->database,
+                                     "SELECT sql FROM sqlite_schema WHERE type='trigger' AND"
+                                     " name=?1",
+                                     &st, e);
 
+        if (err < 0)
+                return err;
         (void)snprintf(name, sizeof name, "grapnel_%s_" SPAN_FMT "_%s", source_of(r),
                        SPAN_ARG(t->name), op);
-        if (lite_prepare(r->db, r->o->database,
-                         "SELECT sql FROM sqlite_schema WHERE type='trigger' AND name=?1", &st,
-                         NULL) < 0)
-                return false;
         must(sqlite3_bind_text(st, 1, name, -1, SQLITE_STATIC) == SQLITE_OK);
-        if (sqlite3_step(st) == SQLITE_ROW && lite_cell(st, 0).p)
-                found = buf_add(ret, lite_cell(st, 0)) == 0;
+        step = sqlite3_step(st);
+        if (step == SQLITE_ROW && lite_cell(st, 0).p)
+                err = buf_add(ret, lite_cell(st, 0)) == 0;
+        else if (step != SQLITE_DONE)
+                err = lite_fault(r->db, r->o->database, "read", e);
         sqlite3_finalize(st);
-        return found;
+        return err;
 }
 
 static int look_for_outbox(Reader *r, Err *e) {
@@ -125,9 +131,14 @@ static int look_for_triggers(Reader *r, Err *e) {
                 for (size_t k = 0; k < COUNT_OF(ops); k++) {
                         AUTO(buf_done)
                         Buf text = BUF(1024 * 1024);
+                        int found =
+                                r->o->tables[i].ops & ops[k].op
+                                        ? trigger_text(r, &r->o->tables[i], ops[k].name, &text, e)
+                                        : 1;
 
-                        if ((r->o->tables[i].ops & ops[k].op) &&
-                            !trigger_text(r, &r->o->tables[i], ops[k].name, &text))
+                        if (found < 0)
+                                return found;
+                        if (!found)
                                 return FAIL(e, -ENOTRECOVERABLE,
                                             "table " SPAN_FMT " has no trigger for %s of this "
                                             "source: run grapnel trigger install %s",
@@ -148,7 +159,7 @@ static void look_for_columns(Reader *r, char ret[256]) {
                 Buf text = BUF(1024 * 1024);
                 LiteTable shape;
 
-                if (t->n_columns || !trigger_text(r, t, "insert", &text) ||
+                if (t->n_columns || trigger_text(r, t, "insert", &text, NULL) <= 0 ||
                     lite_table(r->db, r->o->database, t->name, a, &shape, NULL) < 0 ||
                     buf_add_char(&text, 0) < 0)
                         continue;
@@ -187,6 +198,11 @@ static int prepare(Reader *r, Err *e) {
                                    " julianday(min(at))) * 86400000, 0) FROM (SELECT at FROM"
                                    " grapnel_outbox WHERE source=?1 LIMIT 100000)",
                                    &r->pending, e);
+        /* It is of use within a statement only: what is committed of it was left behind, such as by
+         * INSERT OR IGNORE. */
+        if (err == 0)
+                err = lite_prepare(r->db, d, "DELETE FROM grapnel_replaced WHERE source=?1",
+                                   &r->tidy, e);
         return err;
 }
 
@@ -203,7 +219,7 @@ typedef struct Batch {
  * be JSON. */
 static Span readable(Arena *a, Span json) {
         AUTO(buf_done)
-        Buf out = BUF(ROW_CHANGE_MAX_BYTES);
+        Buf out = BUF(BATCH_MAX_BYTES);
         JsonFault fault;
         size_t done = 0;
 
@@ -262,7 +278,10 @@ static int add_event(Reader *r, Batch *b, Err *e) {
                        .time_is = "change",
                        .id = span_of(id)};
 
-        if (!row_change_event(&c, b->arena, &b->events[b->n]))
+        /* Without a row that is there the event would lie. */
+        if ((lite_cell(r->read, C_FRESH).p && !fresh.p) ||
+            (lite_cell(r->read, C_PREVIOUS).p && !previous.p) ||
+            !row_change_event(&c, b->arena, &b->events[b->n]))
                 return FAIL(e, -EMSGSIZE, "the change %s is too large for an event", id);
         b->bytes += b->events[b->n].body.n;
         b->seq[b->n++] = seq;
@@ -281,6 +300,14 @@ static int read_batch(Reader *r, Batch *b, Err *e) {
         return err;
 }
 
+static int step_once(Reader *r, sqlite3_stmt *st, Err *e) {
+        int err = sqlite3_step(st) == SQLITE_DONE ? 0
+                                                  : lite_fault(r->db, r->o->database, "written", e);
+
+        (void)sqlite3_reset(st);
+        return err;
+}
+
 static int remove_batch(Reader *r, const Batch *b, Err *e) {
         int err = sqlite3_exec(r->db, "BEGIN IMMEDIATE", NULL, NULL, NULL) == SQLITE_OK
                           ? 0
@@ -288,9 +315,11 @@ static int remove_batch(Reader *r, const Batch *b, Err *e) {
 
         for (size_t i = 0; err == 0 && i < b->n; i++) {
                 must(sqlite3_bind_int64(r->remove, 1, b->seq[i]) == SQLITE_OK);
-                if (sqlite3_step(r->remove) != SQLITE_DONE)
-                        err = lite_fault(r->db, r->o->database, "written", e);
-                (void)sqlite3_reset(r->remove);
+                err = step_once(r, r->remove, e);
+        }
+        if (err == 0) {
+                must(sqlite3_bind_text(r->tidy, 1, source_of(r), -1, SQLITE_STATIC) == SQLITE_OK);
+                err = step_once(r, r->tidy, e);
         }
         if (err == 0 && sqlite3_exec(r->db, "COMMIT", NULL, NULL, NULL) != SQLITE_OK)
                 err = lite_fault(r->db, r->o->database, "written", e);
@@ -318,21 +347,32 @@ static int take_batch(Reader *r, Err *e) {
 
 /* ---- the whole ---- */
 
-static void look(Reader *r) {
+/* Every now and then. A trigger goes with its table. */
+static int look(Reader *r, Err *e) {
         int64_t now = clock_mono_ms();
         char remark[256] = "";
+        int err;
 
         if (now - r->looked_ms < LOOK_MS)
-                return;
+                return 0;
         r->looked_ms = now;
+        err = lite_check_place(r->db, r->o->database, e);
+        if (err < 0)
+                return err;
         must(sqlite3_bind_text(r->pending, 1, source_of(r), -1, SQLITE_STATIC) == SQLITE_OK);
         if (sqlite3_step(r->pending) == SQLITE_ROW) {
                 watch_gauge(r->watch, "pending", sqlite3_column_int64(r->pending, 0));
                 watch_gauge(r->watch, "lag_ms", sqlite3_column_int64(r->pending, 1));
         }
         (void)sqlite3_reset(r->pending);
-        look_for_columns(r, remark);
-        watch_remarks(r->watch, remark);
+        r->missing = (Err){0};
+        err = look_for_triggers(r, &r->missing);
+        if (err == 0) {
+                look_for_columns(r, remark);
+                watch_remarks(r->watch, remark);
+        } else if (err != -ENOTRECOVERABLE)
+                *e = r->missing;
+        return err == -ENOTRECOVERABLE ? 0 : err;
 }
 
 /* A log that is not there yet appears with the first writer. */
@@ -368,7 +408,14 @@ static int empty(Reader *r, Err *e) {
                         if (n < 0)
                                 return n;
                 }
-                look(r);
+                waited = look(r, e);
+                if (waited < 0)
+                        return waited;
+                /* What other tables told is taken nevertheless. */
+                if (n == 0 && r->missing.text[0]) {
+                        *e = r->missing;
+                        return -ENOTRECOVERABLE;
+                }
                 if (watch_stops(r->watch))
                         return -ECANCELED;
                 if (n == 0 && (waited = rest(r)) < 0)
@@ -384,8 +431,6 @@ int outbox_lite_run(Watch *w, const OutboxOptions *o, Err *e) {
         if (err == 0)
                 err = look_for_outbox(&r, e);
         if (err == 0)
-                err = look_for_triggers(&r, e);
-        if (err == 0)
                 err = take_turn(&r, e);
         if (err == 0)
                 err = prepare(&r, e);
@@ -394,6 +439,7 @@ int outbox_lite_run(Watch *w, const OutboxOptions *o, Err *e) {
         sqlite3_finalize(r.read);
         sqlite3_finalize(r.remove);
         sqlite3_finalize(r.pending);
+        sqlite3_finalize(r.tidy);
         lite_close(r.db);
         if (r.notifier >= 0)
                 (void)close(r.notifier);

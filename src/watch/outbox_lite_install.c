@@ -372,6 +372,29 @@ static int add_table(Writing *w, sqlite3 *db, bool removes, Err *e) {
         return w->fault;
 }
 
+/* Those of tables that are no longer among them would go on to fill the outbox. */
+static int add_left_over(Writing *w, sqlite3 *db, Err *e) {
+        char like[128];
+        sqlite3_stmt *st;
+        int step, r = lite_prepare(db, w->o->database,
+                                   "SELECT name FROM sqlite_schema WHERE type='trigger' AND"
+                                   " name GLOB ?1 ORDER BY name",
+                                   &st, e);
+
+        if (r < 0)
+                return r;
+        (void)snprintf(like, sizeof like, "grapnel_" SPAN_FMT "_*", SPAN_ARG(w->source));
+        must(sqlite3_bind_text(st, 1, like, -1, SQLITE_STATIC) == SQLITE_OK);
+        while ((step = sqlite3_step(st)) == SQLITE_ROW) {
+                add(w, "DROP TRIGGER IF EXISTS ");
+                add_quoted(w, lite_cell(st, 0));
+                add(w, ";\n");
+        }
+        r = step == SQLITE_DONE ? w->fault : lite_fault(db, w->o->database, "read", e);
+        sqlite3_finalize(st);
+        return r;
+}
+
 int outbox_lite_install(const Trigger *t, const OutboxOptions *o, bool removes, Buf *sql, Err *e) {
         Writing w = {.o = o, .source = span_of(t->source->name), .sql = sql};
         sqlite3 *db = NULL;
@@ -385,12 +408,16 @@ int outbox_lite_install(const Trigger *t, const OutboxOptions *o, bool removes, 
                         removes ? "Removes" : "Makes", t->source->name, o->database->name);
         if (r == 0 && !removes)
                 r = buf_add(sql, span_of(shared));
+        if (r == 0)
+                r = add_left_over(&w, db, e);
         for (size_t i = 0; r == 0 && i < o->n_tables; i++) {
                 w.table = &o->tables[i];
                 r = add_table(&w, db, removes, e);
         }
         if (r == 0 && removes) {
                 add(&w, "DELETE FROM grapnel_outbox WHERE source=");
+                add_literal(&w, w.source);
+                add(&w, ";\nDELETE FROM grapnel_replaced WHERE source=");
                 add_literal(&w, w.source);
                 add(&w, ";\n-- When no other source has its changes there:\n"
                         "-- DROP TABLE grapnel_outbox; DROP TABLE grapnel_replaced;\n");

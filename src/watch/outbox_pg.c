@@ -16,7 +16,7 @@
 
 #define ROWS_MAX        1000 /* at a time */
 #define BYTES_MAX       "8388608"
-#define GAUGES_MS       5000
+#define LOOK_MS         5000
 #define STANDBY_MS      1000
 #define BATCH_MAX_BYTES ((size_t)1024 * 1024 * 1024)
 
@@ -42,7 +42,8 @@ typedef struct Reader {
         Pg *pg;
         char *read, *remove, *gauges; /* SQL */
         bool has_commit_times;
-        int64_t gauges_ms; /* when they were looked at */
+        int64_t looked_ms; /* at gauges and triggers */
+        Err missing;       /* the trigger that is; "" */
 } Reader;
 
 /* ---- statements ---- */
@@ -98,9 +99,9 @@ static int take_turn(Reader *r, Err *e) {
                 bool is_ours = err == 0 && PQgetvalue(got, 0, 0)[0] == 't';
 
                 PQclear(got);
+                watch_gauge(r->watch, "standby", !is_ours);
                 if (err < 0 || is_ours)
                         return err;
-                watch_gauge(r->watch, "standby", 1);
                 err = watch_wait(r->watch, -1, STANDBY_MS);
                 if (err < 0)
                         return err;
@@ -126,7 +127,7 @@ static int look_for_triggers(Reader *r, Err *e) {
                 (void)snprintf(schema, sizeof schema, SPAN_FMT,
                                SPAN_ARG(t->schema.n ? t->schema : SPAN("public")));
                 (void)snprintf(name, sizeof name, SPAN_FMT, SPAN_ARG(t->name));
-                (void)snprintf(prefix, sizeof prefix, "grapnel_%.40s_", source_of(r));
+                (void)snprintf(prefix, sizeof prefix, "grapnel_%s_", source_of(r));
                 err = pg_ask(r->pg, sql, values, 3, &got, e);
                 n = err == 0 ? pg_number(got, 0, 0) : 0;
                 PQclear(got);
@@ -288,17 +289,11 @@ static int take_batch(void *self, Err *e) {
         return err < 0 ? err : n;
 }
 
-static int look_at_gauges(void *self, Err *e) {
-        Reader *r = self;
+static int look_at_gauges(Reader *r, Err *e) {
         const char *values[] = {source_of(r)};
-        int64_t now = clock_mono_ms();
         PGresult *got;
-        int err;
+        int err = pg_ask(r->pg, r->gauges, values, 1, &got, e);
 
-        if (now - r->gauges_ms < GAUGES_MS)
-                return 0;
-        r->gauges_ms = now;
-        err = pg_ask(r->pg, r->gauges, values, 1, &got, e);
         if (err == 0) {
                 watch_gauge(r->watch, "pending", pg_number(got, 0, 0));
                 watch_gauge(r->watch, "lag_ms", pg_number(got, 0, 1));
@@ -307,12 +302,45 @@ static int look_at_gauges(void *self, Err *e) {
         return err;
 }
 
+/* Every now and then: a trigger goes with its table, or with a column that it names. */
+static int look_for_all(Reader *r, Err *e) {
+        int64_t now = clock_mono_ms();
+        int err;
+
+        if (now - r->looked_ms < LOOK_MS)
+                return 0;
+        r->looked_ms = now;
+        err = look_at_gauges(r, e);
+        if (err < 0)
+                return err;
+        r->missing = (Err){0};
+        err = look_for_triggers(r, &r->missing);
+        if (err == 0 || err == -ENOTRECOVERABLE)
+                return 0;
+        *e = r->missing;
+        return err;
+}
+
+/* What other tables told is taken before one that is missing ends it all. */
+static int look_around(void *self, int taken, Err *e) {
+        Reader *r = self;
+        int err = look_for_all(r, e);
+
+        if (err == 0 && taken == 0 && r->missing.text[0]) {
+                *e = r->missing;
+                return -ENOTRECOVERABLE;
+        }
+        if (err == 0)
+                watch_remarks(r->watch, r->missing.text);
+        return err;
+}
+
 /* ---- the whole ---- */
 
 static int empty(Reader *r, Err *e) {
         Emptying m = {.self = r,
                       .take = take_batch,
-                      .look = look_at_gauges,
+                      .look = look_around,
                       .poll_ms = r->o->poll_ms,
                       .is_notified = r->o->notify,
                       .pg = r->pg};
@@ -321,13 +349,11 @@ static int empty(Reader *r, Err *e) {
 }
 
 int outbox_pg_run(Watch *w, const OutboxOptions *o, Err *e) {
-        Reader r = {.watch = w, .o = o, .gauges_ms = INT64_MIN / 2};
+        Reader r = {.watch = w, .o = o, .looked_ms = INT64_MIN / 2};
         int err = pg_open(w, o->database, false, &r.pg, e);
 
         if (err == 0)
                 err = look_for_outbox(&r, e);
-        if (err == 0)
-                err = look_for_triggers(&r, e);
         if (err == 0)
                 err = take_turn(&r, e);
         if (err == 0)

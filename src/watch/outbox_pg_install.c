@@ -295,6 +295,48 @@ static int add_table(Buf *b, const OutboxOptions *o, Span source, const OutboxTa
         return r == 0 && o->notify ? add_wake(b, o, source, t) : r;
 }
 
+/* ---- tables that are no longer among them ---- */
+
+static bool is_listed(const OutboxOptions *o, Span schema, Span name) {
+        for (size_t i = 0; i < o->n_tables; i++)
+                if (span_eq(name, o->tables[i].name) &&
+                    span_eq(schema, o->tables[i].schema.n ? o->tables[i].schema : SPAN("public")))
+                        return true;
+        return false;
+}
+
+/* Else they would go on to fill the outbox, and nobody would know why. */
+static int add_left_over(Buf *b, const OutboxOptions *o, const char *source, Pg *p, Err *e) {
+        static const char sql[] =
+                "SELECT n.nspname, c.relname, g.tgname FROM pg_trigger g"
+                " JOIN pg_class c ON c.oid=g.tgrelid JOIN pg_namespace n ON n.oid=c.relnamespace"
+                " JOIN pg_proc f ON f.oid=g.tgfoid JOIN pg_namespace m ON m.oid=f.pronamespace"
+                " WHERE NOT g.tgisinternal AND g.tgparentid=0 AND m.nspname=$2 AND g.tgname=ANY"
+                " (SELECT 'grapnel_' || $1 || '_' || op FROM"
+                "  unnest('{insert,update,delete,truncate,wake}'::text[]) op) ORDER BY 1, 2, 3";
+        const char *values[] = {source, o->schema};
+        PGresult *got;
+        int r = pg_ask(p, sql, values, 2, &got, e);
+
+        for (int i = 0; r == 0 && i < PQntuples(got); i++) {
+                const OutboxTable t = {.schema = pg_cell(got, i, 0), .name = pg_cell(got, i, 1)};
+
+                if (is_listed(o, t.schema, t.name))
+                        continue;
+                r = buf_add(b, SPAN("DROP TRIGGER IF EXISTS "));
+                if (r == 0)
+                        r = outbox_quote(b, pg_cell(got, i, 2));
+                if (r == 0)
+                        r = buf_add(b, SPAN(" ON "));
+                if (r == 0)
+                        r = add_table_name(b, &t);
+                if (r == 0)
+                        r = buf_add(b, SPAN("; -- no longer one of its tables\n"));
+        }
+        PQclear(got);
+        return r;
+}
+
 /* ---- all of it ---- */
 
 static int add_removal(Buf *b, const OutboxOptions *o, Span source) {
@@ -324,10 +366,12 @@ int outbox_pg_install(const Trigger *t, const OutboxOptions *o, bool removes, Bu
                          "at all.\nBEGIN;\n",
                          removes ? "Removes" : "Makes", t->source->name, o->database->name);
 
+        if (r == 0)
+                r = pg_open(NULL, o->database, false, &p, e);
+        if (r == 0)
+                r = add_left_over(sql, o, t->source->name, p, e);
         if (r == 0 && removes)
                 r = add_removal(sql, o, source);
-        if (r == 0 && !removes)
-                r = pg_open(NULL, o->database, false, &p, e);
         if (r == 0 && !removes)
                 r = add_shared(sql, o->schema);
         for (size_t i = 0; r == 0 && !removes && i < o->n_tables; i++)

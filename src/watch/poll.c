@@ -155,7 +155,7 @@ static int prepare(TriggerBuild *b, void *into) {
                 o->table = b->source->name;
         else if (!*o->table || strlen(o->table) > POLL_NAME_MAX_BYTES)
                 r = problem_add(b->problems, node_get(b->map, "name")->text_place,
-                                "table: a name of 1 to %d bytes", POLL_NAME_MAX_BYTES);
+                                "name: of 1 to %d bytes", POLL_NAME_MAX_BYTES);
         return r;
 }
 

@@ -46,6 +46,8 @@ static int fault(Desk *d, Err *e) {
 
 static int begin(Desk *d, const Buf *sql, int64_t limit, sqlite3_stmt **ret, Err *e) {
         d->until_ms = clock_mono_ms() + d->o->timeout_ms;
+        if (lite_check_place(d->db, d->o->database, e) < 0)
+                return -ENOENT;
         if (sqlite3_prepare_v2(d->db, sql->p, -1, ret, NULL) != SQLITE_OK)
                 return fault(d, e);
         if (!sqlite3_stmt_readonly(*ret)) {

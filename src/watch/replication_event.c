@@ -9,8 +9,7 @@
 #include <errno.h>
 
 /* 2000-01-01T00:00:00Z, PostgreSQL's beginning of time, in Unix seconds. */
-#define PG_EPOCH_S  INT64_C(946684800)
-#define LARGE_BYTES ((size_t)64 * 1024)
+#define PG_EPOCH_S INT64_C(946684800)
 
 typedef struct Values {
         PgoutputValue *at; /* NULL: there is no such row */
@@ -225,7 +224,7 @@ int replication_event(Replication *r, const Shape *s, const PgoutputMessage *m,
         int err = write_event(r, s, m, at, SIZE_MAX, a, ret, &ignored);
 
         if (err == -EMSGSIZE)
-                return write_event(r, s, m, at, LARGE_BYTES, a, ret, e);
+                return write_event(r, s, m, at, ROW_CHANGE_LARGE_BYTES, a, ret, e);
         if (err < 0)
                 *e = ignored;
         return err;

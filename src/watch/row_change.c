@@ -174,6 +174,72 @@ static Span depth_meta(const RowChange *c, Arena *a, bool *fits) {
         return keep(a, &b, fits);
 }
 
+static int write_head(const RowChange *c, Buf *id, Buf *type) {
+        int r = buf_addf(id, SPAN_FMT "/" SPAN_FMT, SPAN_ARG(c->source), SPAN_ARG(c->id));
+
+        return r < 0 ? r : buf_addf(type, SPAN_FMT ".%s", SPAN_ARG(c->table), c->op);
+}
+
+/* ---- what is too large ---- */
+
+static int begin_missing(Buf *b, Span missing) {
+        return missing.n > 2 ? buf_add(b, span_make(missing.p, missing.n - 1))
+                             : buf_add_char(b, '[');
+}
+
+/* The members whose values are not large; the names of the others go to `missing`. */
+static int add_small(Span object, Buf *b, Buf *missing, size_t *n_missing) {
+        Span key, value;
+        int r = buf_add_char(b, '{'), n = 0;
+
+        for (size_t pos = 0; r == 0 && json_next(object, &pos, &key, &value);) {
+                if (value.n <= ROW_CHANGE_LARGE_BYTES) {
+                        r = buf_addf(b, "%s\"" SPAN_FMT "\":" SPAN_FMT, n++ ? "," : "",
+                                     SPAN_ARG(key), SPAN_ARG(value));
+                        continue;
+                }
+                ++*n_missing;
+                if (missing)
+                        r = buf_addf(missing, "%s\"" SPAN_FMT "\"", missing->n > 1 ? "," : "",
+                                     SPAN_ARG(key));
+        }
+        return r < 0 ? r : buf_add_char(b, '}');
+}
+
+static int write_small(const RowChange *c, Span id, Span type, Buf *body) {
+        AUTO(buf_done)
+        Buf fresh = BUF(ROW_CHANGE_MAX_BYTES);
+        AUTO(buf_done)
+        Buf previous = BUF(ROW_CHANGE_MAX_BYTES);
+        AUTO(buf_done)
+        Buf missing = BUF(1024 * 1024);
+        size_t n_fresh = 0, n_previous = 0;
+        RowChange small = *c;
+        int r = begin_missing(&missing, c->missing);
+
+        if (r == 0 && c->fresh.p)
+                r = add_small(c->fresh, &fresh, &missing, &n_fresh);
+        if (r == 0 && c->previous.p)
+                r = add_small(c->previous, &previous, NULL, &n_previous);
+        if (r == 0)
+                r = buf_add_char(&missing, ']');
+        if (r < 0)
+                return r;
+        if (c->fresh.p)
+                small.fresh = buf_span(&fresh);
+        if (c->previous.p)
+                small.previous = buf_span(&previous);
+        if (n_fresh)
+                small.missing = buf_span(&missing);
+        /* Of values that are not there nobody can say whether they changed. */
+        if (c->previous.p && (n_previous || n_fresh) && !c->previous_missing)
+                small.previous_missing = "too-large";
+        if (c->context.n > ROW_CHANGE_LARGE_BYTES)
+                small.context = (Span){NULL, 0};
+        buf_clear(body);
+        return write_body(&small, id, type, body);
+}
+
 bool row_change_event(const RowChange *c, Arena *a, EnvelopeEvent *ret) {
         AUTO(buf_done)
         Buf id = BUF(1024);
@@ -185,9 +251,10 @@ bool row_change_event(const RowChange *c, Arena *a, EnvelopeEvent *ret) {
         Buf body = BUF(ROW_CHANGE_MAX_BYTES);
         bool fits = true;
 
-        if (buf_addf(&id, SPAN_FMT "/" SPAN_FMT, SPAN_ARG(c->source), SPAN_ARG(c->id)) < 0 ||
-            buf_addf(&type, SPAN_FMT ".%s", SPAN_ARG(c->table), c->op) < 0 ||
-            write_body(c, buf_span(&id), buf_span(&type), &body) < 0)
+        if (write_head(c, &id, &type) < 0)
+                return false;
+        if (write_body(c, buf_span(&id), buf_span(&type), &body) < 0 &&
+            write_small(c, buf_span(&id), buf_span(&type), &body) < 0)
                 return false;
         /* A key beyond all measure orders nothing; the table alone does not mislead. */
         if (write_subject(c, &subject) < 0) {

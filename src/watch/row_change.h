@@ -30,10 +30,17 @@ typedef struct RowChange {
         Span more; /* further members, without braces; may be empty */
 } RowChange;
 
-enum { ROW_CHANGE_MAX_BYTES = 256 * 1024 * 1024 };
+enum {
+        /* Of an event. What is more does not fit into the ledger's door (the arena of an intake),
+         * and could not be put aside whole either. */
+        ROW_CHANGE_MAX_BYTES = 48 * 1024 * 1024,
+        ROW_CHANGE_LARGE_BYTES = 64 * 1024, /* values that go first when it is too much */
+};
 
 /* The event of it, in the arena: body, type ("users.update"), subject (table and key), time and
- * key. False when it is too large. */
+ * key. One that would be too large goes without its large values: `missing` names those of the row
+ * after, and `previousMissing` is "too-large" where the row before lacks some. False when even that
+ * is too much. */
 bool row_change_event(const RowChange *c, Arena *a, EnvelopeEvent *ret);
 /* Appends the names of the members in which two JSON objects differ, as an array. */
 MUST_CHECK int row_change_names(Span previous, Span fresh, Buf *out);

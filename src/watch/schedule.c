@@ -11,9 +11,10 @@
 #include <errno.h>
 
 #define LAST_NOTE    "last"
-#define LOOK_MS      30000 /* the clock may be set meanwhile */
-#define ON_TIME_S    60    /* later than this, a moment was missed */
-#define CLOCK_FAST_S 3600  /* the last moment is so far ahead only if the clock was */
+#define ABOUT_NOTE   "about" /* of which moments that is the last one */
+#define LOOK_MS      30000   /* the clock may be set meanwhile */
+#define ON_TIME_S    60      /* later than this, a moment was missed */
+#define CLOCK_FAST_S 3600    /* the last moment is so far ahead only if the clock was */
 
 enum { ALL_MAX = 100, ARENA_BYTES = 64 * 1024 };
 
@@ -91,20 +92,39 @@ static int remember(Clockwork *c, int64_t moment_s, Err *e) {
         return notes_put(c->notes, SPAN(LAST_NOTE), span_of(text), e);
 }
 
-/* The first time there is nothing that could have been missed. */
+/* 1: it goes by the same clock as when the last moment was noted. */
+static int is_same(Clockwork *c, Buf *about, Err *e) {
+        AUTO(buf_done)
+        Buf was = BUF(8192);
+        int r;
+
+        if (buf_addf(about, "%s\n%s", c->o->zone_name, c->o->text) < 0)
+                return FAIL(e, -EMSGSIZE, "the expression is too long");
+        r = notes_get(c->notes, SPAN(ABOUT_NOTE), &was, e);
+        return r < 0 ? r : r == 0 || span_eq(buf_span(&was), buf_span(about));
+}
+
+/* The first time there is nothing that could have been missed, nor when the expression is another
+ * one: its moments were not waited for. */
 static int recall(Clockwork *c, Err *e) {
         AUTO(buf_done)
         Buf text = BUF(64);
-        int r = notes_get(c->notes, SPAN(LAST_NOTE), &text, e);
+        AUTO(buf_done)
+        Buf about = BUF(8192);
+        int same = is_same(c, &about, e), r;
         uint64_t last;
 
+        if (same < 0)
+                return same;
+        r = notes_get(c->notes, SPAN(LAST_NOTE), &text, e);
         if (r < 0)
                 return r;
-        if (r == 1 && span_to_u64(buf_span(&text), INT64_MAX, &last)) {
+        if (r == 1 && same && span_to_u64(buf_span(&text), INT64_MAX, &last)) {
                 c->last_s = (int64_t)last;
-                return 0;
-        }
-        return remember(c, clock_wall_ms() / 1000, e);
+                r = 0;
+        } else
+                r = remember(c, clock_wall_ms() / 1000, e);
+        return r < 0 ? r : notes_put(c->notes, SPAN(ABOUT_NOTE), buf_span(&about), e);
 }
 
 static void moment_text(int64_t moment_s, char ret[CLOCK_TEXT]) {
@@ -182,7 +202,7 @@ static int catch_up(Clockwork *c, int64_t now_s, Err *e) {
                 if (is_late && c->o->missed == MISSED_SKIP)
                         r = remember(c, moments[i], e);
                 else
-                        r = hand_in(c, moments[i], i ? moments[i - 1] : before, is_late, e);
+                        r = hand_in(c, moments[i], i > from ? moments[i - 1] : before, is_late, e);
         }
         return r;
 }

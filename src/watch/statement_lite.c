@@ -358,6 +358,12 @@ static bool run(void *c_, StatementCall *call) {
         Err e = {0};
         int r;
 
+        if (lite_check_place(c->db, c->database, &e) < 0) {
+                call->result = STATEMENT_AWAY;
+                call->is_untouched = true;
+                (void)snprintf(call->message, sizeof call->message, "%s", e.text);
+                return false;
+        }
         sqlite3_busy_timeout(c->db, left > 1 ? (int)left : 1);
         c->until_ms = call->until_ms;
         r = attempt(c, call->statement, &e);

@@ -409,12 +409,14 @@ static bool is_unchanged(const Reader *r, const PGresult *now) {
 }
 
 /* 1 when the table was altered meanwhile: its statements are to be written anew. */
-static int look_around(void *self, Err *e) {
+static int look_around(void *self, int taken, Err *e) {
         Reader *r = self;
         int64_t now = clock_mono_ms();
         PGresult *got;
         int err;
 
+        (void)taken;
+        watch_works(r->watch);
         if (now - r->gauges_ms < GAUGES_MS)
                 return 0;
         r->gauges_ms = now;

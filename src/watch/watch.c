@@ -484,6 +484,8 @@ bool watches_wish(Watches *ws, Span source, WatchWish wish) {
         return is_there;
 }
 
+/* Waits without the lock, which a loop may want that one of them waits for. Nobody else changes the
+ * list meanwhile. */
 bool watches_stop(Watches *ws, int64_t ms) {
         struct timespec until;
         bool all_ended = true;
@@ -493,6 +495,7 @@ bool watches_stop(Watches *ws, int64_t ms) {
         pthread_mutex_lock(&ws->lock);
         for (Watch *w = ws->first; w; w = w->next)
                 command(w, NULL);
+        pthread_mutex_unlock(&ws->lock);
         for (Watch **at = &ws->first; *at;) {
                 Watch *w = *at;
 
@@ -501,10 +504,11 @@ bool watches_stop(Watches *ws, int64_t ms) {
                         at = &w->next;
                         continue;
                 }
+                pthread_mutex_lock(&ws->lock);
                 *at = w->next;
+                pthread_mutex_unlock(&ws->lock);
                 watch_free(w);
         }
-        pthread_mutex_unlock(&ws->lock);
         return all_ended;
 }
 

@@ -101,7 +101,7 @@ void watches_set(Watches *ws, Triggers *t);
 typedef enum WatchWish { WATCH_WISHES_NOTHING, WATCH_RETRIES, WATCH_FORGETS } WatchWish;
 bool watches_wish(Watches *ws, Span source, WatchWish wish);
 /* Ends all, waiting for their threads; false when one of them did not end in time: then nothing
- * that it may touch can be freed. */
+ * that it may touch can be freed. From the thread that sets them. */
 bool watches_stop(Watches *ws, int64_t ms);
 Watches *watches_free(Watches *ws); /* after watches_stop */
 /* Each, lent for the call; any thread. */

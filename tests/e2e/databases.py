@@ -4,6 +4,7 @@ own in it, and a daemon whose every event goes to a target, so that a test sees 
 
 import json
 import pathlib
+import sqlite3
 import subprocess
 import sys
 
@@ -56,6 +57,17 @@ def new_base(cluster, name):
         cursor.execute(f'CREATE DATABASE "{name}"')
     admin.close()
     return Base(cluster, name)
+
+
+def put_back(path):
+    """A copy of a SQLite file that nobody writes to takes its place, as a backup does."""
+    source, copy = sqlite3.connect(path), sqlite3.connect(path.with_name("backup.db"))
+    source.backup(copy)
+    source.close()
+    copy.close()
+    for more in ("-wal", "-shm"):
+        path.with_name(path.name + more).unlink(missing_ok=True)
+    path.with_name("backup.db").rename(path)
 
 
 def grapnel(folder, environment, *words):

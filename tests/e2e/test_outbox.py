@@ -183,6 +183,10 @@ def test_a_row_that_moves_between_partitions(watch, base):
         ("insert", "visits"), ("update", "visits"), ("delete", "visits"), ("insert", "visits")]
     assert events[2]["previous"]["day"] == "2026-01-16"
     assert events[2]["transaction"] == events[3]["transaction"]
+    base.run("TRUNCATE visits_2")  # nobody hears of it
+    base.run("TRUNCATE visits")
+    base.run("INSERT INTO visits_1 VALUES (2, '2026-01-15')")
+    assert [e["op"] for e in w.wait_for(6)[4:]] == ["truncate", "insert"]
 
 
 def test_values_of_all_sorts_and_sizes(watch, base):
@@ -215,6 +219,16 @@ def test_the_table_is_altered_meanwhile(watch, base):
     assert events[1]["new"]["city"] == "Espoo" and events[1]["changed"] == ["email"]
     assert events[2]["changed"] == ["full_name"]
     assert "logins" not in events[3]["new"] and events[3]["changed"] == ["city"]
+
+
+def test_a_column_that_a_trigger_names_stays_as_it_is(watch, base):
+    w = watch(tables="{users: {columns: [email]}}")
+    base.run("ALTER TABLE users ALTER name TYPE varchar(100); ALTER TABLE users DROP COLUMN logins")
+    for change in ("ALTER email TYPE varchar(100)", "DROP COLUMN email"):
+        with pytest.raises(Exception, match="trigger grapnel_rows_update on table users"):
+            base.run("ALTER TABLE users " + change)
+    assert w.command("trigger", "uninstall", "rows", "--apply").returncode == 0
+    base.run("ALTER TABLE users ALTER email TYPE varchar(100)")
 
 
 def test_who_did_it(watch, base):
@@ -297,6 +311,20 @@ flows:
     assert event["event"]["key"] == {"id": "b"} and event["why"] == w.status()["parkedWhy"]
 
 
+def test_what_is_too_large_for_an_event_is_named_and_the_rest_goes_on(watch, base):
+    w = watch()
+    base.run("INSERT INTO users (id, email) VALUES ('a', repeat('x', 45*1024*1024)), "
+             "('b', repeat('x', 50*1024*1024)), ('c', '')")
+    base.run("UPDATE users SET name='B' WHERE id='b'")
+    whole, large, small, changed = w.wait_for(4)
+    assert len(whole["new"]["email"]) == 45 * 1024 * 1024 and "missing" not in whole
+    assert large["new"] == {"id": "b", "name": None, "logins": 0} and large["missing"] == ["email"]
+    assert small["new"]["email"] == ""
+    assert changed["new"]["name"] == "B" and changed["previous"]["name"] is None
+    assert changed["previousMissing"] == "too-large" and changed["changed"] is None
+    assert w.status()["parked"] == 0
+
+
 def server(w):
     return "--server", f"http://127.0.0.1:{w.daemon.admin}"
 
@@ -352,6 +380,40 @@ def test_a_trigger_that_is_missing_is_noticed(watch, base):
     assert "table public.users has 3 of 4 triggers" in w.wait_state("broken")["why"]
 
 
+def test_a_trigger_that_goes_missing_is_noticed_and_what_is_there_still_comes(watch, base):
+    """A table that is made anew has none, and nothing else would tell of it."""
+    w = watch(USERS + "CREATE TABLE notes (id int PRIMARY KEY)", "[users, notes]")
+    w.wait_state("working")
+    base.run("ALTER TABLE users RENAME TO old_users; CREATE TABLE users (id text PRIMARY KEY)")
+    assert "table public.users has 0 of 4 triggers" in w.wait_state("broken")["why"]
+    base.run("INSERT INTO notes VALUES (1)")
+    w.daemon.reload(w.config)
+    assert w.wait_for(1)[0]["table"] == "notes"
+    w.wait_state("broken")
+    w.install()
+    w.daemon.reload(w.config)
+    w.wait_state("working")
+
+
+def test_the_name_of_the_source_is_part_of_others(scene, base):
+    """A channel that is too long would fail the application's own write."""
+    base.run(USERS)
+
+    def start(name):
+        config = CONFIG.replace("rows:", name + ":", 1).replace("on: rows", f"on: {name}")
+        return Watched(scene, config % "[users], notify: true", installs=False, DATABASE=base.url)
+
+    with pytest.raises(AssertionError, match="does not start") as error:
+        start(41 * "s")
+    assert "PostgreSQL takes no longer one than 40 bytes" in str(error.value)
+    w = start(40 * "s")
+    done = w.command("trigger", "install", 40 * "s", "--apply")
+    assert done.returncode == 0, done.stderr
+    base.run("INSERT INTO users VALUES ('a')")
+    w.daemon.reload(w.config)
+    assert w.wait_for(1)[0]["key"] == {"id": "a"}
+
+
 def test_a_database_that_is_away_comes_back(scene, cluster):
     base = new_base(cluster, "away")
     base.run(USERS)
@@ -379,6 +441,7 @@ def test_one_reader_at_a_time(watch, base, scene):
     assert w.scene.target and wait_until(
         lambda: len(scene.target.requests) >= 2, 20)
     assert json.loads(scene.target.requests[1].body)["key"] == {"id": "b"}
+    assert other.api("/api/v1/triggers")["data"][0]["gauges"]["standby"] == 0
 
 
 def test_the_applications_write_is_never_in_the_way(watch, base):
@@ -407,6 +470,20 @@ def test_what_install_prints_can_be_read_and_run_twice(watch, base):
     assert base.run("SELECT count(*) FROM pg_trigger WHERE NOT tgisinternal") == [(0,)]
     base.run("INSERT INTO users VALUES ('b')")
     assert base.run("SELECT count(*) FROM grapnel.outbox") == [(0,)]
+
+
+def test_a_table_that_is_no_longer_among_them_loses_its_triggers(watch, base):
+    w = watch(USERS + "CREATE TABLE notes (id int PRIMARY KEY)", "[users, notes]")
+    w.wait_state("working")
+    w.daemon.reload(CONFIG % "[users]")
+    w.install()
+    base.run("INSERT INTO notes VALUES (1); INSERT INTO users VALUES ('a')")
+    assert w.wait_for(1)[0]["key"] == {"id": "a"}
+    assert base.run("SELECT DISTINCT tgrelid::regclass::text FROM pg_trigger WHERE NOT tgisinternal"
+                    ) == [("users",)]
+    w.daemon.write(CONFIG % "[notes]")
+    assert w.command("trigger", "uninstall", "rows", "--apply").returncode == 0
+    assert base.run("SELECT count(*) FROM pg_trigger WHERE NOT tgisinternal") == [(0,)]
 
 
 @pytest.mark.parametrize("tables, says", [

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from databases import FORWARD, Watched
+from databases import FORWARD, Watched, put_back
 from harness import PATIENCE_S, wait_until
 
 USERS = "CREATE TABLE users (id TEXT PRIMARY KEY, email TEXT, name TEXT, logins INTEGER DEFAULT 0)"
@@ -292,3 +292,46 @@ def test_a_file_that_is_not_there_is_not_made(scene, tmp_path):
     w = Watched(scene, CONFIG % "[users]", installs=False, FILE=str(tmp_path / "none.db"))
     assert "could not be opened" in w.wait_state("failing")["why"]
     assert not (tmp_path / "none.db").exists()
+
+
+def test_a_trigger_that_goes_missing_is_noticed_and_what_is_there_still_comes(watch, file):
+    w = watch(tables="[users, notes]", installs=False)
+    file.run("CREATE TABLE notes (id INTEGER PRIMARY KEY)")
+    w.install()
+    w.daemon.reload(w.config)
+    w.wait_state("working")
+    file.run("DROP TABLE users", USERS)
+    assert "table users has no trigger for insert" in w.wait_state("broken")["why"]
+    file.run("INSERT INTO notes VALUES (1)")
+    w.daemon.reload(w.config)
+    assert w.wait_for(1)[0]["table"] == "notes"
+
+
+def test_a_table_that_is_no_longer_among_them_loses_its_triggers(watch, file):
+    w = watch(tables="[users, notes]", installs=False)
+    file.run("CREATE TABLE notes (id INTEGER PRIMARY KEY)")
+    w.install()
+    w.daemon.reload(CONFIG % "[users]")
+    w.install()
+    file.run("INSERT INTO notes VALUES (1)", "INSERT INTO users (id) VALUES ('a')")
+    assert w.wait_for(1)[0]["key"] == {"id": "a"}
+
+
+def test_what_was_put_by_for_nothing_goes(watch, file):
+    """Rows that an INSERT was about to take away, and did not."""
+    w = watch()
+    file.run("INSERT INTO users (id) VALUES ('a'), ('b')")
+    file.run("INSERT INTO users (id) VALUES ('a') ON CONFLICT DO UPDATE SET name='x'",
+             "INSERT OR IGNORE INTO users (id) VALUES ('b')")
+    assert [e["op"] for e in w.wait_for(3)] == ["insert", "insert", "update"]
+    assert wait_until(
+        lambda: file.run("SELECT count(*) FROM grapnel_replaced") == [(0,)], PATIENCE_S)
+
+
+def test_a_file_that_is_another_one_is_opened_anew(watch, file):
+    w = watch()
+    w.wait_state("working")
+    put_back(file.path)
+    file.run("INSERT INTO users (id) VALUES ('a')")
+    assert w.wait_for(1)[0]["key"] == {"id": "a"}
+    w.wait_state("working")

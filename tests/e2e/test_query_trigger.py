@@ -8,7 +8,7 @@ import sqlite3
 
 import pytest
 
-from databases import FORWARD, Cluster, Watched, grapnel, new_base, programs
+from databases import FORWARD, Cluster, Watched, grapnel, new_base, programs, put_back
 from harness import PATIENCE_S, wait_until
 
 CONFIG = """
@@ -90,6 +90,16 @@ def counted(w, n):
     """Handed in, and none of them twice; counted a moment after they are in the ledger."""
     assert wait_until(lambda: w.status()["events"] >= n, PATIENCE_S)
     assert (w.status()["events"], w.status()["known"]) == (n, 0)
+
+
+def test_a_file_that_is_another_one_is_opened_anew(watch, base):
+    if base.kind != "sqlite":
+        pytest.skip("a server has its database where it is")
+    w = watch(base)
+    w.wait_state("working")
+    put_back(base.path)
+    base.run(f"INSERT INTO users VALUES ('a', '', {base.now})")
+    assert keys(w.wait_for(1)) == ["a"]
 
 
 def test_a_row_arrives_whenever_it_changed(watch, base):

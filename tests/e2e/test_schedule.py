@@ -49,13 +49,14 @@ def test_the_first_start_has_missed_nothing(scene):
 
 def test_of_those_that_were_missed_the_last_comes_late(scene):
     w = start(scene, "0 * * * *")
-    set_last(w, ago(hours=5))
+    last = ago(hours=5)
+    set_last(w, last)
     event = w.wait_for(1)[0]
     at, made = time_of(event["schedule"]["at"]), time_of(event["schedule"]["made"])
     assert at.minute == 0 and datetime.timedelta() <= made - at < datetime.timedelta(hours=1)
     assert event["op"] == "schedule" and event["type"] == "rows.schedule"
     assert event["time"] == event["schedule"]["at"] and event["timeIs"] == "schedule"
-    assert time_of(event["schedule"]["after"]) == at - datetime.timedelta(hours=1)
+    assert time_of(event["schedule"]["after"]).timestamp() == last
     assert event["schedule"]["zone"] == "UTC"
     assert w.status()["events"] == 1
 
@@ -81,6 +82,17 @@ def test_or_none(scene):
     w.wait_state("working")
     assert wait_until(lambda: w.status()["gauges"].get("next_s", 0) > ago(), 20)
     assert w.status()["events"] == 0 and not w.arrived()
+
+
+def test_another_expression_has_missed_nothing(scene):
+    w = start(scene, "0 0 1 1 *")
+    set_last(w, ago(days=400))
+    w.wait_for(1)
+    set_last(w, ago(hours=30))
+    w.wait_state("working")
+    w.daemon.reload(CONFIG % ("0 0 * * *", ""))
+    assert wait_until(lambda: 0 < w.status()["gauges"].get("next_s", 0) < ago(hours=-25), 20)
+    assert len(w.arrived()) == 1 and w.status()["events"] == 0
 
 
 def test_no_moment_comes_twice(scene):

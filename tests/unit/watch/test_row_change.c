@@ -94,6 +94,47 @@ static void what_is_not_known_says_why(void **state) {
         assert_true(span_eq(event.subject, SPAN("users")));
 }
 
+/* {"id":7,"big":"xxx...","t":1} */
+static void add_large(Buf *b, const char *name, size_t n) {
+        assert_int_equal(buf_addf(b, "{\"id\":7,\"%s\":\"", name), 0);
+        for (size_t i = 0; i < n; i++)
+                assert_int_equal(buf_add_char(b, 'x'), 0);
+        assert_int_equal(buf_add(b, SPAN("\",\"t\":1}")), 0);
+}
+
+static bool holds(Span body, Span part) {
+        return memmem(body.p, body.n, part.p, part.n) != NULL;
+}
+
+static void what_is_too_large_is_named(void **state) {
+        AUTO(arena_freep)
+        Arena *a = arena_new(1 << 20);
+        AUTO(buf_done)
+        Buf large = BUF((size_t)2 * ROW_CHANGE_MAX_BYTES);
+        RowChange c = change();
+        EnvelopeEvent event;
+
+        (void)state;
+        add_large(&large, "big", ROW_CHANGE_MAX_BYTES);
+        c.fresh = buf_span(&large);
+        assert_true(row_change_event(&c, a, &event));
+        assert_true(holds(event.body,
+                          SPAN("\"changed\":null,\"new\":{\"id\":7,\"t\":1},\"previous\":{\"id\":7,"
+                               "\"email\":\"o\"},\"previousMissing\":\"too-large\",\"missing\":["
+                               "\"big\"],\"transaction\"")));
+        c.fresh = SPAN("{\"id\":7}");
+        c.previous = buf_span(&large);
+        c.missing = SPAN("[\"other\"]");
+        assert_true(row_change_event(&c, a, &event));
+        assert_true(holds(event.body,
+                          SPAN("\"new\":{\"id\":7},\"previous\":{\"id\":7,\"t\":1},"
+                               "\"previousMissing\":\"too-large\",\"missing\":[\"other\"],")));
+        c.fresh = buf_span(&large);
+        c.previous = (Span){NULL, 0};
+        assert_true(row_change_event(&c, a, &event));
+        assert_true(holds(event.body, SPAN("\"previous\":null,\"missing\":[\"other\",\"big\"],")));
+}
+
 static void a_key_beyond_all_measure_leaves_the_table(void **state) {
         AUTO(arena_freep)
         Arena *a = arena_new(1 << 20);
@@ -117,6 +158,7 @@ int main(void) {
                 cmocka_unit_test(names_of_what_differs),
                 cmocka_unit_test(an_event_holds_all_that_is_known),
                 cmocka_unit_test(what_is_not_known_says_why),
+                cmocka_unit_test(what_is_too_large_is_named),
                 cmocka_unit_test(a_key_beyond_all_measure_leaves_the_table),
         };
 

@@ -15,6 +15,7 @@ typedef struct World {
         pthread_cond_t news;
         unsigned submits, busy_left, told;
         const char *refuse; /* a key that can never be taken */
+        bool waits_for_end; /* events are taken when no watch is listed any more */
         char taken[4096];   /* keys */
         WatchState state;
         char why[512], folder[64], file[128];
@@ -23,13 +24,26 @@ typedef struct World {
 
 static World world;
 
+static void count_one(void *arg, const WatchStatus *s) {
+        (void)s;
+        ++*(size_t *)arg;
+}
+
 static void submit(void *self, Span source, const EnvelopeEvent *events, size_t n,
                    WatchTaken *ret) {
         World *w = self;
+        size_t listed = w->waits_for_end;
 
         assert_true(span_eq(source, SPAN("rows")));
         pthread_mutex_lock(&w->lock);
         w->submits++;
+        pthread_cond_broadcast(&w->news);
+        pthread_mutex_unlock(&w->lock);
+        while (listed) {
+                listed = 0;
+                watches_each(w->watches, count_one, &listed);
+        }
+        pthread_mutex_lock(&w->lock);
         if (w->busy_left) {
                 w->busy_left--;
                 *ret = (WatchTaken){.fault = -EAGAIN, .why = "the ledger is busy"};
@@ -299,6 +313,19 @@ static void it_ends_while_the_ledger_is_busy(void **state) {
         /* tear_down stops it, and it does end; the row is still there. */
 }
 
+/* As a loop does that a program for monitoring asks while all ends. */
+static void it_ends_while_somebody_lists_them(void **state) {
+        (void)state;
+        world.waits_for_end = true;
+        start("[t]");
+        run_sql("INSERT INTO t VALUES ('a', 1)");
+        pthread_mutex_lock(&world.lock);
+        while (world.submits == 0)
+                pthread_cond_wait(&world.news, &world.lock);
+        pthread_mutex_unlock(&world.lock);
+        assert_true(watches_stop(world.watches, 10000));
+}
+
 #define CASE(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
 int main(void) {
@@ -310,6 +337,7 @@ int main(void) {
                 CASE(one_that_is_gone_ends_and_one_that_is_new_begins),
                 CASE(a_change_of_its_options_is_taken_up),
                 CASE(it_ends_while_the_ledger_is_busy),
+                CASE(it_ends_while_somebody_lists_them),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
