@@ -126,13 +126,12 @@ static int metric(Buf *b, const char *name, const char *kind, const char *help, 
                         name, value);
 }
 
-/* The counters of other loops are read as they stand: each is one aligned word. */
 int show_metrics(const Inlet *inlets, unsigned n, const Ledger *l, const LedgerStats *s, Buf *b) {
         LedgerGauges g = ledger_gauges(l);
         struct InletCounts sum = {0};
 
         for (unsigned i = 0; i < n; i++) {
-                const volatile struct InletCounts *c = &inlets[i].counts;
+                const struct InletCounts *c = &inlets[i].counts;
 
                 sum.webhooks += c->webhooks;
                 sum.refused += c->refused;

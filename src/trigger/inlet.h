@@ -41,8 +41,8 @@ struct Inlet {
         size_t polls;   /* pages that are read for watches */
         size_t keeping; /* answers on their way to the ledger, for repeats */
         struct InletCounts {
-                uint64_t webhooks, refused, repeats, accepted, answered;
-                uint64_t messages, delivered, undelivered; /* attempts of the last two */
+                _Atomic uint64_t webhooks, refused, repeats, accepted, answered;
+                _Atomic uint64_t messages, delivered, undelivered; /* attempts of the last two */
         } counts;
 };
 

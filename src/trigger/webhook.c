@@ -420,13 +420,15 @@ static void on_recorded(Recording *r, void *arg) {
         Intake *k = arg;
 
         k->is_recorded = true;
+        if (r->fault == 0 && r->n_events == 1 && r->result == RECORD_NEW)
+                k->in->counts.accepted++;
         if (r->fault < 0) {
                 intake_refuse(k, 503, "ledger", "the event could not be stored; try again");
         } else if (r->n_events > 1) {
                 answer_several(k, r);
         } else if (r->result != RECORD_NEW) {
                 answer_repeat(k, r);
-        } else if (k->in->counts.accepted++, !k->waiter) {
+        } else if (!k->waiter) {
                 answer_accepted(k, false);
                 intake_free(k);
         } else if (k->is_told) {
