@@ -12,7 +12,8 @@ enum {
         OUTBOX_COLUMNS_MAX = 200,
         OUTBOX_NAME_MAX_BYTES = 63,
         /* Of the source, in PostgreSQL: "grapnel_" and "_truncate" stand around it. A name that is
-         * cut there could be another source's; a channel that is too long fails whoever notifies. */
+         * cut there could be another source's; a channel that is too long fails whoever notifies.
+         */
         OUTBOX_SOURCE_MAX_BYTES = 40,
 };
 
