@@ -34,7 +34,7 @@ typedef struct TableSql {
 } TableSql;
 
 /* Columns of `read`. */
-enum { ROW_ID, ROW_TYPE, ROW_KIND, ROW_ENTITY, ROW_TIME, ROW_REST, ROW_BYTES, ROW_BODY };
+enum { ROW_ID, ROW_TYPE, ROW_KIND, ROW_ENTITY, ROW_TIME, ROW_REST, ROW_BYTES, ROW_BODY, ROW_OID };
 
 typedef struct TableColumn {
         Span name, type; /* "uuid", "jsonb"; of a domain, what it is made of */

@@ -283,6 +283,14 @@ static int park(Reader *r, const PGresult *rows, int i, EnvelopeEvent *event,
         return watch_park(r->watch, event, why, e);
 }
 
+/* A table that is made anew may count from 1 again; it is another one. */
+static Span key_of(const PGresult *rows, int i, Arena *a) {
+        char *text = arena_printf(a, SPAN_FMT "/" SPAN_FMT, SPAN_ARG(pg_cell(rows, i, ROW_OID)),
+                                  SPAN_ARG(pg_cell(rows, i, ROW_ID)));
+
+        return text ? span_of(text) : (Span){NULL, 0};
+}
+
 /* 1: there is an event; 0: it was put aside. */
 static int make_event(Reader *r, const PGresult *rows, int i, Arena *a, EnvelopeEvent *ret,
                       Err *e) {
@@ -294,13 +302,13 @@ static int make_event(Reader *r, const PGresult *rows, int i, Arena *a, Envelope
                 .type = pg_cell(rows, i, ROW_TYPE),
                 .subject = subject_of(a, pg_cell(rows, i, ROW_KIND), pg_cell(rows, i, ROW_ENTITY)),
                 .time = pg_cell(rows, i, ROW_TIME),
-                .key = pg_cell(rows, i, ROW_ID),
+                .key = key_of(rows, i, a),
                 .meta = meta_of(a, pg_cell(rows, i, ROW_REST))};
         if (!raw.p)
                 ret->body = SPAN("null");
         else if (r->is_binary)
                 ret->body = unhex(a, raw);
-        if (!ret->meta.p || !ret->body.p)
+        if (!ret->meta.p || !ret->body.p || !ret->key.p)
                 return FAIL(e, -EMSGSIZE, "the rows are too large to be taken together");
         if (is_too_large(rows, i))
                 return leave(r, rows, i, ret, e);

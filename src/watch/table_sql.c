@@ -149,6 +149,21 @@ static int add_but(Buf *b, const TableColumn *id) {
         return r < 0 ? r : buf_addf(b, " <> ALL($2::" SPAN_FMT "[])", SPAN_ARG(id->cast));
 }
 
+/* Of the table that these very rows are read from. */
+static int add_oid(Buf *b, const TableOptions *o) {
+        AUTO(buf_done)
+        Buf name = BUF(512);
+        int r = outbox_quote(&name, o->schema);
+
+        if (r == 0)
+                r = buf_add_char(&name, '.');
+        if (r == 0)
+                r = outbox_quote(&name, o->relation);
+        if (r == 0)
+                r = outbox_literal(b, buf_span(&name));
+        return r < 0 ? r : buf_add(b, SPAN("::regclass::oid"));
+}
+
 /* From the inside: so many rows; of these, as many as take so many bytes on disk; what they hold,
  * once (OFFSET 0 keeps the planner from asking for it again); of these, as many as are so many
  * bytes in the answer, one at least. */
@@ -157,11 +172,13 @@ static int write_read(const TableOptions *o, const TableColumns *c, Buf *b) {
                                 "bytes <= "));
 
         if (r == 0)
-                r = buf_addf(b,
-                             "%d THEN body END FROM (SELECT *, sum(bytes) OVER (ORDER BY n) - "
-                             "bytes AS before FROM (SELECT *, coalesce(octet_length(body), 0) + "
-                             "octet_length(rest) AS bytes FROM (SELECT ",
-                             TABLE_ROW_MAX_BYTES);
+                r = buf_addf(b, "%d THEN body END, ", TABLE_ROW_MAX_BYTES);
+        if (r == 0)
+                r = add_oid(b, o);
+        if (r == 0)
+                r = buf_add(b, SPAN(" FROM (SELECT *, sum(bytes) OVER (ORDER BY n) - bytes AS"
+                                    " before FROM (SELECT *, coalesce(octet_length(body), 0) + "
+                                    "octet_length(rest) AS bytes FROM (SELECT "));
         if (r == 0)
                 r = add_text(b, table_column(c, o->id), "id");
         if (r == 0)

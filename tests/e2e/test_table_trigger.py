@@ -221,6 +221,19 @@ def test_ids_of_any_type(watch, base, key, value):
     assert w.status()["state"] == "working" and w.status()["events"] == 1
 
 
+def test_a_table_made_anew_counts_from_one_again(watch, base):
+    """Whoever goes by the number alone takes its rows for repeats, and deletes them."""
+    schema = ("CREATE TABLE outbox (id bigserial PRIMARY KEY, aggregatetype text, aggregateid text,"
+              " type text, payload jsonb)")
+    w = watch(schema=schema)
+    base.run(PUT, ("order", "1", "made", '{"n": 1}'))
+    w.wait_for(1)
+    assert gone(base)
+    base.run("DROP TABLE outbox; " + schema)
+    base.run(PUT, ("order", "1", "made", '{"n": 2}'))
+    assert [e["n"] for e in w.wait_for(2)] == [1, 2]
+
+
 def test_a_partitioned_table(watch, base):
     w = watch(schema="CREATE TABLE outbox (id bigserial, day int, aggregatetype text, aggregateid"
                      " text, type text, payload jsonb, PRIMARY KEY (id, day)) PARTITION BY LIST (day);"
