@@ -363,9 +363,11 @@ int daemon_run(const char *path) {
         hear_signals(&d);
         tell_listening(&d, s->config);
         d.snapshot = s;
+        /* Before the loops answer: their first call may be for a statement. What triggers hand in
+         * waits for them. */
+        noticing_set(d.watches, d.desks, s->config);
         for (unsigned i = 0; i < d.n; i++)
                 part_start(&d.parts[i]);
-        noticing_set(d.watches, d.desks, s->config);
         (void)uv_run(&d.uv, UV_RUN_DEFAULT);
         for (unsigned i = 0; i < d.n; i++)
                 part_join(&d.parts[i]);
