@@ -18,5 +18,8 @@ typedef struct Emptying {
         Pg *pg;
 } Emptying;
 
+/* One reader at a time for what is named so: the others stand by until the one before them is gone,
+ * as the lock ends with the connection. 0, or a fault. */
+MUST_CHECK int emptying_take_turn(Watch *w, Pg *pg, const char *space, const char *name, Err *e);
 /* Until a fault, what `look` says, or -ECANCELED when the watch is to stop. */
 MUST_CHECK int emptying_run(Watch *w, const Emptying *m, Err *e);

@@ -17,7 +17,6 @@
 #define ROWS_MAX        1000 /* at a time */
 #define BYTES_MAX       "8388608"
 #define LOOK_MS         5000
-#define STANDBY_MS      1000
 #define BATCH_MAX_BYTES ((size_t)1024 * 1024 * 1024)
 
 /* Columns of the reading statement. */
@@ -85,27 +84,14 @@ static const char *source_of(const Reader *r) {
         return watch_trigger(r->watch)->source->name;
 }
 
-/* One reader at a time, or the order is lost: the others stand by. The lock ends with the
- * connection. */
+/* One reader at a time, or the order is lost. */
 static int take_turn(Reader *r, Err *e) {
-        const char *values[] = {source_of(r), r->o->schema};
+        AUTO(buf_done)
+        Buf name = BUF(CONFIG_NAME_MAX_BYTES + OUTBOX_NAME_MAX_BYTES + 2);
 
-        for (;;) {
-                PGresult *got;
-                int err = pg_ask(r->pg,
-                                 "SELECT pg_try_advisory_lock(hashtext('grapnel'),"
-                                 " hashtext($1 || ' ' || $2))",
-                                 values, 2, &got, e);
-                bool is_ours = err == 0 && PQgetvalue(got, 0, 0)[0] == 't';
-
-                PQclear(got);
-                watch_gauge(r->watch, "standby", !is_ours);
-                if (err < 0 || is_ours)
-                        return err;
-                err = watch_wait(r->watch, -1, STANDBY_MS);
-                if (err < 0)
-                        return err;
-        }
+        must(buf_addf(&name, "%s %s", source_of(r), r->o->schema) == 0);
+        must(buf_add_char(&name, 0) == 0);
+        return emptying_take_turn(r->watch, r->pg, "grapnel", name.p, e);
 }
 
 /* Without its triggers nothing would ever come, and nobody would know why. */

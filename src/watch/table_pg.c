@@ -20,7 +20,6 @@
 
 #define ROWS_MAX         1000 /* at a time */
 #define GAUGES_MS        5000
-#define STANDBY_MS       1000
 #define BATCH_MAX_BYTES  ((size_t)512 * 1024 * 1024)
 #define META_MAX_BYTES   (32 * 1024) /* of the other columns */
 #define VALUE_MAX_BYTES  4096        /* of one of them */
@@ -140,27 +139,9 @@ static int look_at_table(Reader *r, Err *e) {
         return err;
 }
 
-/* One reader at a time, or the order is lost: the others stand by. The lock ends with the
- * connection. */
+/* One reader at a time, or the order is lost. */
 static int take_turn(Reader *r, Err *e) {
-        const char *values[] = {r->oid};
-
-        for (;;) {
-                PGresult *got;
-                int err = pg_ask(r->pg,
-                                 "SELECT pg_try_advisory_lock(hashtext('grapnel table'),"
-                                 " hashtext($1))",
-                                 values, 1, &got, e);
-                bool is_ours = err == 0 && PQgetvalue(got, 0, 0)[0] == 't';
-
-                PQclear(got);
-                watch_gauge(r->watch, "standby", !is_ours);
-                if (err < 0 || is_ours)
-                        return err;
-                err = watch_wait(r->watch, -1, STANDBY_MS);
-                if (err < 0)
-                        return err;
-        }
+        return emptying_take_turn(r->watch, r->pg, "grapnel table", r->oid, e);
 }
 
 /* Whoever is woken has to listen before it looks. */

@@ -39,6 +39,7 @@ struct Watch {
         Notes *notes;
         char source[CONFIG_NAME_MAX_BYTES + 1];
         size_t n_parked;
+        bool has_looked; /* for those that an earlier process put aside; nobody else does */
         int64_t again_ms;
 };
 
@@ -271,6 +272,7 @@ static int look_parked(Watch *w, Notes *notes, Err *e) {
                 r = FAIL(e, -EMSGSIZE, "a reason is too long");
         if (r == 0)
                 tell_parked(w, n, why.p);
+        w->has_looked = r == 0;
         return r;
 }
 
@@ -352,14 +354,15 @@ static void rest(Watch *w, int fault, const Err *e) {
 
 static void *work(void *arg) {
         Watch *w = arg;
-
         WatchWish wish;
 
         while (renew(w, &wish)) {
                 Err e = {0};
                 Notes *notes = watch_notes(w, &e);
-                int r = notes ? look_parked(w, notes, &e) : -EIO;
+                int r = notes ? 0 : -EIO;
 
+                if (r == 0 && !w->has_looked)
+                        r = look_parked(w, notes, &e);
                 if (r == 0 && wish)
                         r = grant(w, notes, wish, &e);
                 if (r == 0)
