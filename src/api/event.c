@@ -188,8 +188,8 @@ static void ask_keys(Op *op) {
         else if (is_another(c))
                 refuse_key(op);
         else
-                arrival_send(op->admin->inlet, c->source, c->in.at, c->in.n, op_trace(op),
-                             on_arrived, op);
+                arrival_send_judged(op->admin->inlet, c->source, c->in.at, c->in.n, op_trace(op),
+                                    on_arrived, op);
 }
 
 /* ---- the request ---- */

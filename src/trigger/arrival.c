@@ -9,6 +9,7 @@ struct Arriving {
         void (*done)(void *arg, const ArrivalOut *out);
         void *arg;
         Arrived *events; /* room for all */
+        bool is_judged;  /* by the source's schema, and whether it is of a circle */
 };
 
 static void tell(const Intake *k, const ArrivalOut *out) {
@@ -134,20 +135,25 @@ static size_t find_too_deep(const Intake *k, const EnvelopeEvent *events, size_t
         return n;
 }
 
-static void take_in(Intake *k, const EnvelopeEvent *events, size_t n) {
+/* False: it has refused, and k is gone. */
+static bool may_come(Intake *k, const EnvelopeEvent *events, size_t n) {
         size_t deep = find_too_deep(k, events, n);
 
-        if (!k->source) {
+        if (deep == n)
+                return intake_fits_schema(k);
+        k->item = deep; /* that is at fault */
+        intake_refuse(k, 422, "too-deep",
+                      "more than 16 events led to this one: it is taken for a circle");
+        return false;
+}
+
+static void take_in(Intake *k, const EnvelopeEvent *events, size_t n) {
+        if (!k->source)
                 intake_refuse(k, 404, "unknown-source", "there is no source of this name");
-        } else if (!take(k, events, n)) {
+        else if (!take(k, events, n))
                 intake_refuse(k, 413, "too-large", "the events are too large");
-        } else if (deep < n) {
-                k->item = deep; /* that is at fault */
-                intake_refuse(k, 422, "too-deep",
-                              "more than 16 events led to this one: it is taken for a circle");
-        } else if (k->only || intake_fits_schema(k)) {
+        else if (k->arriving->is_judged || may_come(k, events, n))
                 intake_ask(k);
-        }
 }
 
 void arrival_send_to(Inlet *in, Span flow, Span source, const EnvelopeEvent *event,
@@ -155,15 +161,14 @@ void arrival_send_to(Inlet *in, Span flow, Span source, const EnvelopeEvent *eve
         Intake *k = begin(in, source, done, arg);
 
         k->only = snapshot_flow(k->snapshot, flow);
+        k->arriving->is_judged = true; /* it has the flow's shape, not the source's */
         if (!k->only)
                 intake_refuse(k, 404, "unknown-flow", "there is no flow of this name");
         else
                 take_in(k, event, 1);
 }
 
-void arrival_send(Inlet *in, Span source, const EnvelopeEvent *events, size_t n, Span trace,
-                  void (*done)(void *arg, const ArrivalOut *out), void *arg) {
-        Intake *k = begin(in, source, done, arg);
+static void send_all(Intake *k, const EnvelopeEvent *events, size_t n, Span trace) {
         bool fits = true;
 
         must(n > 0 && n <= ENVELOPE_EVENTS_MAX);
@@ -172,4 +177,17 @@ void arrival_send(Inlet *in, Span source, const EnvelopeEvent *events, size_t n,
                 take_in(k, events, n);
         else
                 intake_refuse(k, 413, "too-large", "the events are too large");
+}
+
+void arrival_send(Inlet *in, Span source, const EnvelopeEvent *events, size_t n, Span trace,
+                  void (*done)(void *arg, const ArrivalOut *out), void *arg) {
+        send_all(begin(in, source, done, arg), events, n, trace);
+}
+
+void arrival_send_judged(Inlet *in, Span source, const EnvelopeEvent *events, size_t n, Span trace,
+                         void (*done)(void *arg, const ArrivalOut *out), void *arg) {
+        Intake *k = begin(in, source, done, arg);
+
+        k->arriving->is_judged = true;
+        send_all(k, events, n, trace);
 }

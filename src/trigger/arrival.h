@@ -26,11 +26,16 @@ typedef struct ArrivalOut {
         size_t at_fault;       /* of a refusal: which event, from 1; 0: none of them alone */
 } ArrivalOut;
 
-/* Records `n` events of that source (1 to ENVELOPE_EVENTS_MAX), in one commit or not at all; their
- * spans are copied. An event whose key is known is left alone. `done` is called once, on this
- * loop's thread and perhaps before this returns; `out` is lent for the call. */
+/* Judges events of that source by its schema and records them, `n` (1 to ENVELOPE_EVENTS_MAX), in
+ * one commit or not at all; their spans are copied. An event whose key is known is left alone.
+ * `done` is called once, on this loop's thread and perhaps before this returns; `out` is lent for
+ * the call. */
 void arrival_send(Inlet *in, Span source, const EnvelopeEvent *events, size_t n, Span trace,
                   void (*done)(void *arg, const ArrivalOut *out), void *arg);
+/* The same for events that were judged already: by the source's schema, and whether too many led to
+ * them. */
+void arrival_send_judged(Inlet *in, Span source, const EnvelopeEvent *events, size_t n, Span trace,
+                         void (*done)(void *arg, const ArrivalOut *out), void *arg);
 /* The same for one event that is for one flow alone, whatever its `match` says, and for no
  * endpoint. Its key is the one that is given, which says too for whom it is: what the source calls
  * a repeat is not asked. -EINVAL, "unknown-flow", when the flow is gone. */

@@ -48,6 +48,17 @@ def test_an_event_goes_to_the_flows_of_its_source(scene):
         [("derived", "contact.gone", 0), ("app", "", 1)], [("app", "", 1), ("derived", "contact.gone", 0)])
 
 
+def test_the_schema_of_its_source_holds(scene):
+    (scene.folder / "strict.json").write_text('{"required": ["id"], "properties": {"id": {"type": "string"}}}')
+    config = CONFIG.replace("derived: {", f"derived: {{schema: {scene.folder}/strict.json, ")
+    daemon = scene.start(config % AS)
+    answer = daemon.post("app", {"id": 7, "what": "changed"})
+    assert (answer.status, answer.json["code"]) == (422, "not-emitted")
+    assert "schema" in answer.json["detail"] and "/id" in answer.json["detail"]
+    assert daemon.post("app", {"id": "u1", "what": "changed"}).status == 200
+    assert [one["source"] for one in daemon.events()].count("derived") == 1
+
+
 def test_a_message_goes_to_the_endpoints_of_its_application(scene):
     daemon = scene.start(CONFIG % "application: shop")
     answer = daemon.post("app", {"what": "changed"})
