@@ -65,8 +65,12 @@ int replication_give_up(Replication *r, int fault, Err *e);
  * (text) and `time` (RFC 3339) tell this backfill from others. */
 MUST_CHECK int replication_backfill(Replication *r, const char *snapshot, Span epoch, Span time,
                                     Err *e);
-/* Reads, hands in and acknowledges until it is to stop. */
-MUST_CHECK int replication_stream(Replication *r, Err *e);
+/* Reads, hands in and acknowledges until it is to stop; with an `until` (LSN; 0: none) it is 0 once
+ * all that was committed before that is in the ledger, and the connection is a fresh one. */
+MUST_CHECK int replication_stream(Replication *r, uint64_t until, Err *e);
+/* A connection for commands of replication; the caller closes it. -ENOTRECOVERABLE: the role may
+ * not. */
+MUST_CHECK int replication_open(Replication *r, Pg **ret, Err *e);
 enum { REPLICATION_WORDS = 300 };
 /* The server's words in one line. */
 void replication_words(const char *words, char ret[REPLICATION_WORDS]);

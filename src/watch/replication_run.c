@@ -127,11 +127,11 @@ static int explain_refusal(Replication *r, int fault, Err *e) {
         return fault;
 }
 
-static int open_walsender(Replication *r, Err *e) {
-        int err = pg_open(r->watch, r->o->database, true, &r->walsender, e);
+int replication_open(Replication *r, Pg **ret, Err *e) {
+        int err = pg_open(r->watch, r->o->database, true, ret, e);
 
         if (err == 0)
-                return settle(r->walsender, e);
+                return settle(*ret, e);
         return err == -ECANCELED ? err : explain_refusal(r, err, e);
 }
 
@@ -143,10 +143,10 @@ static int go(Replication *r, Err *e) {
         if (err == 0)
                 err = replication_look(r, e);
         if (err == 0)
-                err = open_walsender(r, e);
+                err = replication_open(r, &r->walsender, e);
         if (err == 0)
                 err = replication_slot(r, e);
-        return err == 0 ? replication_stream(r, e) : err;
+        return err == 0 ? replication_stream(r, 0, e) : err;
 }
 
 int replication_run(Watch *w, const ReplicationOptions *o, Err *e) {

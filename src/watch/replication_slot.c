@@ -5,11 +5,15 @@
  * its beginning was finished:
  *
  *   (nothing)  -> making      written before the slot is made, with the epoch of the backfill
- *   making     -> streaming   written once all that stood in the tables is in the ledger
+ *   making     -> copying     written when there is one, before the first row is handed in
+ *   copying    -> streaming   written once all that stood in the tables is in the ledger
  *
- * A slot that we find while `making` was made in vain: its snapshot ended with the connection, so
- * both are made anew. A slot that is gone while `streaming` has lost changes, and nobody but a
- * person can say what that means; installing anew is how they say it. */
+ * A slot that we find while `making` was made in vain: its snapshot ended with the connection, and
+ * nobody has seen a row of it, so both are made anew. While `copying`, some rows were handed in, and
+ * the log from the slot on is all that knows which of them were deleted since: what it says until
+ * the next snapshot comes first, and then that snapshot. A slot that is gone or lost by then has
+ * lost changes, and nobody but a person can say what that means; installing anew is how they say
+ * it. */
 #include "base/clock.h"
 #include "watch/replication.h"
 
@@ -120,12 +124,15 @@ static int drop(Replication *r, Err *e) {
 
 /* ---- what we remember ---- */
 
+typedef enum Phase { PHASE_MAKING, PHASE_COPYING, PHASE_STREAMING } Phase;
+static const char *const phases[] = {"making", "copying", "streaming"};
+
 typedef struct Memory {
         bool has_slot; /* we made it */
         bool is_known; /* and of this publication */
         bool is_other_publication;
-        bool is_making;
-        Buf epoch; /* wall ms */
+        Phase phase; /* if we know it */
+        Buf epoch;   /* wall ms */
 } Memory;
 
 static void memory_done(Memory *m) {
@@ -140,6 +147,17 @@ static int get(Replication *r, const char *key, Buf *ret, Err *e) {
 
 static int remember(Replication *r, const char *key, Span value, Err *e) {
         return notes_put(watch_notes(r->watch, e), span_of(key), value, e);
+}
+
+static int remember_phase(Replication *r, Phase phase, Err *e) {
+        return remember(r, "phase", span_of(phases[phase]), e);
+}
+
+static Phase phase_of(Span text) {
+        for (size_t i = 0; i < COUNT_OF(phases); i++)
+                if (span_eq(text, span_of(phases[i])))
+                        return (Phase)i;
+        return PHASE_STREAMING;
 }
 
 static int recall(Replication *r, Memory *ret, Err *e) {
@@ -159,7 +177,7 @@ static int recall(Replication *r, Memory *ret, Err *e) {
                 ret->is_other_publication =
                         !span_eq(buf_span(&publication), span_of(r->publication));
                 ret->is_known = !ret->is_other_publication;
-                ret->is_making = span_eq(buf_span(&phase), SPAN("making"));
+                ret->phase = phase_of(buf_span(&phase));
         }
         return has_phase < 0 ? has_phase : err;
 }
@@ -170,7 +188,7 @@ static int note_making(Replication *r, Memory *m, Err *e) {
 
         if (err < 0)
                 return err;
-        if (!m->is_known || !m->is_making || m->epoch.n == 0) {
+        if (!m->is_known || m->phase != PHASE_MAKING || m->epoch.n == 0) {
                 buf_clear(&m->epoch);
                 must(buf_addf(&m->epoch, "%" PRId64, clock_wall_ms()) == 0);
         }
@@ -180,7 +198,7 @@ static int note_making(Replication *r, Memory *m, Err *e) {
         if (err == 0)
                 err = remember(r, "epoch", buf_span(&m->epoch), e);
         if (err == 0)
-                err = remember(r, "phase", SPAN("making"), e);
+                err = remember_phase(r, PHASE_MAKING, e);
         if (err == 0)
                 return notes_commit(notes, e);
         notes_rollback(notes);
@@ -188,6 +206,19 @@ static int note_making(Replication *r, Memory *m, Err *e) {
 }
 
 /* ---- making ---- */
+
+/* What stood in the tables under that snapshot, which lives until the next command of the
+ * connection that made it. */
+static int copy(Replication *r, const Memory *m, const char *snapshot, Err *e) {
+        char time[CLOCK_TEXT];
+        uint64_t epoch;
+        int err;
+
+        must(span_to_u64(buf_span(&m->epoch), INT64_MAX, &epoch));
+        clock_print((int64_t)epoch, time);
+        err = replication_backfill(r, snapshot, buf_span(&m->epoch), span_of(time), e);
+        return err == 0 ? remember_phase(r, PHASE_STREAMING, e) : err;
+}
 
 static int create(Replication *r, PGresult **ret, Err *e) {
         char sql[256];
@@ -200,8 +231,6 @@ static int create(Replication *r, PGresult **ret, Err *e) {
 
 static int make(Replication *r, Memory *m, Err *e) {
         PGresult *made = NULL;
-        char time[CLOCK_TEXT];
-        uint64_t epoch = 0;
         int err;
 
         if (!r->has_server_cap && r->o->max_lag == 0)
@@ -213,15 +242,51 @@ static int make(Replication *r, Memory *m, Err *e) {
         err = note_making(r, m, e);
         if (err == 0)
                 err = create(r, &made, e);
-        /* The snapshot lives until the next command of that connection. */
-        if (err == 0 && r->o->snapshot) {
-                must(span_to_u64(buf_span(&m->epoch), INT64_MAX, &epoch));
-                clock_print((int64_t)epoch, time);
-                err = replication_backfill(r, PQgetvalue(made, 0, 2), buf_span(&m->epoch),
-                                           span_of(time), e);
-        }
+        if (err == 0)
+                err = remember_phase(r, r->o->snapshot ? PHASE_COPYING : PHASE_STREAMING, e);
+        if (err == 0 && r->o->snapshot)
+                err = copy(r, m, PQgetvalue(made, 0, 2), e);
         PQclear(made);
-        return err == 0 ? remember(r, "phase", SPAN("streaming"), e) : err;
+        return err;
+}
+
+/* ---- going on with a copy that was broken off ---- */
+
+/* A second slot, gone with its connection, has a place in the log and a snapshot that fits it. */
+static int next_snapshot(Replication *r, Pg *copier, PGresult **ret, uint64_t *ret_lsn, Err *e) {
+        char sql[256];
+        unsigned high, low;
+        int err;
+
+        (void)snprintf(sql, sizeof sql,
+                       "CREATE_REPLICATION_SLOT \"%.57s_copy\" TEMPORARY LOGICAL pgoutput"
+                       " (SNAPSHOT 'export')",
+                       r->o->slot);
+        err = pg_ask(copier, sql, NULL, 0, ret, e);
+        if (err < 0)
+                return err;
+        if (sscanf(PQgetvalue(*ret, 0, 1), LSN_FMT, &high, &low) != 2) /* NOLINT(cert-err34-c) */
+                return FAIL(e, -EBADMSG, "the server says an odd place in its log: %s",
+                            PQgetvalue(*ret, 0, 1));
+        *ret_lsn = (uint64_t)high << 32 | low;
+        return 0;
+}
+
+static int go_on(Replication *r, const Memory *m, Err *e) {
+        Pg *copier = NULL;
+        PGresult *made = NULL;
+        uint64_t lsn = 0;
+        int err = replication_open(r, &copier, e);
+
+        if (err == 0)
+                err = next_snapshot(r, copier, &made, &lsn, e);
+        if (err == 0)
+                err = replication_stream(r, lsn, e);
+        if (err == 0)
+                err = copy(r, m, PQgetvalue(made, 0, 2), e);
+        PQclear(made);
+        pg_close(copier);
+        return err;
 }
 
 /* ---- finding ---- */
@@ -240,7 +305,7 @@ static int judge_found(Replication *r, const Slot *s, const Memory *m, Err *e) {
                             "it: give the trigger a slot of another name, or, if nobody else reads "
                             "it, SELECT pg_drop_replication_slot('%s')",
                             r->o->slot, r->o->slot);
-        return s->is_lost && !m->is_making ? judge_lost(r, e) : 0;
+        return s->is_lost && m->phase != PHASE_MAKING ? judge_lost(r, e) : 0;
 }
 
 int replication_slot(Replication *r, Err *e) {
@@ -253,15 +318,17 @@ int replication_slot(Replication *r, Err *e) {
                 err = recall(r, &m, e);
         if (err < 0)
                 return err;
-        if (!s.exists && m.is_known && !m.is_making)
+        if (!s.exists && m.is_known && m.phase != PHASE_MAKING)
                 return anew(r, "the replication slot is gone", e);
         if (!s.exists)
                 return make(r, &m, e);
         err = judge_found(r, &s, &m, e);
-        if (err < 0 || !m.is_making)
+        if (err < 0 || m.phase == PHASE_STREAMING)
                 return err;
         if (!r->o->snapshot && !s.is_lost) /* it has a beginning already */
-                return remember(r, "phase", SPAN("streaming"), e);
+                return remember_phase(r, PHASE_STREAMING, e);
+        if (m.phase == PHASE_COPYING)
+                return go_on(r, &m, e);
         err = drop(r, e);
         return err == 0 ? make(r, &m, e) : err;
 }

@@ -38,6 +38,8 @@ typedef struct Stream {
         uint64_t committed; /* behind the last transaction that came whole */
         uint64_t durable;   /* up to here all is in the ledger */
         uint64_t said;      /* the server knows of it */
+        uint64_t until;     /* it ends when all before that is durable; 0: never */
+        bool is_there;
         int64_t status_ms, heartbeat_ms, gauges_ms, heard_ms;
 } Stream;
 
@@ -146,7 +148,15 @@ static int add_event(Stream *s, const Shape *shape, const PgoutputMessage *m, Er
 
 /* ---- messages ---- */
 
+static bool is_behind(const Stream *s, uint64_t lsn) {
+        return s->until && lsn >= s->until;
+}
+
 static int on_begin(Stream *s, const PgoutputMessage *m) {
+        if (is_behind(s, m->lsn)) {
+                s->is_there = true;
+                return 0;
+        }
         s->is_inside = true;
         s->at = (ReplicationPlace){.lsn = m->lsn, .micros = m->micros, .xid = m->xid};
         buf_clear(&s->context);
@@ -244,6 +254,8 @@ static int on_keepalive(Stream *s, Span m, Err *e) {
 
         if (!s->is_inside && s->n == 0 && end > s->durable)
                 s->durable = end;
+        if (!s->is_inside && is_behind(s, end))
+                s->is_there = true;
         return m.p[17] ? say(s, e) : 0;
 }
 
@@ -279,7 +291,7 @@ static int drain(Stream *s, Err *e) {
                 PQfreemem(m);
                 if (r == 0)
                         r = say_if_due(s, e);
-                if (r < 0)
+                if (r < 0 || s->is_there)
                         return r;
                 if (watch_stops(s->r->watch))
                         return -ECANCELED;
@@ -328,6 +340,8 @@ static int follow(Stream *s, Err *e) {
 
                 if (r == 0)
                         r = hand_in(s, e);
+                if (s->is_there)
+                        return r;
                 if (r == 0)
                         r = look(s, e);
                 if (r == 0)
@@ -366,11 +380,26 @@ static int start(Stream *s, Err *e) {
         }
 }
 
-int replication_stream(Replication *r, Err *e) {
+/* What comes later is for another stream, from that place on. */
+static int leave(Stream *s, Err *e) {
+        Replication *r = s->r;
+        int err;
+
+        s->durable = s->until;
+        err = say(s, e);
+        if (err < 0)
+                return err;
+        pg_close(r->walsender);
+        r->walsender = NULL;
+        return replication_open(r, &r->walsender, e);
+}
+
+int replication_stream(Replication *r, uint64_t until, Err *e) {
         int64_t now = clock_mono_ms();
         Stream s = {.r = r,
                     .conn = pg_conn(r->walsender),
                     .context = BUF(CONTEXT_MAX),
+                    .until = until,
                     .status_ms = now,
                     .heartbeat_ms = now - r->o->heartbeat_ms,
                     .gauges_ms = now - GAUGES_MS,
@@ -383,6 +412,8 @@ int replication_stream(Replication *r, Err *e) {
                 err = follow(&s, e);
                 if (err == -ECANCELED && s.said != s.durable)
                         (void)!say(&s, NULL); /* so that less comes again */
+                if (err == 0)
+                        err = leave(&s, e);
         }
         buf_done(&s.context);
         arena_free(s.arena);
