@@ -4,9 +4,11 @@
  * in, and deletes exactly what was read. There is no cursor, so a slower transaction whose lower
  * ids come into sight later loses nothing: they are simply read then. For one row the ids follow
  * the commits, as its lock is held from the trigger to the commit; a change that came after another
- * one's commit has the higher id, and both are in sight. */
+ * one's commit has the higher id, and both are in sight. What it leaves behind costs nothing: a look
+ * begins at the floor (floor.h). */
 #include "base/clock.h"
 #include "watch/emptying.h"
+#include "watch/floor.h"
 #include "watch/outbox.h"
 #include "watch/pg.h"
 #include "watch/row_change.h"
@@ -17,6 +19,7 @@
 #define ROWS_MAX        1000 /* at a time */
 #define BYTES_MAX       "8388608"
 #define LOOK_MS         5000
+#define FROM_START_MS   60000
 #define BATCH_MAX_BYTES ((size_t)1024 * 1024 * 1024)
 
 /* Columns of the reading statement. */
@@ -32,7 +35,8 @@ enum {
         C_FRESH,
         C_PREVIOUS,
         C_CONTEXT,
-        C_COMMITTED
+        C_COMMITTED,
+        C_XMIN
 };
 
 typedef struct Reader {
@@ -41,7 +45,10 @@ typedef struct Reader {
         Pg *pg;
         char *read, *remove, *gauges; /* SQL */
         bool has_commit_times;
-        int64_t looked_ms; /* at gauges and triggers */
+        Floor floor;
+        char file[24];         /* the outbox's: another one after it was emptied or made anew */
+        int64_t from_start_ms; /* when it was looked at without a floor */
+        int64_t looked_ms;     /* at gauges and triggers */
         Err missing;       /* the trigger that is; "" */
 } Reader;
 
@@ -64,19 +71,23 @@ static char *sql_of(const Reader *r, const char *format, const char *more) {
         return text;
 }
 
-/* Up to so many rows, and of these as many as are no more than so many bytes; one at least. */
+/* Up to so many rows, and of these as many as are no more than so many bytes; one at least. Where
+ * there is none, a row of NULLs says which transactions have ended. */
 static const char read_sql[] =
         "SELECT id, xid::text, to_char(at, 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"'),"
         " (extract(epoch FROM at) * 1000000)::bigint, op, schema_name, table_name, key_names,"
-        " fresh, previous, context, %2$s"
-        " FROM (SELECT *, sum(bytes) OVER (ORDER BY id) - bytes AS before"
-        "       FROM (SELECT * FROM %1$s.outbox WHERE source=$1 ORDER BY id LIMIT $2) rows) batch"
-        " WHERE before < " BYTES_MAX " ORDER BY id";
+        " fresh, previous, context, %2$s, pg_snapshot_xmin(pg_current_snapshot())"
+        " FROM (VALUES (1)) one LEFT JOIN (SELECT *, sum(bytes) OVER (ORDER BY id) - bytes AS before"
+        "       FROM (SELECT * FROM %1$s.outbox WHERE source=$1 AND id>$3 ORDER BY id LIMIT $2) rows)"
+        " batch ON before < " BYTES_MAX " ORDER BY id";
 static const char remove_sql[] =
-        "DELETE FROM %1$s.outbox WHERE source=$1 AND id=ANY($2::bigint[])%2$s";
+        "WITH gone AS (DELETE FROM %1$s.outbox WHERE source=$1 AND id=ANY($2::bigint[]))"
+        " SELECT pg_current_xact_id()%2$s";
 static const char gauges_sql[] =
-        "SELECT count(*), coalesce(extract(epoch FROM clock_timestamp()-min(at))*1000, 0)::bigint"
-        " FROM (SELECT at FROM %1$s.outbox WHERE source=$1 LIMIT 100000) rows%2$s";
+        "SELECT count(*), coalesce(extract(epoch FROM clock_timestamp()-min(at))*1000, 0)::bigint,"
+        " (SELECT relfilenode FROM pg_class c JOIN pg_namespace n ON n.oid=c.relnamespace"
+        "  WHERE n.nspname=$3 AND c.relname='outbox')%2$s"
+        " FROM (SELECT at FROM %1$s.outbox WHERE source=$1 AND id>$2 LIMIT 100000) rows";
 
 /* ---- the beginning ---- */
 
@@ -220,6 +231,10 @@ static int make_event(Reader *r, const PGresult *rows, int i, Arena *a, Envelope
                        : FAIL(e, -EMSGSIZE, "the change %s is too large for an event", id);
 }
 
+static int64_t last_of(const PGresult *rows, int n) {
+        return n ? pg_number(rows, n - 1, C_ID) : 0;
+}
+
 static int remove_rows(Reader *r, const PGresult *rows, int n, Err *e) {
         AUTO(buf_done)
         Buf ids = BUF(64 * 1024);
@@ -236,8 +251,10 @@ static int remove_rows(Reader *r, const PGresult *rows, int n, Err *e) {
         values[1] = ids.p;
         if (err == 0)
                 err = pg_ask(r->pg, r->remove, values, 2, &got, e);
-        if (err == 0)
+        if (err == 0) {
+                floor_deleted(&r->floor, last_of(rows, n), pg_number(got, 0, 0));
                 PQclear(got);
+        }
         return err;
 }
 
@@ -255,20 +272,37 @@ static int hand_in(Reader *r, const PGresult *rows, int n, Err *e) {
         return err;
 }
 
+/* From the floor on; but every now and then from the start, should somebody have counted anew. */
+static int read_rows(Reader *r, PGresult **ret, Err *e) {
+        int64_t now = clock_mono_ms();
+        bool is_from_start = now - r->from_start_ms >= FROM_START_MS;
+        char limit[16], floor[24];
+        const char *values[] = {source_of(r), limit, floor};
+        int err;
+
+        (void)snprintf(limit, sizeof limit, "%d", ROWS_MAX);
+        (void)snprintf(floor, sizeof floor, "%" PRId64, is_from_start ? 0 : r->floor.id);
+        err = pg_ask(r->pg, r->read, values, 3, ret, e);
+        if (err < 0 || !is_from_start)
+                return err;
+        r->from_start_ms = now;
+        if (!PQgetisnull(*ret, 0, C_ID) && pg_number(*ret, 0, C_ID) <= r->floor.id)
+                r->floor = (Floor){0};
+        return 0;
+}
+
 /* How many there were. */
 static int take_batch(void *self, Err *e) {
         Reader *r = self;
-        char limit[16];
-        const char *values[] = {source_of(r), limit};
         PGresult *rows;
-        int n = 0, err;
+        int n = 0, err = read_rows(r, &rows, e);
 
-        (void)snprintf(limit, sizeof limit, "%d", ROWS_MAX);
-        err = pg_ask(r->pg, r->read, values, 2, &rows, e);
         if (err == 0)
-                n = PQntuples(rows);
+                n = PQgetisnull(rows, 0, C_ID) ? 0 : PQntuples(rows);
         if (n)
                 err = hand_in(r, rows, n, e);
+        if (err == 0)
+                floor_saw(&r->floor, last_of(rows, n), pg_number(rows, 0, C_XMIN));
         if (n && err == 0)
                 err = remove_rows(r, rows, n, e);
         PQclear(rows);
@@ -276,13 +310,19 @@ static int take_batch(void *self, Err *e) {
 }
 
 static int look_at_gauges(Reader *r, Err *e) {
-        const char *values[] = {source_of(r)};
+        char floor[24];
+        const char *values[] = {source_of(r), floor, r->o->schema};
         PGresult *got;
-        int err = pg_ask(r->pg, r->gauges, values, 1, &got, e);
+        int err;
 
+        (void)snprintf(floor, sizeof floor, "%" PRId64, r->floor.id);
+        err = pg_ask(r->pg, r->gauges, values, 3, &got, e);
         if (err == 0) {
                 watch_gauge(r->watch, "pending", pg_number(got, 0, 0));
                 watch_gauge(r->watch, "lag_ms", pg_number(got, 0, 1));
+                if (strcmp(r->file, PQgetvalue(got, 0, 2)) != 0)
+                        r->floor = (Floor){0};
+                (void)snprintf(r->file, sizeof r->file, "%s", PQgetvalue(got, 0, 2));
         }
         PQclear(got);
         return err;

@@ -25,6 +25,7 @@ import urllib.request
 
 from api import NDJSON, call, metric
 from daemon import Daemon
+from progress import fail, tell_ledger, tell_memory, until
 from recorder import BUSY, OK, Recorder
 
 BATCH = 10000
@@ -32,24 +33,6 @@ DAY_S = 24 * 3600
 SOON_S, SOON = 2, 50  # pause and number of the retries that are looked at
 HERD = 200000  # at most, due in one moment
 MEMORY_MAX_MIB = 192  # what a bounded memory stays under, however many wait
-STUCK_S = 60
-
-
-def fail(why):
-    """What was promised did not happen."""
-    raise SystemExit(f"waiting: {why}")
-
-
-def until(condition, what, moves=lambda: None, every_s=0.02):
-    """Waits; gives up when `moves` has stood still for long."""
-    last, count = time.monotonic(), moves()
-    while not condition():
-        now = moves()
-        if now != count:
-            last, count = time.monotonic(), now
-        if time.monotonic() - last > STUCK_S:
-            fail(f"{what}: nothing moves any more, at {count}")
-        time.sleep(every_s)
 
 
 class Busy:
@@ -153,25 +136,6 @@ def send_many(daemon, event_type, count, **more):
 
 
 # ---- what is told ----
-
-
-def mib(count):
-    """Bytes, for people."""
-    return f"{count / (1 << 20):,.0f} MiB"
-
-
-def tell_memory(daemon, when, max_mib):
-    """Now and at its most."""
-    now, most = daemon.memory()
-    print(f"  memory {when}: {mib(now)}, at its most {mib(most)}", flush=True)
-    if most > max_mib << 20:
-        fail("the memory is not bounded")
-
-
-def tell_ledger(daemon):
-    """On the disk, its WAL included."""
-    size = sum(file.stat().st_size for file in daemon.ledger.parent.glob("grapnel.db*"))
-    print(f"  ledger: {mib(size)}", flush=True)
 
 
 def tell_lateness(late, when):
