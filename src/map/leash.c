@@ -41,18 +41,21 @@ static void end(Leash *l, LeashEnd how, const char *why) {
         l->owner->ended(l->owner->arg, l, how, why);
 }
 
-/* Nothing of the first call was written: it is not the call's fault. */
+/* Nothing of the first call was written: it is not the call's fault. Nor is it that of an only one
+ * when the stream is reset: a UNIX socket is, if what closed it left something unread, and without
+ * its last byte no call begins. */
 static bool is_unread(const Leash *l) {
         const Link *first = list_first(&l->calls);
 
         return first && l->unsent == CONTAINER_OF(first, Pending, link) && l->unsent_at == 0;
 }
 
-static void end_silent(Leash *l) {
+static void end_silent(Leash *l, bool is_reset) {
         if (!l->pid)
                 end(l, LEASH_NO_START, NULL);
         else
-                end(l, is_unread(l) ? LEASH_RESTED : LEASH_SILENT, NULL);
+                end(l, is_unread(l) || (is_reset && l->calls.n == 1) ? LEASH_RESTED : LEASH_SILENT,
+                    NULL);
 }
 
 /* ---- time ---- */
@@ -70,7 +73,7 @@ static void on_timer(uv_timer_t *t) {
         else if (l->pid)
                 end(l, LEASH_GUILTY, "the program took too long");
         else
-                end_silent(l);
+                end_silent(l, false);
 }
 
 static void watch_time(Leash *l) {
@@ -126,7 +129,7 @@ static void read_frame(Leash *l, WireHead head, Span payload) {
         l->quiet_since = uv_now(l->poll.loop);
         if (l->pid == 0) {
                 if (!read_hello(l, head, payload))
-                        end_silent(l);
+                        end_silent(l, false);
                 return;
         }
         bool answer = head.word == WIRE_OK || head.word == WIRE_EMPTY || head.word == WIRE_FAILED ||
@@ -178,7 +181,7 @@ static size_t read_some(Leash *l) {
         if (n < 0 && (errno == EAGAIN || errno == EINTR))
                 return 0;
         if (n <= 0) {
-                end_silent(l);
+                end_silent(l, n < 0 && errno == ECONNRESET);
                 return 0;
         }
         l->in.n += (size_t)n;
@@ -193,7 +196,7 @@ static void on_poll(uv_poll_t *poll, int status, int events) {
                 /* It ended with inputs unread, which is an error, but may have said why before. */
                 while (read_some(l) > 0)
                         ;
-                end_silent(l);
+                end_silent(l, false);
                 return;
         }
         if (events & UV_WRITABLE)

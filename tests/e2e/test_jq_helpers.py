@@ -92,6 +92,21 @@ def test_a_helper_killed_at_rest_is_missed_by_nobody(scene):
     assert len(scene.target.requests) == 5
 
 
+def test_a_helper_killed_before_it_has_read_is_missed_by_nobody(scene):
+    """The job was written to it, which is no reason to fail."""
+    daemon = scene.start(CONFIG)
+    assert works(daemon, 0)
+    for number in range(1, 4):
+        helper = helper_of(daemon)
+        os.kill(helper, signal.SIGSTOP)
+        job = inside(works, daemon, number)
+        assert wait_until(lambda n=number: len(daemon.events()) == n + 1, PATIENCE_S)
+        daemon.metrics()  # its loop has had a turn since, and so has the job
+        os.kill(helper, signal.SIGKILL)
+        assert result_of(job)
+    assert len(scene.target.requests) == 4
+
+
 def test_the_jobs_behind_the_one_that_was_killed_go_on(scene):
     daemon = scene.start(CONFIG)
     assert works(daemon, 0)
