@@ -12,7 +12,7 @@
 
 #define LAST_NOTE    "last"
 #define ABOUT_NOTE   "about" /* of which moments that is the last one */
-#define LOOK_MS      30000   /* the clock may be set meanwhile */
+#define LOOK_MS      5000    /* the clock may be set meanwhile, or stand still with the machine */
 #define ON_TIME_S    60      /* later than this, a moment was missed */
 #define CLOCK_FAST_S 3600    /* the last moment is so far ahead only if the clock was */
 

@@ -3,12 +3,13 @@
 daemon remembers is a note beside its ledger, which these tests set back in place of waiting."""
 
 import datetime
+import pathlib
 import sqlite3
 
 import pytest
 
 from databases import FORWARD, Watched
-from harness import wait_until
+from harness import SANITIZED, wait_until
 
 CONFIG = """
 sources: {rows: {trigger: {schedule: '%s'%s}}}
@@ -111,6 +112,64 @@ def test_a_clock_that_was_ahead_does_not_silence_it(scene):
     set_last(w, ago(days=-400))
     w.wait_state("working")
     assert wait_until(lambda: ago() < w.status()["gauges"].get("next_s", 0) < ago(minutes=-3), 20)
+
+
+# ---- a clock that leaps while it runs ----
+
+
+FAKE = next(iter(pathlib.Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1")), None)
+
+
+class Leaping:
+    """A daemon whose wall clock is a file's: it leaps, and what measures pauses stands still, as
+    when a machine was asleep."""
+
+    def __init__(self, scene, expression, more=""):
+        self.file = scene.folder / "clock"
+        self._ahead_s = 0
+        self.leap(1800 - ago() % 3600)  # half an hour from all that it may be told to wait for
+        self.watched = Watched(scene, CONFIG % (expression, more), installs=False,
+                               LD_PRELOAD=str(FAKE), FAKETIME_TIMESTAMP_FILE=str(self.file),
+                               FAKETIME_DONT_FAKE_MONOTONIC="1", FAKETIME_NO_CACHE="1")
+        self.watched.wait_state("working")
+
+    def leap(self, seconds):
+        """From where it is now."""
+        self._ahead_s += seconds
+        fresh = self.file.with_name("clock.new")
+        fresh.write_text(f"{self._ahead_s:+d}")
+        fresh.rename(self.file)
+
+    def times(self, n):
+        """Of the first so many events."""
+        return [time_of(e["time"]) for e in self.watched.wait_for(n)]
+
+
+leaps = pytest.mark.skipif(SANITIZED or not FAKE, reason="libfaketime is not there, or not alone")
+
+
+@leaps
+def test_what_went_by_while_the_machine_slept_comes_when_it_wakes(scene):
+    c = Leaping(scene, "0 * * * *", ", missed: all")
+    assert not c.watched.arrived()
+    c.leap(3 * 3600)
+    times = c.times(3)
+    assert [b - a for a, b in zip(times, times[1:])] == [datetime.timedelta(hours=1)] * 2
+    late = [e["schedule"]["late"] for e in c.watched.arrived()]
+    assert late[:2] == [True, True]
+    c.leap(3600)
+    assert c.times(4)[3] - times[2] == datetime.timedelta(hours=1)
+
+
+@leaps
+def test_a_clock_that_is_put_back_repeats_nothing_and_goes_on(scene):
+    c = Leaping(scene, "0 * * * *")
+    c.leap(3600)
+    first = c.times(1)[0]
+    c.leap(-1800)
+    c.leap(1800 + 3600)
+    assert c.times(2)[1] - first == datetime.timedelta(hours=1)
+    assert len({e["id"] for e in c.watched.arrived()}) == len(c.watched.arrived()) == 2
 
 
 @pytest.mark.parametrize("expression, more, says", [

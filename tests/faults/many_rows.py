@@ -226,18 +226,26 @@ class Trial:
         with contextlib.closing(psycopg2.connect(self.url)) as connection:
             connection.autocommit = True
             with connection.cursor() as cursor:
-                for _ in range(PROBES):
+                for n in range(PROBES + 1):
                     began = time.monotonic()
                     cursor.execute("INSERT INTO probes (name) VALUES ('Aino') RETURNING id")
                     sent[cursor.fetchone()[0]] = began
+                    if n == 0:  # it wakes who rests, and is no measure of who is at work
+                        self.wait_for_probes(sent)
+                        sent.clear()
                     time.sleep(0.01)  # one by one is what this is about
+        self.wait_for_probes(sent)
         for way, came in self.mirror.probes.items():
-            until(lambda c=came: sent.keys() <= c.keys(), f"rows by the {way}",
-                  lambda c=came: len(c))
             took = sorted(came[row] - began for row, began in sent.items())
             name = {"log": "replication", "box": "outbox"}[way]
             print(f"  {when}, a new row arrives by {name}: p50 {took[len(took) // 2] * 1000:.1f} ms, "
                   f"p99 {took[len(took) * 99 // 100] * 1000:.1f} ms", flush=True)
+
+    def wait_for_probes(self, sent):
+        """On both ways."""
+        for way, came in self.mirror.probes.items():
+            until(lambda c=came: sent.keys() <= c.keys(), f"rows by the {way}",
+                  lambda c=came: len(c))
 
     # ---- the snapshot ----
 
