@@ -493,7 +493,64 @@ def test_the_applications_write_is_never_in_the_way(watch, base):
     assert len({e["id"] for e in w.wait_for(50)}) == 50
 
 
+def test_what_was_written_while_it_was_away_is_caught_up_and_told(watch, base):
+    w = watch()
+    w.wait_state("working")
+    w.daemon.stop()
+    base.run("INSERT INTO users SELECT n, 'x' FROM generate_series(1, 5000) n")
+    w.daemon.start()
+    assert wait_until(lambda: (w.status() or {"gauges": {}})["gauges"].get("pending", 0) > 1000, 20)
+    assert w.status()["gauges"]["lag_ms"] > 0
+    w.wait_for(5000, 60)
+    assert wait_until(lambda: w.status()["gauges"]["pending"] == 0, 20)
+    assert [e["key"]["id"] for e in w.arrived()] == [str(n) for n in range(1, 5001)]
+    assert base.run("SELECT count(*) FROM grapnel.outbox") == [(0,)]
+
+
 # ---- install and uninstall ----
+
+
+def test_what_waits_when_the_trigger_is_altered_stays_as_it_was_written(watch, base):
+    w = watch()
+    w.wait_state("working")
+    w.daemon.stop()
+    base.run("INSERT INTO users VALUES ('a', 'a@example.com', 'Ada')")
+    w.config = w.config.replace("[users]", "{users: {columns: [name]}}")
+    w.daemon.write(w.config)
+    w.install()
+    base.run("UPDATE users SET name='Bea'; UPDATE users SET email='b@example.com'")
+    w.daemon.start()
+    base.run("DELETE FROM users")
+    made, changed, gone = w.wait_for(3)
+    assert made["new"]["email"] == "a@example.com"
+    assert changed["new"] == {"id": "a", "name": "Bea"} and changed["changed"] == ["name"]
+    assert gone["op"] == "delete" and gone["previous"] == {"id": "a", "name": "Bea"}
+
+
+def test_a_source_that_is_taken_out_and_put_back_has_lost_nothing(watch, base):
+    w = watch()
+    w.wait_state("working")
+    w.daemon.reload("sources: {other: {verify: none}}")
+    assert wait_until(lambda: w.status() is None, 20)
+    base.run("INSERT INTO users VALUES ('a'), ('b')")
+    w.daemon.reload(w.config)
+    assert [e["key"]["id"] for e in w.wait_for(2)] == ["a", "b"]
+
+
+def test_an_uninstall_takes_what_waits(watch, base):
+    w = watch()
+    w.wait_state("working")
+    w.daemon.stop()
+    base.run("INSERT INTO users VALUES ('a')")
+    gone = w.command("trigger", "uninstall", "rows", "--apply")
+    assert gone.returncode == 0, gone.stderr
+    base.run("INSERT INTO users VALUES ('b')")  # the application goes on as if nothing had been
+    w.install()
+    base.run("INSERT INTO users VALUES ('c')")
+    w.daemon.start()
+    assert [e["key"]["id"] for e in w.wait_for(1)] == ["c"]
+    assert base.run("SELECT count(*) FROM grapnel.outbox") == [(0,)] or wait_until(
+        lambda: base.run("SELECT count(*) FROM grapnel.outbox") == [(0,)], 5)
 
 
 def test_what_install_prints_can_be_read_and_run_twice(watch, base):

@@ -726,7 +726,7 @@ def test_a_lost_slot_is_said_and_can_be_begun_anew(scene, small):
     w = Replicated(scene, CAPPED % ("[users]", ", snapshot: true") + FORWARD,
                    DATABASE=base.url).ready()
     w.wait_for(1)
-    # One that is lost before its snapshot was finished is made anew by itself.
+    # The snapshot is over once the slot is read.
     assert wait_until(lambda: slot_of(base)[1], PATIENCE_S)
     w.daemon.stop()
     base.run("INSERT INTO users VALUES ('U2')")
