@@ -262,6 +262,30 @@ int outbox_trigger_name(Buf *b, Span source, const char *op) {
         return buf_addf(b, "\"grapnel_" SPAN_FMT "_%s\"", SPAN_ARG(source), op);
 }
 
+void outbox_mark(const OutboxOptions *o, const OutboxTable *t, char ret[DIGEST_TEXT]) {
+        Span parts[2 * OUTBOX_COLUMNS_MAX + 3];
+        char numbers[64];
+        size_t n = 0;
+        Digest d;
+
+        (void)snprintf(numbers, sizeof numbers, "%u %d %zu", t->ops, o->notify, t->n_columns);
+        parts[n++] = span_of(numbers);
+        parts[n++] = t->when ? span_of(t->when) : SPAN("");
+        for (size_t i = 0; i < t->n_columns; i++)
+                parts[n++] = span_of(t->columns[i]);
+        for (size_t i = 0; i < t->n_key; i++)
+                parts[n++] = span_of(t->key[i]);
+        digest_texts(parts, n, &d);
+        digest_print(&d, ret);
+}
+
+void outbox_remark(const Trigger *trigger, const OutboxTable *t, char ret[OUTBOX_REMARK]) {
+        (void)snprintf(ret, OUTBOX_REMARK,
+                       "table " SPAN_FMT " was installed with other options: run grapnel trigger "
+                       "install %s again",
+                       SPAN_ARG(t->name), trigger->source->name);
+}
+
 int outbox_when(Buf *b, const char *when, const char *row) {
         static const char hole[] = "{row}";
         int r = 0;

@@ -5,6 +5,7 @@
  * it differs by database. */
 #pragma once
 
+#include "watch/digest.h"
 #include "watch/watch.h"
 
 enum {
@@ -62,6 +63,11 @@ MUST_CHECK int outbox_quote(Buf *b, Span name);
 MUST_CHECK int outbox_literal(Buf *b, Span text);
 /* The name of the trigger on a table for what is done to it, such as "grapnel_users_update". */
 MUST_CHECK int outbox_trigger_name(Buf *b, Span source, const char *op);
+/* What stands in each trigger, and tells whether it was installed with these options. */
+void outbox_mark(const OutboxOptions *o, const OutboxTable *t, char ret[DIGEST_TEXT]);
+/* "... is not as it was installed: ...", for people. */
+enum { OUTBOX_REMARK = 256 };
+void outbox_remark(const Trigger *trigger, const OutboxTable *t, char ret[OUTBOX_REMARK]);
 /* Appends `when` with {row} filled in. */
 MUST_CHECK int outbox_when(Buf *b, const char *when, const char *row);
 /* Appends an object of the columns `names` (JSON array of texts) of `row`. -EINVAL: one is not

@@ -121,35 +121,41 @@ static int look_for_outbox(Reader *r, Err *e) {
         return err;
 }
 
-static int look_for_triggers(Reader *r, Err *e) {
+static int look_for_triggers(Reader *r, char remark[OUTBOX_REMARK], Err *e) {
         static const struct {
                 unsigned op;
                 const char *name;
         } ops[] = {{OUTBOX_INSERT, "insert"}, {OUTBOX_UPDATE, "update"}, {OUTBOX_DELETE, "delete"}};
 
-        for (size_t i = 0; i < r->o->n_tables; i++)
+        for (size_t i = 0; i < r->o->n_tables; i++) {
+                const OutboxTable *t = &r->o->tables[i];
+                char mark[DIGEST_TEXT];
+
+                outbox_mark(r->o, t, mark);
                 for (size_t k = 0; k < COUNT_OF(ops); k++) {
                         AUTO(buf_done)
                         Buf text = BUF(1024 * 1024);
-                        int found =
-                                r->o->tables[i].ops & ops[k].op
-                                        ? trigger_text(r, &r->o->tables[i], ops[k].name, &text, e)
-                                        : 1;
+                        int found;
 
+                        if (!(t->ops & ops[k].op))
+                                continue;
+                        found = trigger_text(r, t, ops[k].name, &text, e);
                         if (found < 0)
                                 return found;
                         if (!found)
                                 return FAIL(e, -ENOTRECOVERABLE,
                                             "table " SPAN_FMT " has no trigger for %s of this "
                                             "source: run grapnel trigger install %s",
-                                            SPAN_ARG(r->o->tables[i].name), ops[k].name,
-                                            source_of(r));
+                                            SPAN_ARG(t->name), ops[k].name, source_of(r));
+                        if (!remark[0] && !memmem(text.p, text.n, mark, strlen(mark)))
+                                outbox_remark(watch_trigger(r->watch), t, remark);
                 }
+        }
         return 0;
 }
 
 /* A column that came later is in no event: the first such, as a sentence. */
-static void look_for_columns(Reader *r, char ret[256]) {
+static void look_for_columns(Reader *r, char ret[OUTBOX_REMARK]) {
         AUTO(arena_freep)
         Arena *a = arena_new(SHAPE_ARENA_BYTES);
 
@@ -170,7 +176,7 @@ static void look_for_columns(Reader *r, char ret[256]) {
                         if (outbox_literal(&member, shape.columns[k]) == 0 &&
                             buf_add(&member, SPAN(", CASE")) == 0 &&
                             buf_add_char(&member, 0) == 0 && !strstr(text.p, member.p)) {
-                                (void)snprintf(ret, 256,
+                                (void)snprintf(ret, OUTBOX_REMARK,
                                                "column " SPAN_FMT " of table " SPAN_FMT
                                                " is in no event: run grapnel trigger install %s "
                                                "again",
@@ -350,7 +356,7 @@ static int take_batch(Reader *r, Err *e) {
 /* Every now and then. A trigger goes with its table. */
 static int look(Reader *r, Err *e) {
         int64_t now = clock_mono_ms();
-        char remark[256] = "";
+        char remark[OUTBOX_REMARK] = "";
         int err;
 
         if (now - r->looked_ms < LOOK_MS)
@@ -366,9 +372,10 @@ static int look(Reader *r, Err *e) {
         }
         (void)sqlite3_reset(r->pending);
         r->missing = (Err){0};
-        err = look_for_triggers(r, &r->missing);
+        err = look_for_triggers(r, remark, &r->missing);
         if (err == 0) {
-                look_for_columns(r, remark);
+                if (!remark[0])
+                        look_for_columns(r, remark);
                 watch_remarks(r->watch, remark);
         } else if (err != -ENOTRECOVERABLE)
                 *e = r->missing;

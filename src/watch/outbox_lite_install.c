@@ -165,6 +165,16 @@ static void add_head(Writing *w, const char *op, const char *event) {
         add_quoted(w, w->table->name);
 }
 
+/* The text of a trigger is kept as it is written, so the mark of the options may be a comment. */
+static void add_begin(Writing *w) {
+        char mark[DIGEST_TEXT];
+
+        outbox_mark(w->o, w->table, mark);
+        add(w, "\nBEGIN -- options ");
+        add(w, mark);
+        add(w, "\n");
+}
+
 /* Values of all columns of the outbox but the rows. */
 static void add_insert(Writing *w, const char *op) {
         add(w, "  INSERT INTO grapnel_outbox (source, table_name, key_names, op, fresh, previous)\n"
@@ -232,7 +242,7 @@ static void add_insert_trigger(Writing *w) {
                 add(w, " WHEN ");
                 add_when(w, "NEW");
         }
-        add(w, "\nBEGIN\n");
+        add_begin(w);
         if (!stashes) {
                 add_insert(w, "'INSERT'");
                 add_row(w, "NEW");
@@ -276,7 +286,7 @@ static void add_update_trigger(Writing *w) {
                 add_when(w, "NEW");
                 add(w, "))");
         }
-        add(w, "\nBEGIN\n");
+        add_begin(w);
         add_insert(w, "'UPDATE'");
         add_row(w, "NEW");
         add(w, ",\n    ");
@@ -290,7 +300,7 @@ static void add_delete_trigger(Writing *w) {
                 add(w, " WHEN ");
                 add_when(w, "OLD");
         }
-        add(w, "\nBEGIN\n");
+        add_begin(w);
         add_insert(w, "'DELETE'");
         add(w, "NULL, ");
         add_row(w, "OLD");

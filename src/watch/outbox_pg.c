@@ -49,7 +49,8 @@ typedef struct Reader {
         char file[24];         /* the outbox's: another one after it was emptied or made anew */
         int64_t from_start_ms; /* when it was looked at without a floor */
         int64_t looked_ms;     /* at gauges and triggers */
-        Err missing;       /* the trigger that is; "" */
+        Err missing;           /* the trigger that is; "" */
+        char remark[OUTBOX_REMARK];
 } Reader;
 
 /* ---- statements ---- */
@@ -106,9 +107,11 @@ static int take_turn(Reader *r, Err *e) {
 }
 
 /* Without its triggers nothing would ever come, and nobody would know why. */
-static int look_for_triggers(Reader *r, Err *e) {
+static int look_for_triggers(Reader *r, char remark[OUTBOX_REMARK], Err *e) {
         static const char sql[] =
-                "SELECT count(*) FROM pg_trigger g JOIN pg_class c ON c.oid=g.tgrelid"
+                "SELECT count(*), count(*) FILTER (WHERE right(encode(g.tgargs, 'escape'),"
+                "  length($4)+4) = $4 || '\\000')"
+                " FROM pg_trigger g JOIN pg_class c ON c.oid=g.tgrelid"
                 " JOIN pg_namespace n ON n.oid=c.relnamespace"
                 " WHERE n.nspname=$1 AND c.relname=$2 AND NOT g.tgisinternal AND g.tgenabled<>'D'"
                 " AND left(g.tgname, length($3))=$3 AND g.tgname NOT LIKE '%\\_wake'";
@@ -116,17 +119,21 @@ static int look_for_triggers(Reader *r, Err *e) {
         for (size_t i = 0; i < r->o->n_tables; i++) {
                 const OutboxTable *t = &r->o->tables[i];
                 char schema[OUTBOX_NAME_MAX_BYTES + 1], name[OUTBOX_NAME_MAX_BYTES + 1], prefix[96];
-                const char *values[] = {schema, name, prefix};
+                char mark[DIGEST_TEXT];
+                const char *values[] = {schema, name, prefix, mark};
                 PGresult *got;
-                int64_t n;
+                int64_t n, n_marked;
                 int err;
+
+                outbox_mark(r->o, t, mark);
 
                 (void)snprintf(schema, sizeof schema, SPAN_FMT,
                                SPAN_ARG(t->schema.n ? t->schema : SPAN("public")));
                 (void)snprintf(name, sizeof name, SPAN_FMT, SPAN_ARG(t->name));
                 (void)snprintf(prefix, sizeof prefix, "grapnel_%s_", source_of(r));
-                err = pg_ask(r->pg, sql, values, 3, &got, e);
+                err = pg_ask(r->pg, sql, values, 4, &got, e);
                 n = err == 0 ? pg_number(got, 0, 0) : 0;
+                n_marked = err == 0 ? pg_number(got, 0, 1) : 0;
                 PQclear(got);
                 if (err < 0)
                         return err;
@@ -135,6 +142,8 @@ static int look_for_triggers(Reader *r, Err *e) {
                                     "table %s.%s has %" PRId64 " of %d triggers of this source: "
                                     "run grapnel trigger install %s",
                                     schema, name, n, __builtin_popcount(t->ops), source_of(r));
+                if (n_marked < n && !remark[0])
+                        outbox_remark(watch_trigger(r->watch), t, remark);
         }
         return 0;
 }
@@ -340,7 +349,8 @@ static int look_for_all(Reader *r, Err *e) {
         if (err < 0)
                 return err;
         r->missing = (Err){0};
-        err = look_for_triggers(r, &r->missing);
+        r->remark[0] = 0;
+        err = look_for_triggers(r, r->remark, &r->missing);
         if (err == 0 || err == -ENOTRECOVERABLE)
                 return 0;
         *e = r->missing;
@@ -357,7 +367,7 @@ static int look_around(void *self, int taken, Err *e) {
                 return -ENOTRECOVERABLE;
         }
         if (err == 0)
-                watch_remarks(r->watch, r->missing.text);
+                watch_remarks(r->watch, r->missing.text[0] ? r->missing.text : r->remark);
         return err;
 }
 

@@ -80,7 +80,8 @@ static const char shared[] =
         "  PRIMARY KEY (source, id)\n"
         ");\n"
         "\n"
-        "-- Arguments: source, schema, table, key columns, columns ('' for all).\n"
+        "-- Arguments: source, schema, table, key columns, columns ('' for all); then a mark of the\n"
+        "-- options, by which Grapnel notices that they are others now.\n"
         "CREATE OR REPLACE FUNCTION %1$s.capture() RETURNS trigger\n"
         "LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $grapnel$\n"
         "DECLARE\n"
@@ -174,10 +175,14 @@ static int add_condition(Buf *b, const OutboxTable *t, const char *op) {
         return r < 0 ? r : buf_add_char(b, ')');
 }
 
-static int add_arguments(Buf *b, Span source, const OutboxTable *t, Span key) {
+static int add_arguments(Buf *b, const OutboxOptions *o, Span source, const OutboxTable *t,
+                         Span key) {
         AUTO(buf_done)
         Buf columns = BUF(64 * 1024);
+        char mark[DIGEST_TEXT];
         int r = 0;
+
+        outbox_mark(o, t, mark);
 
         if (t->n_columns) {
                 /* The key is held too, whatever the columns are. */
@@ -194,7 +199,7 @@ static int add_arguments(Buf *b, Span source, const OutboxTable *t, Span key) {
                         r = buf_add_char(&columns, ']');
         }
         const Span all[] = {source, t->schema.n ? t->schema : SPAN("public"), t->name, key,
-                            columns.n ? buf_span(&columns) : SPAN("")};
+                            columns.n ? buf_span(&columns) : SPAN(""), span_of(mark)};
 
         for (size_t i = 0; r == 0 && i < COUNT_OF(all); i++) {
                 if (i)
@@ -239,7 +244,7 @@ static int add_trigger(Buf *b, const OutboxOptions *o, Span source, const Outbox
         if (r == 0)
                 r = buf_add(b, SPAN(".capture("));
         if (r == 0)
-                r = add_arguments(b, source, t, key);
+                r = add_arguments(b, o, source, t, key);
         return r < 0 ? r : buf_add(b, SPAN(");\n"));
 }
 

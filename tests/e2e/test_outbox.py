@@ -567,6 +567,22 @@ def test_what_install_prints_can_be_read_and_run_twice(watch, base):
     assert base.run("SELECT count(*) FROM grapnel.outbox") == [(0,)]
 
 
+@pytest.mark.parametrize("tables", ("{users: {columns: [name]}}",
+                                    "{users: {when: '{row}.name IS NOT NULL'}}"))
+def test_options_that_were_not_installed_are_remarked_on(watch, base, tables):
+    """Else a column that was taken out would go on to be told."""
+    w = watch()
+    assert "why" not in w.wait_state("working")
+    w.daemon.reload(CONFIG % tables)
+    assert wait_until(lambda: "table users was installed with other options: run grapnel trigger "
+                      "install rows again" in (w.status() or {}).get("why", ""), 20), w.status()
+    assert w.status()["state"] == "working"
+    w.install()
+    w.daemon.reload(CONFIG % tables)
+    assert wait_until(lambda: "why" not in (w.status() or {"why": 0}) and
+                      w.status()["state"] == "working", 20), w.status()
+
+
 def test_a_table_that_is_no_longer_among_them_loses_its_triggers(watch, base):
     w = watch(USERS + "CREATE TABLE notes (id int PRIMARY KEY)", "[users, notes]")
     w.wait_state("working")
