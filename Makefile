@@ -62,7 +62,8 @@ fuzz:
 # Kills the daemon 200 times under load and judges what is left, once with webhooks through a flow
 # and once with messages to endpoints; the same with triggers, where PostgreSQL is killed too; then
 # shows that the judges notice a commit that was skipped on purpose; then lets a million deliveries
-# wait for their retry, and looks whether those of others leave on time.
+# wait for their retry, and looks whether those of others leave on time; then hands in a table of ten
+# million rows while it is changed, and compares what arrived.
 faults: build
 	@tools/deps test
 	@/usr/bin/python3 tests/faults/kill.py --binary $(BUILD)/grapnel --kills 200
@@ -78,6 +79,7 @@ faults: build
 		else echo "the skipped commit was noticed, as it must be"; fi; done
 	@$(NINJA) -C $(BUILD) tests/bench/bench_target
 	@/usr/bin/python3 tests/faults/waiting.py --binary $(BUILD)/grapnel
+	@/usr/bin/python3 tests/faults/many_rows.py --binary $(BUILD)/grapnel
 
 # What Grapnel costs, beside the same job done by other means; BENCH_ARGS=--quick for a short look.
 bench:

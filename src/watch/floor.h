@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * From where on an outbox is to be read. What was deleted stays in a table of PostgreSQL, dead, until
- * it is cleaned up; as long as somebody's snapshot is older, nobody may. Whoever reads from the
- * beginning passes all of it, each time.
+ * From where on an outbox is to be read. What was deleted stays in a table of PostgreSQL, dead,
+ * until it is cleaned up; as long as somebody's snapshot is older, nobody may. Whoever reads from
+ * the beginning passes all of it, each time.
  *
  * Numbers are drawn by transactions that have an id by then (the outbox's trigger runs behind the
  * write that it tells of). So a transaction that begins to write after number `top` was seen has a
@@ -18,8 +18,8 @@ typedef struct Floor {
         int64_t xid;
 } Floor;
 
-/* All that was in sight up to `last` was taken; 0: nothing was in sight. Whoever looked saw that all
- * transactions before `xmin` had ended. */
+/* All that was in sight up to `last` was taken; 0: nothing was in sight. Whoever looked saw that
+ * all transactions before `xmin` had ended. */
 void floor_saw(Floor *f, int64_t last, int64_t xmin);
 /* The same was deleted, by the transaction `xid`. */
 void floor_deleted(Floor *f, int64_t last, int64_t xid);

@@ -4,8 +4,8 @@
  * in, and deletes exactly what was read. There is no cursor, so a slower transaction whose lower
  * ids come into sight later loses nothing: they are simply read then. For one row the ids follow
  * the commits, as its lock is held from the trigger to the commit; a change that came after another
- * one's commit has the higher id, and both are in sight. What it leaves behind costs nothing: a look
- * begins at the floor (floor.h). */
+ * one's commit has the higher id, and both are in sight. What it leaves behind costs nothing: a
+ * look begins at the floor (floor.h). */
 #include "base/clock.h"
 #include "watch/emptying.h"
 #include "watch/floor.h"
@@ -78,8 +78,10 @@ static const char read_sql[] =
         "SELECT id, xid::text, to_char(at, 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"'),"
         " (extract(epoch FROM at) * 1000000)::bigint, op, schema_name, table_name, key_names,"
         " fresh, previous, context, %2$s, pg_snapshot_xmin(pg_current_snapshot())"
-        " FROM (VALUES (1)) one LEFT JOIN (SELECT *, sum(bytes) OVER (ORDER BY id) - bytes AS before"
-        "       FROM (SELECT * FROM %1$s.outbox WHERE source=$1 AND id>$3 ORDER BY id LIMIT $2) rows)"
+        " FROM (VALUES (1)) one LEFT JOIN (SELECT *, sum(bytes) OVER (ORDER BY id) - bytes AS "
+        "before"
+        "       FROM (SELECT * FROM %1$s.outbox WHERE source=$1 AND id>$3 ORDER BY id LIMIT $2) "
+        "rows)"
         " batch ON before < " BYTES_MAX " ORDER BY id";
 static const char remove_sql[] =
         "WITH gone AS (DELETE FROM %1$s.outbox WHERE source=$1 AND id=ANY($2::bigint[]))"

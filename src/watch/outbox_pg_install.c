@@ -80,7 +80,8 @@ static const char shared[] =
         "  PRIMARY KEY (source, id)\n"
         ");\n"
         "\n"
-        "-- Arguments: source, schema, table, key columns, columns ('' for all); then a mark of the\n"
+        "-- Arguments: source, schema, table, key columns, columns ('' for all); then a mark of "
+        "the\n"
         "-- options, by which Grapnel notices that they are others now.\n"
         "CREATE OR REPLACE FUNCTION %1$s.capture() RETURNS trigger\n"
         "LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $grapnel$\n"
@@ -198,8 +199,8 @@ static int add_arguments(Buf *b, const OutboxOptions *o, Span source, const Outb
                 if (r == 0)
                         r = buf_add_char(&columns, ']');
         }
-        const Span all[] = {source, t->schema.n ? t->schema : SPAN("public"), t->name, key,
-                            columns.n ? buf_span(&columns) : SPAN(""), span_of(mark)};
+        const Span all[] = {source, t->schema.n ? t->schema : SPAN("public"),  t->name,
+                            key,    columns.n ? buf_span(&columns) : SPAN(""), span_of(mark)};
 
         for (size_t i = 0; r == 0 && i < COUNT_OF(all); i++) {
                 if (i)

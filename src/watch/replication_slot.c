@@ -9,11 +9,11 @@
  *   copying    -> streaming   written once all that stood in the tables is in the ledger
  *
  * A slot that we find while `making` was made in vain: its snapshot ended with the connection, and
- * nobody has seen a row of it, so both are made anew. While `copying`, some rows were handed in, and
- * the log from the slot on is all that knows which of them were deleted since: what it says until
- * the next snapshot comes first, and then that snapshot. A slot that is gone or lost by then has
- * lost changes, and nobody but a person can say what that means; installing anew is how they say
- * it. */
+ * nobody has seen a row of it, so both are made anew. While `copying`, some rows were handed in,
+ * and the log from the slot on is all that knows which of them were deleted since: what it says
+ * until the next snapshot comes first, and then that snapshot. A slot that is gone or lost by then
+ * has lost changes, and nobody but a person can say what that means; installing anew is how they
+ * say it. */
 #include "base/clock.h"
 #include "watch/replication.h"
 

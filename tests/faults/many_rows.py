@@ -261,7 +261,7 @@ class Trial:
         began = time.monotonic()
         self.daemon.start()
         try:
-            until(lambda: self.handed_in() > rows // 5, "the snapshot", self.handed_in)
+            until(lambda: self.handed_in() > rows // 10, "the snapshot", self.handed_in)
             self.daemon.kill()
             first = [row for row in range(1, rows // 10) if self.mirror.versions[row] > 0][::7]
             self.sql("DELETE FROM items WHERE id = ANY(%s)", (first[:rows // 100],))
