@@ -21,6 +21,18 @@ bool node_is_scalar(const Node *n) {
 }
 
 /* The reader held the tree's depth, so this recursion has its maximum. */
+bool node_same(const Node *a, const Node *b) {
+        bool same = a->kind == b->kind && a->quoted == b->quoted && a->n == b->n &&
+                    span_eq(a->text, b->text);
+
+        for (size_t i = 0; same && i < a->n; i++) /* as deep as YAML is read */
+                same = a->kind == NODE_MAP
+                               ? span_eq(a->entries[i].key, b->entries[i].key) &&
+                                         node_same(a->entries[i].value, b->entries[i].value)
+                               : node_same(a->items[i], b->items[i]);
+        return same;
+}
+
 void node_wipe(Node *n) {
         if (!n)
                 return;

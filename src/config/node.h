@@ -37,6 +37,8 @@ struct Node {
 
 /* The value of a key, NULL when absent or when `map` is no map. */
 Node *node_get(const Node *map, const char *key);
+/* Do they say the same, wherever they stand? */
+bool node_same(const Node *a, const Node *b);
 /* Is it written as nothing: empty, ~ or null, without quotes? */
 bool node_is_null(const Node *n);
 /* Is it a number, true, false or text? Maps, lists and nothing are not. */

@@ -36,6 +36,9 @@ typedef struct TriggerKind {
          * 0 then. Below 0 it could not go on: it is run again after a while; -ENOTRECOVERABLE says
          * that a person has to act first. What was not handed in is noticed again. */
         int (*run)(Watch *w, const void *options, Err *e);
+        /* Where all that it reads is. NULL for a kind that reads elsewhere: such a one is begun
+         * anew by each reload. */
+        const DatabaseConfig *(*database)(const void *options);
         /* What has to be in the database for it, and what takes it out again; NULL: nothing. */
         int (*install)(const Trigger *t, bool removes, TriggerScript *ret, Err *e);
 } TriggerKind;

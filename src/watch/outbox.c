@@ -210,6 +210,12 @@ static int run(Watch *w, const void *options_, Err *e) {
         return o->database->is_sqlite ? outbox_lite_run(w, o, e) : outbox_pg_run(w, o, e);
 }
 
+static const DatabaseConfig *database(const void *options_) {
+        const OutboxOptions *o = options_;
+
+        return o->database;
+}
+
 static int install(const Trigger *t, bool removes, TriggerScript *ret, Err *e) {
         const OutboxOptions *o = t->options;
 
@@ -228,6 +234,7 @@ const TriggerKind trigger_outbox = {
         .more = &table_group,
         .prepare = prepare,
         .run = run,
+        .database = database,
         .install = install,
 };
 

@@ -166,6 +166,12 @@ static int run(Watch *w, const void *options_, Err *e) {
         return query_rounds(w, o, o->database->is_sqlite ? &query_lite : &query_pg, e);
 }
 
+static const DatabaseConfig *database(const void *options_) {
+        const QueryOptions *o = options_;
+
+        return o->database;
+}
+
 const TriggerKind trigger_query = {
         .name = "query",
         .help = "Asks a SELECT again and again; each row that was not seen yet makes an event.",
@@ -174,6 +180,7 @@ const TriggerKind trigger_query = {
         .size = sizeof(QueryOptions),
         .prepare = prepare,
         .run = run,
+        .database = database,
 };
 
 /* ---- for both ---- */

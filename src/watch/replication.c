@@ -163,6 +163,12 @@ static int run(Watch *w, const void *options_, Err *e) {
         return replication_run(w, options_, e);
 }
 
+static const DatabaseConfig *database(const void *options_) {
+        const ReplicationOptions *o = options_;
+
+        return o->database;
+}
+
 static int install(const Trigger *t, bool removes, TriggerScript *ret, Err *e) {
         const ReplicationOptions *o = t->options;
 
@@ -179,5 +185,6 @@ const TriggerKind trigger_replication = {
         .size = sizeof(ReplicationOptions),
         .prepare = prepare,
         .run = run,
+        .database = database,
         .install = install,
 };

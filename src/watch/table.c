@@ -180,6 +180,12 @@ static int run(Watch *w, const void *o, Err *e) {
         return table_pg_run(w, o, e);
 }
 
+static const DatabaseConfig *database(const void *options_) {
+        const TableOptions *o = options_;
+
+        return o->database;
+}
+
 const TriggerKind trigger_table = {
         .name = "table",
         .help = "An outbox that the application writes itself, read as it is: a row is an event, "
@@ -189,4 +195,5 @@ const TriggerKind trigger_table = {
         .size = sizeof(TableOptions),
         .prepare = prepare,
         .run = run,
+        .database = database,
 };

@@ -79,7 +79,7 @@ static void build(TriggerBuild *b, Trigger *ret) {
         r = options_read(b->map, kind->options, kind->n_options, options, b->arena, b->problems);
         if (r == 0 && kind->prepare)
                 r = kind->prepare(b, options);
-        *ret = (Trigger){kind, b->source, options};
+        *ret = (Trigger){kind, b->source, b->map, options};
 }
 
 Triggers *triggers_build(Config *c, Problems *problems) {
@@ -117,6 +117,16 @@ Triggers *triggers_unref(Triggers *t) {
                 free(t);
         }
         return NULL;
+}
+
+bool trigger_same(const Trigger *a, const Trigger *b) {
+        const DatabaseConfig *x, *y;
+
+        if (a->kind != b->kind || !a->kind->database || !node_same(a->map, b->map))
+                return false;
+        x = a->kind->database(a->options);
+        y = b->kind->database(b->options);
+        return span_eq(secret_reveal(&x->url), secret_reveal(&y->url));
 }
 
 const Trigger *triggers_find(const Triggers *t, Span source) {

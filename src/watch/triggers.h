@@ -8,6 +8,7 @@
 struct Trigger {
         const TriggerKind *kind;
         const SourceConfig *source; /* its name is the trigger's */
+        const Node *map;            /* as written */
         const void *options;        /* of the kind */
 };
 
@@ -23,6 +24,8 @@ typedef struct Triggers {
 Triggers *triggers_build(Config *c, Problems *problems);
 Triggers *triggers_ref(Triggers *t);
 Triggers *triggers_unref(Triggers *t); /* any thread */
+/* Would they do the same to the same database? */
+bool trigger_same(const Trigger *a, const Trigger *b);
 /* NULL when the source has none. */
 const Trigger *triggers_find(const Triggers *t, Span source);
 

@@ -457,12 +457,27 @@ static Watch *find(Watches *ws, const char *source) {
         return NULL;
 }
 
+/* It works, and would do the same: to begin anew could cost it hours (a snapshot of a large table).
+ */
+static bool goes_on(Watch *w, const Triggers *t) {
+        const Trigger *now = triggers_find(t, span_of(w->source));
+        bool same;
+
+        pthread_mutex_lock(&w->lock);
+        same = now && w->trigger && !w->stops && !w->fresh && w->status.state == WATCH_WORKING &&
+               trigger_same(w->trigger, now);
+        pthread_mutex_unlock(&w->lock);
+        return same;
+}
+
 void watches_set(Watches *ws, Triggers *t) {
         pthread_mutex_lock(&ws->lock);
         reap(ws);
         for (Watch *w = ws->first; w; w = w->next)
-                command(w,
-                        !w->stops && triggers_find(t, span_of(w->source)) ? triggers_ref(t) : NULL);
+                if (!goes_on(w, t))
+                        command(w, !w->stops && triggers_find(t, span_of(w->source))
+                                           ? triggers_ref(t)
+                                           : NULL);
         for (size_t i = 0; i < t->n; i++)
                 if (!find(ws, t->at[i].source->name))
                         start(ws, &t->at[i], t);

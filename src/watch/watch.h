@@ -92,8 +92,9 @@ typedef struct WatchPort {
 
 typedef struct Watches Watches;
 Watches *watches_new(const WatchPort *port);
-/* From now on these: those that are new start, those that are gone end, the others go on as they
- * are written now. Does not wait. Takes over a reference. */
+/* From now on these: those that are new start, those that are gone end, the others begin anew as
+ * they are written now; but one that works on a database and is written as before is left alone.
+ * Does not wait. Takes over a reference. */
 void watches_set(Watches *ws, Triggers *t);
 /* What is to become of what a source's trigger has put aside: each is handed in once more, or none
  * is ever heard of again. Its thread does it soon. False when there is no such trigger. Any thread.

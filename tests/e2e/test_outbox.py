@@ -467,6 +467,19 @@ def test_a_database_that_is_away_comes_back(scene, cluster):
     assert "why" not in w.wait_state("working")
 
 
+def test_a_reload_finds_the_database_where_it_is_now(scene, cluster, base):
+    other = new_base(cluster, "moved")
+    config = CONFIG % "[users]"
+    for one in (base, other):
+        one.run(USERS)
+    Watched(scene, config, DATABASE=other.url).daemon.stop()
+    w = Watched(scene, config.replace("${DATABASE}", base.url))
+    w.wait_state("working")
+    w.daemon.reload(config.replace("${DATABASE}", other.url))
+    other.run("INSERT INTO users VALUES ('here')")
+    assert w.wait_for(1)[0]["key"] == {"id": "here"}
+
+
 def test_one_reader_at_a_time(watch, base, scene):
     w = watch()
     w.wait_state("working")

@@ -519,6 +519,16 @@ def test_a_snapshot_that_was_broken_off_begins_anew(watch, base):
     w.counted(status["events"] + 1)
 
 
+def test_a_reload_leaves_a_snapshot_alone(watch, base):
+    base.run(TABLE_T + "INSERT INTO t SELECT n, 'old' FROM generate_series(1, 60000) n")
+    w = watch("", "[t]", ", snapshot: true", flows="", waits=False)
+    assert wait_until(lambda: (w.gauge("backfill_rows") or 0) > 0, PATIENCE_S)
+    for n in range(3):
+        w.daemon.reload(w.config + f'connections: {{c: {{url: "http://127.0.0.1:{n + 1}"}}}}\n')
+    assert wait_until(lambda: (w.gauge("backfill_rows") or 0) == 60000, LONG_S), w.status()
+    assert w.status()["events"] == 60000 and w.status()["known"] == 0
+
+
 SOME = """
 endpoints:
   some: {url: "http://127.0.0.1:${TARGET_PORT}/some", on: rows, match: {table: few},
