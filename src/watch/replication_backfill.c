@@ -16,6 +16,7 @@
 #define SLICE_MAX_BYTES ((size_t)2 * 1024 * 1024 * 1024)
 #define SEND_MS         30000
 #define SILENCE_MS      3600000
+#define GAUGES_MS       5000
 
 typedef struct Backfill {
         Replication *r;
@@ -24,6 +25,8 @@ typedef struct Backfill {
         EnvelopeEvent *events;
         size_t n;
         int64_t rows;
+        Pg *beside; /* another connection: the one that reads is busy */
+        int64_t gauges_ms;
 } Backfill;
 
 /* ---- what is read ---- */
@@ -78,6 +81,19 @@ static void begin_slice(Backfill *b) {
         b->n = 0;
 }
 
+/* How much of its log the server keeps meanwhile; -ENOTRECOVERABLE when it kept no more, and all of
+ * this is for nothing. */
+static int look_at_slot(Backfill *b, Err *e) {
+        Replication beside = *b->r;
+        int64_t now = clock_mono_ms(), lag;
+
+        if (now - b->gauges_ms < GAUGES_MS)
+                return 0;
+        b->gauges_ms = now;
+        beside.pg = b->beside;
+        return replication_gauges(&beside, &lag, e);
+}
+
 static int hand_in(Backfill *b, Err *e) {
         int r = b->n ? watch_submit(b->r->watch, b->events, b->n, e) : 0;
 
@@ -86,7 +102,7 @@ static int hand_in(Backfill *b, Err *e) {
         b->rows += (int64_t)b->n;
         watch_gauge(b->r->watch, "backfill_rows", b->rows);
         begin_slice(b);
-        return 0;
+        return look_at_slot(b, e);
 }
 
 static int add_row(Backfill *b, const ReplicationTable *t, const PGresult *about,
@@ -204,7 +220,7 @@ static int read_table(Backfill *b, const ReplicationTable *t, Err *e) {
 }
 
 int replication_backfill(Replication *r, const char *snapshot, Span epoch, Span time, Err *e) {
-        Backfill b = {.r = r, .epoch = epoch, .time = time};
+        Backfill b = {.r = r, .epoch = epoch, .time = time, .gauges_ms = INT64_MIN / 2};
         char sql[256];
         int err;
 
@@ -213,6 +229,8 @@ int replication_backfill(Replication *r, const char *snapshot, Span epoch, Span 
                        " SET TRANSACTION SNAPSHOT '%s'",
                        snapshot);
         err = pg_do(r->pg, sql, e);
+        if (err == 0)
+                err = pg_open(r->watch, r->o->database, false, &b.beside, e);
         begin_slice(&b);
         if (err == 0)
                 watch_works(r->watch);
@@ -222,6 +240,7 @@ int replication_backfill(Replication *r, const char *snapshot, Span epoch, Span 
                 err = hand_in(&b, e);
         if (err == 0)
                 err = pg_do(r->pg, "COMMIT", e);
+        pg_close(b.beside);
         arena_free(b.arena);
         return err;
 }

@@ -22,7 +22,7 @@ sources: {rows: {trigger: {outbox: app, tables: %s}}}
 
 @pytest.fixture(scope="module", name="cluster")
 def a_cluster():
-    with Cluster() as cluster:
+    with Cluster({"max_prepared_transactions": "5"}) as cluster:
         yield cluster
 
 
@@ -76,6 +76,21 @@ def test_a_slower_transaction_with_lower_ids_is_not_skipped(watch, base):
             assert w.wait_for(n + 1)[n]["key"] == {"id": f"fast {n}"}
     slow.commit()
     assert w.wait_for(5)[4]["key"] == {"id": "slow"}
+
+
+def test_a_transaction_in_two_phases_comes_when_it_is_committed(watch, base):
+    w = watch()
+    with base.connect() as connection, connection.cursor() as cursor:
+        for end in ("COMMIT", "ROLLBACK"):
+            cursor.execute("BEGIN")
+            cursor.execute("INSERT INTO users VALUES (%s)", (end,))
+            cursor.execute(f"PREPARE TRANSACTION '{end}'")
+        for n in range(4):
+            cursor.execute("INSERT INTO users VALUES (%s)", (f"between {n}",))
+            w.wait_for(n + 1)
+        for end in ("ROLLBACK", "COMMIT"):
+            cursor.execute(f"{end} PREPARED '{end}'")
+    assert w.wait_for(5)[4]["key"] == {"id": "COMMIT"}
 
 
 def test_numbers_that_begin_anew_are_not_missed(watch, base):

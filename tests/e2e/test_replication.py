@@ -523,6 +523,8 @@ def test_a_reload_leaves_a_snapshot_alone(watch, base):
     base.run(TABLE_T + "INSERT INTO t SELECT n, 'old' FROM generate_series(1, 60000) n")
     w = watch("", "[t]", ", snapshot: true", flows="", waits=False)
     assert wait_until(lambda: (w.gauge("backfill_rows") or 0) > 0, PATIENCE_S)
+    assert wait_until(lambda: w.gauge("lag_bytes") is not None, PATIENCE_S)
+    assert w.gauge("backfill_rows") < 60000
     for n in range(3):
         w.daemon.reload(w.config + f'connections: {{c: {{url: "http://127.0.0.1:{n + 1}"}}}}\n')
     assert wait_until(lambda: (w.gauge("backfill_rows") or 0) == 60000, LONG_S), w.status()
