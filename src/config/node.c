@@ -25,7 +25,7 @@ bool node_same(const Node *a, const Node *b) {
         bool same = a->kind == b->kind && a->quoted == b->quoted && a->n == b->n &&
                     span_eq(a->text, b->text);
 
-        for (size_t i = 0; same && i < a->n; i++) /* as deep as YAML is read */
+        for (size_t i = 0; same && i < a->n; i++)
                 same = a->kind == NODE_MAP
                                ? span_eq(a->entries[i].key, b->entries[i].key) &&
                                          node_same(a->entries[i].value, b->entries[i].value)
@@ -33,6 +33,7 @@ bool node_same(const Node *a, const Node *b) {
         return same;
 }
 
+/* As deep as that. */
 void node_wipe(Node *n) {
         if (!n)
                 return;

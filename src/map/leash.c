@@ -41,21 +41,22 @@ static void end(Leash *l, LeashEnd how, const char *why) {
         l->owner->ended(l->owner->arg, l, how, why);
 }
 
-/* Nothing of the first call was written: it is not the call's fault. Nor is it that of an only one
- * when the stream is reset: a UNIX socket is, if what closed it left something unread, and without
- * its last byte no call begins. */
-static bool is_unread(const Leash *l) {
+/* Nothing of the first call was written: it is not the call's fault. */
+static bool is_unasked(const Leash *l) {
         const Link *first = list_first(&l->calls);
 
         return first && l->unsent == CONTAINER_OF(first, Pending, link) && l->unsent_at == 0;
 }
 
+/* A UNIX socket is reset when what closed it left something unread. With one call on its way that
+ * is its end, without which it does not begin; with several nobody knows. */
 static void end_silent(Leash *l, bool is_reset) {
         if (!l->pid)
                 end(l, LEASH_NO_START, NULL);
+        else if (is_unasked(l))
+                end(l, LEASH_RESTED, NULL);
         else
-                end(l, is_unread(l) || (is_reset && l->calls.n == 1) ? LEASH_RESTED : LEASH_SILENT,
-                    NULL);
+                end(l, is_reset && l->calls.n == 1 ? LEASH_UNREAD : LEASH_SILENT, NULL);
 }
 
 /* ---- time ---- */

@@ -13,6 +13,7 @@ typedef struct Leash Leash;
 typedef enum LeashEnd {
         LEASH_GUILTY, /* the first call brought it about: why */
         LEASH_RESTED, /* no call did: it wanted to be replaced, or had ended before it was asked */
+        LEASH_UNREAD, /* it ended without a word, and had not read the first call whole */
         LEASH_SILENT, /* it ended without a word: killed */
         LEASH_NO_START, /* it never said hello */
 } LeashEnd;

@@ -217,7 +217,8 @@ static void on_ended(void *arg, Leash *l, LeashEnd end, const char *why) {
         Map *m = arg;
         Pending *first = leash_take(l);
         bool nursery_gone = end == LEASH_SILENT && program_set_nursery_gone(m->set);
-        bool innocent = end == LEASH_RESTED || end == LEASH_NO_START || nursery_gone;
+        bool lost = end == LEASH_UNREAD || nursery_gone;
+        bool innocent = end == LEASH_RESTED || end == LEASH_NO_START || lost;
         bool vain = leash_answers(l) == 0 && (innocent || !first);
 
         take_back(m, l);
@@ -225,7 +226,7 @@ static void on_ended(void *arg, Leash *l, LeashEnd end, const char *why) {
                 if (m->leashes[i] == l)
                         m->leashes[i] = NULL;
         leash_close(l, on_handle_closed, m);
-        if (first && first->call && innocent && (!nursery_gone || ++first->lost < LOST_MAX)) {
+        if (first && first->call && innocent && (!lost || ++first->lost < LOST_MAX)) {
                 list_push_front(&m->waiting, &first->link);
                 first = NULL;
         }

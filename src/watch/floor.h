@@ -4,10 +4,11 @@
  * until it is cleaned up; as long as somebody's snapshot is older, nobody may. Whoever reads from
  * the beginning passes all of it, each time.
  *
- * Numbers are drawn by transactions that have an id by then (the outbox's trigger runs behind the
- * write that it tells of). So a transaction that begins to write after number `top` was seen has a
- * higher id than any that has drawn a number up to `top`; and once all before it have ended, a look
- * sees whatever there will ever be up to `top`. What was seen is taken; the floor is there. */
+ * Numbers are drawn by transactions that have an id by then (the column before it asks for one, and
+ * the outbox's trigger runs behind the write that it tells of). So a transaction that begins to
+ * write after number `top` was seen has a higher id than any that has drawn a number up to `top`;
+ * and once all before it have ended, a look sees whatever there will ever be up to `top`. What was
+ * seen is taken; the floor is there. */
 #pragma once
 
 #include "base/base.h"

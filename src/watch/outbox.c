@@ -288,8 +288,9 @@ void outbox_mark(const OutboxOptions *o, const OutboxTable *t, char ret[DIGEST_T
 
 void outbox_remark(const Trigger *trigger, const OutboxTable *t, char ret[OUTBOX_REMARK]) {
         (void)snprintf(ret, OUTBOX_REMARK,
-                       "table " SPAN_FMT " was installed with other options: run grapnel trigger "
-                       "install %s again",
+                       "table " SPAN_FMT
+                       " was installed with other options, or by an older Grapnel: "
+                       "run grapnel trigger install %s again",
                        SPAN_ARG(t->name), trigger->source->name);
 }
 

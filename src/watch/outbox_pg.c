@@ -36,7 +36,8 @@ enum {
         C_PREVIOUS,
         C_CONTEXT,
         C_COMMITTED,
-        C_XMIN
+        C_XMIN,
+        C_FILE
 };
 
 typedef struct Reader {
@@ -77,7 +78,9 @@ static char *sql_of(const Reader *r, const char *format, const char *more) {
 static const char read_sql[] =
         "SELECT id, xid::text, to_char(at, 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"'),"
         " (extract(epoch FROM at) * 1000000)::bigint, op, schema_name, table_name, key_names,"
-        " fresh, previous, context, %2$s, pg_snapshot_xmin(pg_current_snapshot())"
+        " fresh, previous, context, %2$s, pg_snapshot_xmin(pg_current_snapshot()),"
+        " (SELECT relfilenode FROM pg_class c JOIN pg_namespace n ON n.oid=c.relnamespace"
+        "  WHERE n.nspname=$4 AND c.relname='outbox')"
         " FROM (VALUES (1)) one LEFT JOIN (SELECT *, sum(bytes) OVER (ORDER BY id) - bytes AS "
         "before"
         "       FROM (SELECT * FROM %1$s.outbox WHERE source=$1 AND id>$3 ORDER BY id LIMIT $2) "
@@ -87,10 +90,8 @@ static const char remove_sql[] =
         "WITH gone AS (DELETE FROM %1$s.outbox WHERE source=$1 AND id=ANY($2::bigint[]))"
         " SELECT pg_current_xact_id()%2$s";
 static const char gauges_sql[] =
-        "SELECT count(*), coalesce(extract(epoch FROM clock_timestamp()-min(at))*1000, 0)::bigint,"
-        " (SELECT relfilenode FROM pg_class c JOIN pg_namespace n ON n.oid=c.relnamespace"
-        "  WHERE n.nspname=$3 AND c.relname='outbox')%2$s"
-        " FROM (SELECT at FROM %1$s.outbox WHERE source=$1 AND id>$2 LIMIT 100000) rows";
+        "SELECT count(*), coalesce(extract(epoch FROM clock_timestamp()-min(at))*1000, 0)::bigint"
+        " FROM (SELECT at FROM %1$s.outbox WHERE source=$1 AND id>$2 LIMIT 100000) rows%2$s";
 
 /* ---- the beginning ---- */
 
@@ -283,17 +284,36 @@ static int hand_in(Reader *r, const PGresult *rows, int n, Err *e) {
         return err;
 }
 
-/* From the floor on; but every now and then from the start, should somebody have counted anew. */
+static int read_above(Reader *r, int64_t id, PGresult **ret, Err *e) {
+        char limit[16], floor[24];
+        const char *values[] = {source_of(r), limit, floor, r->o->schema};
+
+        (void)snprintf(limit, sizeof limit, "%d", ROWS_MAX);
+        (void)snprintf(floor, sizeof floor, "%" PRId64, id);
+        return pg_ask(r->pg, r->read, values, COUNT_OF(values), ret, e);
+}
+
+/* An outbox that was made anew, or emptied with TRUNCATE, may count from 1 again. */
+static bool is_other_file(Reader *r, const PGresult *rows) {
+        const char *file = PQgetvalue(rows, 0, C_FILE);
+        bool is_other = strcmp(r->file, file) != 0;
+
+        (void)snprintf(r->file, sizeof r->file, "%s", file);
+        return is_other;
+}
+
+/* From the floor on; but every now and then from the start, should somebody have set the numbers
+ * back. */
 static int read_rows(Reader *r, PGresult **ret, Err *e) {
         int64_t now = clock_mono_ms();
         bool is_from_start = now - r->from_start_ms >= FROM_START_MS;
-        char limit[16], floor[24];
-        const char *values[] = {source_of(r), limit, floor};
-        int err;
+        int err = read_above(r, is_from_start ? 0 : r->floor.id, ret, e);
 
-        (void)snprintf(limit, sizeof limit, "%d", ROWS_MAX);
-        (void)snprintf(floor, sizeof floor, "%" PRId64, is_from_start ? 0 : r->floor.id);
-        err = pg_ask(r->pg, r->read, values, 3, ret, e);
+        if (err == 0 && is_other_file(r, *ret) && r->floor.id) {
+                r->floor = (Floor){0};
+                PQclear(*ret);
+                return read_above(r, 0, ret, e);
+        }
         if (err < 0 || !is_from_start)
                 return err;
         r->from_start_ms = now;
@@ -322,18 +342,15 @@ static int take_batch(void *self, Err *e) {
 
 static int look_at_gauges(Reader *r, Err *e) {
         char floor[24];
-        const char *values[] = {source_of(r), floor, r->o->schema};
+        const char *values[] = {source_of(r), floor};
         PGresult *got;
         int err;
 
         (void)snprintf(floor, sizeof floor, "%" PRId64, r->floor.id);
-        err = pg_ask(r->pg, r->gauges, values, 3, &got, e);
+        err = pg_ask(r->pg, r->gauges, values, 2, &got, e);
         if (err == 0) {
                 watch_gauge(r->watch, "pending", pg_number(got, 0, 0));
                 watch_gauge(r->watch, "lag_ms", pg_number(got, 0, 1));
-                if (strcmp(r->file, PQgetvalue(got, 0, 2)) != 0)
-                        r->floor = (Floor){0};
-                (void)snprintf(r->file, sizeof r->file, "%s", PQgetvalue(got, 0, 2));
         }
         PQclear(got);
         return err;

@@ -61,10 +61,9 @@ MUST_CHECK int replication_gauges(Replication *r, int64_t *lag, Err *e);
 /* After a run that ended with `fault`: beyond the cap, with nobody to read on, the slot is dropped.
  * What the run has come to now. */
 int replication_give_up(Replication *r, int fault, Err *e);
-/* Hands in the rows that stand in the tables as the exported snapshot `name` shows them. `epoch`
- * (text) and `time` (RFC 3339) tell this backfill from others. */
-MUST_CHECK int replication_backfill(Replication *r, const char *snapshot, Span epoch, Span time,
-                                    Err *e);
+/* Hands in the rows that stand in the tables as the ordinary connection's transaction shows them,
+ * and ends it. `epoch` (text) and `time` (RFC 3339) tell this backfill from others. */
+MUST_CHECK int replication_backfill(Replication *r, Span epoch, Span time, Err *e);
 /* Reads, hands in and acknowledges until it is to stop; with an `until` (LSN; 0: none) it is 0 once
  * all that was committed before that is in the ledger, and the connection is a fresh one. */
 MUST_CHECK int replication_stream(Replication *r, uint64_t until, Err *e);

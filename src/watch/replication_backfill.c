@@ -219,18 +219,10 @@ static int read_table(Backfill *b, const ReplicationTable *t, Err *e) {
         return r;
 }
 
-int replication_backfill(Replication *r, const char *snapshot, Span epoch, Span time, Err *e) {
+int replication_backfill(Replication *r, Span epoch, Span time, Err *e) {
         Backfill b = {.r = r, .epoch = epoch, .time = time, .gauges_ms = INT64_MIN / 2};
-        char sql[256];
-        int err;
+        int err = pg_open(r->watch, r->o->database, false, &b.beside, e);
 
-        (void)snprintf(sql, sizeof sql,
-                       "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;"
-                       " SET TRANSACTION SNAPSHOT '%s'",
-                       snapshot);
-        err = pg_do(r->pg, sql, e);
-        if (err == 0)
-                err = pg_open(r->watch, r->o->database, false, &b.beside, e);
         begin_slice(&b);
         if (err == 0)
                 watch_works(r->watch);

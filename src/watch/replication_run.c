@@ -131,7 +131,10 @@ int replication_open(Replication *r, Pg **ret, Err *e) {
         int err = pg_open(r->watch, r->o->database, true, ret, e);
 
         if (err == 0)
-                return settle(*ret, e);
+                err = settle(*ret, e);
+        /* It waits while a snapshot is read. */
+        if (err == 0)
+                return pg_do(*ret, "SET idle_session_timeout=0", e);
         return err == -ECANCELED ? err : explain_refusal(r, err, e);
 }
 

@@ -15,6 +15,7 @@
  * has lost changes, and nobody but a person can say what that means; installing anew is how they
  * say it. */
 #include "base/clock.h"
+#include "base/random.h"
 #include "watch/replication.h"
 
 #include <errno.h>
@@ -207,16 +208,27 @@ static int note_making(Replication *r, Memory *m, Err *e) {
 
 /* ---- making ---- */
 
-/* What stood in the tables under that snapshot, which lives until the next command of the
+/* From now on the ordinary connection sees that snapshot, which lives until the next command of the
  * connection that made it. */
-static int copy(Replication *r, const Memory *m, const char *snapshot, Err *e) {
+static int take_snapshot(Replication *r, const char *name, Err *e) {
+        char sql[256];
+
+        (void)snprintf(sql, sizeof sql,
+                       "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;"
+                       " SET TRANSACTION SNAPSHOT '%s'",
+                       name);
+        return pg_do(r->pg, sql, e);
+}
+
+/* What stands in the tables under it. */
+static int copy(Replication *r, const Memory *m, Err *e) {
         char time[CLOCK_TEXT];
         uint64_t epoch;
         int err;
 
         must(span_to_u64(buf_span(&m->epoch), INT64_MAX, &epoch));
         clock_print((int64_t)epoch, time);
-        err = replication_backfill(r, snapshot, buf_span(&m->epoch), span_of(time), e);
+        err = replication_backfill(r, buf_span(&m->epoch), span_of(time), e);
         return err == 0 ? remember_phase(r, PHASE_STREAMING, e) : err;
 }
 
@@ -245,23 +257,29 @@ static int make(Replication *r, Memory *m, Err *e) {
         if (err == 0)
                 err = remember_phase(r, r->o->snapshot ? PHASE_COPYING : PHASE_STREAMING, e);
         if (err == 0 && r->o->snapshot)
-                err = copy(r, m, PQgetvalue(made, 0, 2), e);
+                err = take_snapshot(r, PQgetvalue(made, 0, 2), e);
+        if (err == 0 && r->o->snapshot)
+                err = copy(r, m, e);
         PQclear(made);
         return err;
 }
 
 /* ---- going on with a copy that was broken off ---- */
 
-/* A second slot, gone with its connection, has a place in the log and a snapshot that fits it. */
+/* A second slot, gone with its connection, has a place in the log and a snapshot that fits it. One
+ * that an earlier process had may still be there, so each has a name of its own. */
 static int next_snapshot(Replication *r, Pg *copier, PGresult **ret, uint64_t *ret_lsn, Err *e) {
         char sql[256];
         unsigned high, low;
+        uint64_t own;
         int err;
 
+        random_bytes(&own, sizeof own);
         (void)snprintf(sql, sizeof sql,
-                       "CREATE_REPLICATION_SLOT \"%.57s_copy\" TEMPORARY LOGICAL pgoutput"
+                       "CREATE_REPLICATION_SLOT \"%.32s_copy_%" PRIx64
+                       "\" TEMPORARY LOGICAL pgoutput"
                        " (SNAPSHOT 'export')",
-                       r->o->slot);
+                       r->o->slot, own);
         err = pg_ask(copier, sql, NULL, 0, ret, e);
         if (err < 0)
                 return err;
@@ -283,10 +301,10 @@ static int go_on(Replication *r, const Memory *m, Err *e) {
         if (err == 0)
                 err = replication_stream(r, lsn, e);
         if (err == 0)
-                err = copy(r, m, PQgetvalue(made, 0, 2), e);
+                err = take_snapshot(r, PQgetvalue(made, 0, 2), e);
         PQclear(made);
         pg_close(copier);
-        return err;
+        return err == 0 ? copy(r, m, e) : err;
 }
 
 /* ---- finding ---- */

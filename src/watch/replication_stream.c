@@ -385,7 +385,8 @@ static int leave(Stream *s, Err *e) {
         Replication *r = s->r;
         int err;
 
-        s->durable = s->until;
+        if (s->durable < s->until)
+                s->durable = s->until;
         err = say(s, e);
         if (err < 0)
                 return err;

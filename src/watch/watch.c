@@ -179,6 +179,7 @@ static void count(Watch *w, const WatchTaken *taken) {
 /* Tries until it is known, for good or not at all. */
 static int hand_in(Watch *w, const EnvelopeEvent *events, size_t n, WatchTaken *ret) {
         int64_t pause = SUBMIT_MIN_MS, begun_ms = clock_mono_ms();
+        bool is_told = false;
 
         for (;;) {
                 int waited;
@@ -189,13 +190,17 @@ static int hand_in(Watch *w, const EnvelopeEvent *events, size_t n, WatchTaken *
                 w->all->port.submit(w->all->port.self, span_of(w->source), events, n, ret);
                 if (ret->fault != -EAGAIN)
                         break;
-                if (clock_mono_ms() - begun_ms > SUBMIT_TELL_MS)
+                if (clock_mono_ms() - begun_ms > SUBMIT_TELL_MS) {
                         tell(w, WATCH_FAILING, ret->why);
+                        is_told = true;
+                }
                 waited = watch_wait(w, -1, pause);
                 if (waited < 0)
                         return waited;
                 pause = pause * 2 > SUBMIT_MAX_MS ? SUBMIT_MAX_MS : pause * 2;
         }
+        if (is_told)
+                watch_works(w);
         if (ret->fault == 0)
                 count(w, ret);
         return 0;

@@ -100,7 +100,9 @@ def test_numbers_that_begin_anew_are_not_missed(watch, base):
         w.wait_for(n + 1)
     base.run("TRUNCATE grapnel.outbox RESTART IDENTITY")
     base.run("INSERT INTO users VALUES ('after')")
-    assert w.wait_for(21)[20]["key"] == {"id": "after"}
+    for n in range(1, 30):
+        base.run("UPDATE users SET logins=%s WHERE id='after'", (n,))
+    assert [e["new"]["logins"] for e in w.wait_for(50)[20:]] == list(range(30))
 
 
 def test_what_was_deleted_is_not_read_again_and_again(watch, base):
@@ -400,7 +402,8 @@ def test_what_was_put_aside_is_tried_again_or_forgotten(scene, base):
     w.daemon.reload(config)
     assert w.command("trigger", "retry", "rows", *server(w)).returncode == 0
     assert wait_until(lambda: w.status()["parked"] == 0, 10)
-    assert [e["id"] for e in w.wait_for(3)[1:]] == ids
+    # The first retry may have met the new file with one of them.
+    assert sorted(e["id"] for e in w.wait_for(3)[1:]) == sorted(ids)
     assert w.daemon.api("/healthz")["status"] == "ok"
 
 
@@ -602,8 +605,8 @@ def test_options_that_were_not_installed_are_remarked_on(watch, base, tables):
     w = watch()
     assert "why" not in w.wait_state("working")
     w.daemon.reload(CONFIG % tables)
-    assert wait_until(lambda: "table users was installed with other options: run grapnel trigger "
-                      "install rows again" in (w.status() or {}).get("why", ""), 20), w.status()
+    assert wait_until(lambda: "table users was installed with other options, or by an older Grapnel: "
+                      "run grapnel trigger install rows again" in (w.status() or {}).get("why", ""), 20), w.status()
     assert w.status()["state"] == "working"
     w.install()
     w.daemon.reload(CONFIG % tables)

@@ -210,6 +210,11 @@ class Trial:
         """How many rows of the snapshot."""
         return self.status("log")["gauges"].get("backfill_rows", 0)
 
+    def is_copied(self):
+        """Whether the snapshot is over, and the log is read."""
+        return self.handed_in() > self.options.rows // 2 and self.sql(
+            "SELECT active FROM pg_replication_slots WHERE slot_name='grapnel_log'") == [(True,)]
+
     def start(self):
         """The daemon, with all that it needs."""
         for source in ("log", "box"):
@@ -268,21 +273,14 @@ class Trial:
             print(f"  killed after {time.monotonic() - began:.0f} s; {len(first[:rows // 100]):,} "
                   "rows that had been told of were deleted before it was back", flush=True)
             self.daemon.start()
-            until(lambda: self.status("log").get("gauges", {}).get("unconfirmed_bytes") is not None
-                  and self.handed_in() > rows // 2, "the snapshot after the kill",
-                  lambda: self.mirror.changes + self.handed_in())
-            last = [0]
-
-            def is_over():
-                before, last[0] = last[0], self.handed_in()
-                return before == last[0]
-
-            until(is_over, "the end of the snapshot", lambda: last[0], 1)
+            until(self.is_copied, "the snapshot after the kill",
+                  lambda: self.mirror.changes + self.handed_in(), 0.5)
             copied = time.monotonic() - began
+            handed_in = self.handed_in()
         finally:
             writers.stop()
-        print(f"  {last[0]:,} rows of the snapshot are in the ledger after {copied:.0f} s "
-              f"({last[0] / copied:,.0f}/s), while {writers.done:,} changes were made", flush=True)
+        print(f"  {handed_in:,} rows of the snapshot are in the ledger after {copied:.0f} s "
+              f"({handed_in / copied:,.0f}/s), while {writers.done:,} changes were made", flush=True)
         return began
 
     def settle(self, began):

@@ -29,9 +29,14 @@ static void what_says_the_same_is(void **state) {
 
 static void what_differs_anywhere_is_not(void **state) {
         static const char *const others[] = {
-                "{a: 1, b: [x, {c: z}]}", "{a: 1, b: [x, {d: y}]}", "{a: 1, b: [{c: y}, x]}",
-                "{a: 1, b: [x]}",         "{a: 1}",                 "{a: '1', b: [x, {c: y}]}",
-                "{b: [x, {c: y}], a: 1}", "{a: 1, b: x}",
+                "{a: 1, b: [x, {c: z}]}",
+                "{a: 1, b: [x, {d: y}]}",
+                "{a: 1, b: [{c: y}, x]}",
+                "{a: 1, b: [x]}",
+                "{a: 1}",
+                "{a: '1', b: [x, {c: y}]}",
+                "{b: [x, {c: y}], a: 1}",
+                "{a: 1, b: x}",
         };
 
         (void)state;
