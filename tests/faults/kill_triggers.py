@@ -32,6 +32,8 @@ from recorder import Recorder  # noqa: E402
 
 WRITERS, ROWS = 4, 40
 PAUSES_S = (0.05, 0.5)
+SLOW_S = (0.05, 1)
+CALM_S = 8  # at last nobody is killed: what a reader knows grows old
 SETTLE_MAX_S = 120
 
 SCHEMA = """
@@ -63,7 +65,7 @@ class Writers:
 
     def __init__(self, url, seed):
         self.url, self.seed = url, seed
-        self.stops = threading.Event()
+        self._stops = threading.Event()
         self.threads = [threading.Thread(target=self._work, args=(n,)) for n in range(WRITERS)]
         for thread in self.threads:
             thread.start()
@@ -71,13 +73,19 @@ class Writers:
     def _work(self, number):
         chance = random.Random(self.seed * 100 + number)
         connection = None
-        while not self.stops.is_set():
+        while not self._stops.is_set():
             try:
                 if connection is None:
                     connection = psycopg2.connect(self.url, connect_timeout=2)
                 with connection, connection.cursor() as cursor:
                     for _ in range(chance.choice((1, 1, 1, 3))):
                         self._change(cursor, chance)
+                    if chance.random() < 0.1:
+                        cursor.execute("SAVEPOINT s")
+                        self._change(cursor, chance)
+                        cursor.execute("ROLLBACK TO SAVEPOINT s")
+                    if chance.random() < 0.005:
+                        self._stops.wait(chance.uniform(*SLOW_S))  # while others overtake it
                     if chance.random() < 0.1:
                         raise ValueError("this one is taken back")
             except ValueError:
@@ -102,7 +110,7 @@ class Writers:
 
     def stop(self):
         """All of them."""
-        self.stops.set()
+        self._stops.set()
         for thread in self.threads:
             thread.join()
 
@@ -180,6 +188,7 @@ def run(options, folder):
                 daemon.kill()
                 recorder.quiet()
                 daemon.start()
+        time.sleep(CALM_S)
         writers.stop()
         with psycopg2.connect(url) as connection, connection.cursor() as cursor:
             cursor.execute("SELECT id, version, op FROM history")
