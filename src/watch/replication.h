@@ -67,9 +67,9 @@ MUST_CHECK int replication_backfill(Replication *r, Span epoch, Span time, Err *
 /* Reads, hands in and acknowledges until it is to stop; with an `until` (LSN; 0: none) it is 0 once
  * all that was committed before that is in the ledger, and the connection is a fresh one. */
 MUST_CHECK int replication_stream(Replication *r, uint64_t until, Err *e);
-/* A connection for commands of replication; the caller closes it. -ENOTRECOVERABLE: the role may
- * not. */
-MUST_CHECK int replication_open(Replication *r, Pg **ret, Err *e);
+/* Another connection, for commands of replication or for questions, without the role's limits of
+ * time; the caller closes it. -ENOTRECOVERABLE: the role may not replicate. */
+MUST_CHECK int replication_open(Replication *r, bool replicates, Pg **ret, Err *e);
 enum { REPLICATION_WORDS = 300 };
 /* The server's words in one line. */
 void replication_words(const char *words, char ret[REPLICATION_WORDS]);

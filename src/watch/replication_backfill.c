@@ -221,7 +221,7 @@ static int read_table(Backfill *b, const ReplicationTable *t, Err *e) {
 
 int replication_backfill(Replication *r, Span epoch, Span time, Err *e) {
         Backfill b = {.r = r, .epoch = epoch, .time = time, .gauges_ms = INT64_MIN / 2};
-        int err = pg_open(r->watch, r->o->database, false, &b.beside, e);
+        int err = replication_open(r, false, &b.beside, e);
 
         begin_slice(&b);
         if (err == 0)

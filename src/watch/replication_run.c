@@ -127,8 +127,8 @@ static int explain_refusal(Replication *r, int fault, Err *e) {
         return fault;
 }
 
-int replication_open(Replication *r, Pg **ret, Err *e) {
-        int err = pg_open(r->watch, r->o->database, true, ret, e);
+int replication_open(Replication *r, bool replicates, Pg **ret, Err *e) {
+        int err = pg_open(r->watch, r->o->database, replicates, ret, e);
 
         if (err == 0)
                 err = settle(*ret, e);
@@ -146,7 +146,7 @@ static int go(Replication *r, Err *e) {
         if (err == 0)
                 err = replication_look(r, e);
         if (err == 0)
-                err = replication_open(r, &r->walsender, e);
+                err = replication_open(r, true, &r->walsender, e);
         if (err == 0)
                 err = replication_slot(r, e);
         return err == 0 ? replication_stream(r, 0, e) : err;

@@ -294,7 +294,7 @@ static int go_on(Replication *r, const Memory *m, Err *e) {
         Pg *copier = NULL;
         PGresult *made = NULL;
         uint64_t lsn = 0;
-        int err = replication_open(r, &copier, e);
+        int err = replication_open(r, true, &copier, e);
 
         if (err == 0)
                 err = next_snapshot(r, copier, &made, &lsn, e);

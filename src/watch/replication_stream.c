@@ -392,7 +392,7 @@ static int leave(Stream *s, Err *e) {
                 return err;
         pg_close(r->walsender);
         r->walsender = NULL;
-        return replication_open(r, &r->walsender, e);
+        return replication_open(r, true, &r->walsender, e);
 }
 
 int replication_stream(Replication *r, uint64_t until, Err *e) {

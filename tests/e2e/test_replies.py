@@ -17,7 +17,7 @@ sources:
     verify: none
     prefer: '{async: .options.background, wait: .options.patience, return: .options.answer}'
   plain: {verify: none, reply: plain}
-  short: {verify: none, deadline: 1s}
+  short: {verify: none, deadline: 2s}
 flows:
   all:
     on: [waits, asks-in-its-body, plain, short]
