@@ -283,7 +283,7 @@ static int next_snapshot(Replication *r, Pg *copier, PGresult **ret, uint64_t *r
         err = pg_ask(copier, sql, NULL, 0, ret, e);
         if (err < 0)
                 return err;
-        if (sscanf(PQgetvalue(*ret, 0, 1), LSN_FMT, &high, &low) != 2) /* NOLINT(cert-err34-c) */
+        if (sscanf(PQgetvalue(*ret, 0, 1), LSN_FMT, &high, &low) != 2)
                 return FAIL(e, -EBADMSG, "the server says an odd place in its log: %s",
                             PQgetvalue(*ret, 0, 1));
         *ret_lsn = (uint64_t)high << 32 | low;
