@@ -55,6 +55,7 @@ MUST_CHECK int replication_look(Replication *r, Err *e);
 /* Finds the slot, or makes it and hands in what stands in the tables (`snapshot`). After 0 all
  * before the slot's place is in the ledger. */
 MUST_CHECK int replication_slot(Replication *r, Err *e);
+enum { REPLICATION_GAUGES_MS = 5000 }; /* so often they are looked at */
 /* The slot's state and lag, as gauges; what the server keeps for it at *lag (bytes, 0: there is no
  * slot). -ENOTRECOVERABLE when it is lost. */
 MUST_CHECK int replication_gauges(Replication *r, int64_t *lag, Err *e);

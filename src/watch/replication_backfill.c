@@ -16,7 +16,6 @@
 #define SLICE_MAX_BYTES ((size_t)2 * 1024 * 1024 * 1024)
 #define SEND_MS         30000
 #define SILENCE_MS      3600000
-#define GAUGES_MS       5000
 
 typedef struct Backfill {
         Replication *r;
@@ -87,7 +86,7 @@ static int look_at_slot(Backfill *b, Err *e) {
         Replication beside = *b->r;
         int64_t now = clock_mono_ms(), lag;
 
-        if (now - b->gauges_ms < GAUGES_MS)
+        if (now - b->gauges_ms < REPLICATION_GAUGES_MS)
                 return 0;
         b->gauges_ms = now;
         beside.pg = b->beside;

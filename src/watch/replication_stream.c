@@ -17,7 +17,6 @@
 #define CONTEXT_MAX      ((size_t)64 * 1024)
 #define STATUS_MS        5000 /* so often at least we say how far we are */
 #define STATUS_MIN_MS    50   /* and so often at most, unless we are asked */
-#define GAUGES_MS        5000
 #define BUSY_MS          1000
 #define SEND_MS          30000
 #define HEAD_BYTES       25 /* of what holds a message of pgoutput */
@@ -320,7 +319,7 @@ static int look(Stream *s, Err *e) {
         int64_t now = clock_mono_ms(), lag;
         int r = beat(s, e);
 
-        if (r < 0 || now - s->gauges_ms < GAUGES_MS)
+        if (r < 0 || now - s->gauges_ms < REPLICATION_GAUGES_MS)
                 return r;
         s->gauges_ms = now;
         r = replication_gauges(s->r, &lag, e);
@@ -329,7 +328,8 @@ static int look(Stream *s, Err *e) {
 }
 
 static int64_t pause_of(const Stream *s) {
-        int64_t pause = s->r->o->heartbeat_ms < GAUGES_MS ? s->r->o->heartbeat_ms : GAUGES_MS;
+        int64_t pause = s->r->o->heartbeat_ms < REPLICATION_GAUGES_MS ? s->r->o->heartbeat_ms
+                                                                      : REPLICATION_GAUGES_MS;
 
         return s->said != s->durable && pause > STATUS_MIN_MS ? STATUS_MIN_MS : pause;
 }
@@ -403,7 +403,7 @@ int replication_stream(Replication *r, uint64_t until, Err *e) {
                     .until = until,
                     .status_ms = now,
                     .heartbeat_ms = now - r->o->heartbeat_ms,
-                    .gauges_ms = now - GAUGES_MS,
+                    .gauges_ms = now - REPLICATION_GAUGES_MS,
                     .heard_ms = now};
         int err = start(&s, e);
 

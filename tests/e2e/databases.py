@@ -124,3 +124,17 @@ class Watched:
         assert wait_until(lambda: (self.status() or {}).get("state") == state, PATIENCE_S), \
             self.status()
         return self.status()
+
+    def check_remark(self, config):
+        """Options that are in the file and were not installed are remarked on until they are."""
+        assert "why" not in self.wait_state("working")
+        self.daemon.reload(config)
+        remark = ("table users was installed with other options, or by an older Grapnel: "
+                  "run grapnel trigger install rows again")
+        assert wait_until(lambda: remark in (self.status() or {}).get("why", ""), PATIENCE_S), \
+            self.status()
+        assert self.status()["state"] == "working"
+        self.install()
+        self.daemon.reload(config)
+        assert wait_until(lambda: (self.status() or {}).get("state") == "working" and
+                          "why" not in self.status(), PATIENCE_S), self.status()

@@ -311,16 +311,7 @@ def test_a_trigger_that_goes_missing_is_noticed_and_what_is_there_still_comes(wa
                                     "{users: {when: '{row}.name IS NOT NULL'}}"))
 def test_options_that_were_not_installed_are_remarked_on(watch, file, tables):
     """Else a column that was taken out would go on to be told."""
-    w = watch()
-    assert "why" not in w.wait_state("working")
-    w.daemon.reload(CONFIG % tables)
-    assert wait_until(lambda: "table users was installed with other options, or by an older Grapnel: "
-                      "run grapnel trigger install rows again" in (w.status() or {}).get("why", ""), 20), w.status()
-    assert w.status()["state"] == "working"
-    w.install()
-    w.daemon.reload(CONFIG % tables)
-    assert wait_until(lambda: "why" not in (w.status() or {"why": 0}) and
-                      w.status()["state"] == "working", 20), w.status()
+    watch().check_remark(CONFIG % tables)
 
 
 def test_a_table_that_is_no_longer_among_them_loses_its_triggers(watch, file):
